@@ -22,6 +22,10 @@ class Unavailable(Exception):
     """This server cannot be had here; the text is the reason shown to the user."""
 
 
+class Conflict(Exception):
+    """The call contradicts an instance that exists; that instance is left as it is."""
+
+
 def cache_dir():
     return Path(os.environ.get("TAILRACE_CACHE_DIR") or Path.home() / ".cache" / "tailrace")
 
@@ -161,10 +165,13 @@ class Server:
     def up(self, options):
         """True if started now (wait_ready comes next), False if it was running with these options."""
         record = self.record()
+        if record["kind"] != self.kind:
+            raise Conflict(f"{self.name} exists and is a {record['kind']}; run `scripts/services down --purge "
+                           f"{self.name}` first")
         if self.is_running():
             if options and options != record["options"]:
-                raise Unavailable("it runs with other --set options; run `scripts/services down "
-                                  f"{self.name}` first")
+                raise Conflict(f"{self.name} runs with other --set options; run `scripts/services down "
+                               f"{self.name}` first")
             return False
         self.dir.mkdir(parents=True, exist_ok=True)
         ports = record["ports"]
