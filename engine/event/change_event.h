@@ -1,0 +1,46 @@
+// ChangeEvent: one row change, DDL statement, or heartbeat. Views only: everything it points to is owned by the
+// EventBatch that holds it.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "event/schema.h"
+#include "event/value.h"
+
+namespace tailrace {
+
+enum class Op : uint8_t { kInsert, kUpdate, kDelete, kRead, kTruncate, kSchemaChange, kHeartbeat };
+std::string_view op_name(Op op) noexcept;  // "insert" … as users write it
+
+struct Transaction {
+  std::string id;              // GTID, else "file:offset" of its first event
+  int64_t commit_time_us = 0;  // at the source; whole seconds where the log has no more
+  std::string file;            // log file of the event that ends it
+  uint64_t end_offset = 0;     // offset after its last event; 0 until known
+  uint32_t server_id = 0;
+  bool begins_here = false;
+  bool ends_here = false;
+};
+
+// Where a rule sends events: made by the rule stage once per (source schema, rule set), shared by all events.
+struct OutputTable {
+  SchemaRef source;            // schema of the rows at the source
+  SchemaRef schema;            // schema of the rows in the event (database, table: the target's names)
+  bool key_is_explicit = false;  // the entry gave `key`
+  std::string topic;           // "" = the sink's template decides
+};
+
+struct ChangeEvent {
+  Op op = Op::kInsert;
+  uint32_t txn = 0;            // index into EventBatch::txns
+  uint64_t ordinal = 0;        // number of the row event inside its transaction, from 0; survives batch cuts
+  uint32_t sub_ordinal = 0;    // 1 for the insert half of an update that was split (key change)
+  const TableSchema* table = nullptr;  // layout of before and after; null for kHeartbeat
+  const OutputTable* output = nullptr;  // set by the rule stage; null before it
+  Row before, after;           // insert, read: after; delete: before; update: both
+  std::string_view sql;        // kSchemaChange: the statement as logged
+  SchemaRef* new_schema = nullptr;  // kSchemaChange: schema after it; may be null (DROP, or a table not known)
+};
+
+}  // namespace tailrace

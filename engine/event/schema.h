@@ -1,0 +1,50 @@
+// TableSchema: what a table looked like at one position of the log. Immutable once published, shared by
+// reference count between batches, so a `const TableSchema*` is valid as long as its batch lives.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "event/value.h"
+
+namespace tailrace {
+
+struct Column {
+  std::string name;
+  std::string type_text;   // as the server prints it: "varchar(80)", "int(10) unsigned", "enum('a','b')"
+  std::string type_name;   // lower-case base word of type_text: "varchar", "int", "enum", "geometry", "inet6"
+  Kind kind = Kind::kText;
+  bool is_unsigned = false;
+  bool nullable = true;
+  bool generated = false;      // VIRTUAL or STORED
+  uint16_t charset = 0;        // MySQL collation id of a character column; 63 = binary; 0 = none or not known
+  uint32_t length = 0;         // characters of CHAR/VARCHAR, bytes of BINARY/VARBINARY, bits of BIT, precision of DECIMAL
+  uint8_t scale = 0;           // DECIMAL: digits after the point; TIME, DATETIME, TIMESTAMP: 0..6
+  std::vector<std::string> labels;  // ENUM, SET: in definition order, UTF-8
+};
+
+struct TableSchema {
+  uint64_t schema_id = 0;      // unique in the process; a changed table gets a new one
+  std::string database;
+  std::string table;
+  std::vector<Column> columns;
+  // Columns that identify a row: the primary key, else the first unique key whose columns are all NOT NULL; may be empty.
+  std::vector<uint16_t> primary_key;
+
+  std::string qualified_name() const { return database + "." + table; }
+  // Index of the column, or -1. Case-sensitive.
+  int find_column(std::string_view name) const noexcept;
+};
+using SchemaRef = std::shared_ptr<const TableSchema>;
+
+uint64_t next_schema_id() noexcept;  // thread-safe
+
+// Stored form of a schema in the job file: JSON, stable across versions of the engine.
+std::string schema_to_json(const TableSchema& schema);
+class Status;
+template <class T> class Result;
+Result<SchemaRef> schema_from_json(std::string_view json);
+
+}  // namespace tailrace

@@ -1,0 +1,45 @@
+// The rule stage: what the pipeline knows of rules. A RuleSet is one loaded version of a job's rule file, immutable
+// and shared; a RuleHost runs its Lua hooks and belongs to one worker (bindings/lua implements it).
+#pragma once
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "event/event_batch.h"
+
+namespace tailrace {
+
+struct RuleOptions {
+  std::string file;                             // "" = no rules: every table as it is
+  std::map<std::string, std::string> options;   // rules.options of the job
+  size_t memory_bytes = 64u << 20;              // per state
+};
+
+// Counters of one run. Written by the worker, read by anybody.
+struct RuleStats {
+  std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_row{0}, dropped_map{0}, errors{0};
+};
+
+class RuleStage {
+ public:
+  virtual ~RuleStage() = default;
+  // Where rows of this source schema go; null = the table is dropped. The pointer lives as long as the stage.
+  virtual Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) = 0;
+  // Runs the rules over the batch in place: drops, splits and rewrites events, sets `output` and `table`.
+  // Fails closed: when it returns a failure no event of the batch may be delivered.
+  virtual Status run(EventBatch& batch) = 0;
+  virtual std::string version() const = 0;      // "shop@9f3ac1", "" without rules
+  virtual const RuleStats& stats() const = 0;
+};
+
+// Set by the sink's SinkCaps: when false, two tables that merge without an explicit key fail at planning already.
+struct RuleStageConfig {
+  RuleOptions rules;
+  bool sink_detects_collisions = false;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,25 @@
+# tailrace_module(NAME SOURCES… DEPENDS modules… LIBRARIES third-party…): the static library tailrace_NAME.
+# Third-party libraries stay private: their headers may only be included by this module's .cc files.
+function(tailrace_module name)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_library(tailrace_${name} STATIC ${M_SOURCES})
+  target_include_directories(tailrace_${name} PUBLIC ${CMAKE_SOURCE_DIR}/engine)
+  target_link_libraries(tailrace_${name} PUBLIC Threads::Threads fmt::fmt)
+  foreach(dependency IN LISTS M_DEPENDS)
+    target_link_libraries(tailrace_${name} PUBLIC tailrace_${dependency})
+  endforeach()
+  target_link_libraries(tailrace_${name} PRIVATE ${M_LIBRARIES})
+endfunction()
+
+# tailrace_tests(NAME SOURCES… [DEPENDS modules…] [LIBRARIES …]): the Catch2 program test_NAME and its ctest entry.
+function(tailrace_tests name)
+  cmake_parse_arguments(T "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(test_${name} ${T_SOURCES} $<TARGET_OBJECTS:tailrace_catch_main>)
+  target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/engine ${CMAKE_SOURCE_DIR}/tests)
+  foreach(dependency IN LISTS T_DEPENDS)
+    target_link_libraries(test_${name} PRIVATE tailrace_${dependency})
+  endforeach()
+  target_link_libraries(test_${name} PRIVATE ${T_LIBRARIES})
+  add_test(NAME ${name} COMMAND test_${name})
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "TAILRACE_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+endfunction()

@@ -1,0 +1,32 @@
+# tailrace_plugin(KIND NAME [REQUIRES pkg-config modules…] [LIBRARIES targets…]): compiles NAME_KIND.cc into the module
+# of that kind and adds `tailrace_KIND_NAME` to the table of built-in plug-ins (builtin_KIND.inc). When a required
+# package is missing the line is dropped with a message.
+function(tailrace_plugin kind name)
+  cmake_parse_arguments(P "" "" "REQUIRES;LIBRARIES" ${ARGN})
+  foreach(package IN LISTS P_REQUIRES)
+    pkg_check_modules(TAILRACE_${package} QUIET IMPORTED_TARGET GLOBAL ${package})
+    if(NOT TAILRACE_${package}_FOUND)
+      message(STATUS "tailrace: ${kind} '${name}' left out, ${package} not found")
+      return()
+    endif()
+    list(APPEND P_LIBRARIES PkgConfig::TAILRACE_${package})
+  endforeach()
+  set_property(DIRECTORY APPEND PROPERTY TAILRACE_PLUGIN_SOURCES ${name}_${kind}.cc)
+  set_property(DIRECTORY APPEND PROPERTY TAILRACE_PLUGIN_NAMES ${name})
+  set_property(DIRECTORY APPEND PROPERTY TAILRACE_PLUGIN_LIBRARIES ${P_LIBRARIES})
+endfunction()
+
+# tailrace_plugin_module(KIND SOURCES… DEPENDS… LIBRARIES…): call after the tailrace_plugin lines of that folder.
+function(tailrace_plugin_module kind)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  get_property(sources DIRECTORY PROPERTY TAILRACE_PLUGIN_SOURCES)
+  get_property(names DIRECTORY PROPERTY TAILRACE_PLUGIN_NAMES)
+  get_property(libraries DIRECTORY PROPERTY TAILRACE_PLUGIN_LIBRARIES)
+  set(text "")
+  foreach(name IN LISTS names)
+    string(APPEND text "TAILRACE_BUILTIN(tailrace_${kind}_${name})\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/builtin_${kind}.inc CONTENT "${text}")
+  tailrace_module(${kind} SOURCES ${M_SOURCES} ${sources} DEPENDS ${M_DEPENDS} LIBRARIES ${M_LIBRARIES} ${libraries})
+  target_include_directories(tailrace_${kind} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()
