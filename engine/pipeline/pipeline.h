@@ -1,0 +1,107 @@
+// Pipeline: one run of a job's data path, from source to sink. Reader, decoder, snapshot, rules and sink are the
+// parts; this file only decides which thread calls them.
+//
+//   threads = 1   everything in the caller's thread, in a fixed order (tests, debugging)
+//   threads = 2   a reader thread (and, during a snapshot, a chunk reader thread) + the caller's thread
+//
+// `run` blocks its caller until the end of the source, a stop, or the first failure; after a transient failure the
+// owner makes new parts and runs again from the durable checkpoint. `stop` and `status` may be called by any thread.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <string>
+#include <vector>
+
+#include "base/memory_budget.h"
+#include "event/stores.h"
+#include "pipeline/checkpoint_tracker.h"
+#include "rule/rule_stage.h"
+#include "sink/sink.h"
+#include "source/source.h"
+
+namespace tailrace {
+
+struct PipelineOptions {
+  int threads = 2;
+  size_t memory_bytes = 96u << 20;     // everything in flight
+  size_t batch_bytes = 256u << 10;
+  size_t chunk_rows = 10000;
+  size_t chunk_bytes = 4u << 20;
+  bool snapshot = true;
+  bool stream = true;
+  std::chrono::milliseconds flush_every{200};
+  std::chrono::milliseconds save_every{500};
+};
+
+// Borrowed parts; they outlive the pipeline.
+struct PipelineParts {
+  Source* source;
+  RuleStage* rules;
+  Sink* sink;
+  CheckpointStore* checkpoints;        // used as truth unless the sink owns its checkpoint
+  const TableFilter* tables;
+  std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
+  std::function<Status()> on_started;  // called once the first checkpoint is durable
+};
+
+struct TableProgress {
+  uint64_t rows_total = 0;             // estimate of the source's catalogue
+  uint64_t rows_read = 0;              // by the snapshot, this run
+  uint64_t inserts = 0, updates = 0, deletes = 0;
+  std::string state;                   // "" (stream only) | "waiting" | "copying" | "copied"
+};
+
+struct PipelineStatus {
+  std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
+  uint64_t events = 0;                 // handed to the sink in this run
+  uint64_t durable_rows = 0;           // acknowledged in this run
+  std::optional<Checkpoint> durable;
+  Position read_position;              // as far as the delivery thread has come
+  bool idle = false;                   // the source has nothing more right now
+  int64_t last_commit_time_us = 0;     // of the newest transaction handled
+  size_t memory_used = 0, memory_peak = 0;
+  std::map<std::string, TableProgress> tables;
+};
+
+class Pipeline {
+ public:
+  Pipeline(PipelineOptions options, PipelineParts parts);
+  ~Pipeline();
+  Status run();
+  // Ends the run: what is in flight is made durable within `patience`, or dropped (the checkpoint then stays behind).
+  void stop(std::chrono::milliseconds patience);
+  PipelineStatus status() const;
+  // True once everything up to `target` is durable and no snapshot is open.
+  bool reached(const Position& target) const;
+  bool snapshot_done() const noexcept { return snapshot_done_.load(); }
+
+ private:
+  class Delivery;
+  class ChunkReader;
+  Status prepare(Delivery& delivery);
+  Status copy_keyless(Delivery& delivery);
+  Status run_inline(Delivery& delivery);
+  Status run_threaded(Delivery& delivery);
+  Result<std::unique_ptr<RawBatch>> read_once(ReadState& state);
+
+  const PipelineOptions options_;
+  PipelineParts parts_;
+  MemoryBudget budget_;
+  CheckpointTracker tracker_;
+  std::stop_source drain_;             // reading ends
+  std::stop_source abort_;             // waiting for the sink ends
+  std::atomic<bool> snapshot_done_{false};
+  mutable std::mutex status_mutex_;
+  PipelineStatus status_;
+  std::optional<std::jthread> patience_;  // aborts when a drain takes too long
+  std::mutex stop_mutex_;
+};
+
+}  // namespace tailrace
