@@ -1,0 +1,45 @@
+// wire: the only place that knows every source, sink, format and rule engine of this build.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "job/job.h"
+
+namespace tailrace {
+
+JobFactories make_factories();
+
+struct PluginDoc {
+  std::string kind, name, doc;   // "source" | "sink" | "format"
+  std::vector<OptionSpec> options;
+};
+std::vector<PluginDoc> list_plugins();
+
+// Checks one endpoint as `tailrace doctor` does: connects, and lists what is right and wrong with it.
+struct CheckItem {
+  std::string name, detail;      // "login", "mig@db1:3306 TLS 1.3"
+  Status status;                 // ok, or the error with its solution
+};
+std::vector<CheckItem> check_source(const EndpointConfig& endpoint);
+
+// Reads a source without a job: the low-level stream of Python and of embedding programs. One consumer thread.
+class StreamReader {
+ public:
+  virtual ~StreamReader() = default;
+  // The next batch, after the rules; null = nothing came within `timeout`. Ends with JOB-0007 after interrupt().
+  virtual Result<std::unique_ptr<EventBatch>> next(std::chrono::milliseconds timeout) = 0;
+  virtual bool ended() const = 0;                 // a file source has no more
+  virtual void interrupt() noexcept = 0;          // any thread
+  virtual Position position() const = 0;          // after the last batch handed out
+};
+struct StreamConfig {
+  EndpointConfig source;
+  std::vector<std::string> tables{"*.*"};
+  RuleOptions rules;
+  std::string start;                              // "now", "earliest", or a position
+  std::string job_path;                           // keeps schema history and commits; "" = memory only
+  size_t batch_bytes = 1u << 20;
+};
+Result<std::unique_ptr<StreamReader>> open_stream(const StreamConfig& config);
+
+}  // namespace tailrace
