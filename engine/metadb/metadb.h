@@ -1,0 +1,90 @@
+// JobFile: everything a job knows about itself, in one SQLite file. Thread-safe; one writer process, any number of
+// readers. Ownership is an flock on "<path>.lock", a file SQLite never opens, so a second SQLite library in this
+// process cannot drop it. Only the v1_ views are contract.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "event/stores.h"
+#include "metadb/job_rows.h"
+
+namespace tailrace {
+
+namespace sqlite {
+class Database;
+}
+class JobFileLock;
+
+class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore {
+ public:
+  // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may look and
+  // post commands while the owner runs.
+  enum class Mode : uint8_t { kCreate, kOwn, kRead };
+  // JOB-0005 when somebody else owns the file (modes kCreate and kOwn), JOB-0009 when it does not exist, META-0001
+  // when it is not a job file, META-0002 when a newer engine made it (kRead opens it all the same).
+  static Result<std::unique_ptr<JobFile>> open(const std::string& path, Mode mode);
+  ~JobFile() override;
+
+  const std::string& path() const noexcept { return path_; }
+  Mode mode() const noexcept { return mode_; }
+  // "pid@host" of the process that owns the file now, "" when nobody does.
+  static std::string owner_of(const std::string& path);
+
+  // The job's identity. First call: keeps name, config and sink identity. Later: JOB-0004 with a readable difference
+  // unless the config is the same JSON value. Secrets must be references in it.
+  Result<JobRow> create_or_check_config(std::string_view name, std::string_view config_json,
+                                        std::string_view sink_identity);
+  Result<std::optional<JobRow>> read_job();
+  Status mark_started();                // call after the sink's open succeeded, before the first write
+  Result<bool> has_started();
+
+  // CheckpointStore
+  Result<std::optional<Checkpoint>> load() override;
+  Status save(const Checkpoint& checkpoint) override;
+  // SchemaStore
+  Status append(const Entry& entry) override;
+  Result<std::vector<Entry>> load_all() override;
+  // DeadLetterStore
+  Status add(const DeadLetter& letter) override;
+
+  // One transaction for all of them. Tables and chunks not named stay as they are.
+  Status write_status(const StatusRow& status, std::span<const TableStat> tables = {},
+                      std::span<const ChunkRow> chunks = {});
+  Result<std::optional<StatusRow>> read_status();
+  Result<std::vector<TableStat>> read_tables();
+  Status add_event(std::string_view level, std::string_view code, std::string_view text);
+  // Events with an id above `after`, oldest first.
+  Result<std::vector<EventRow>> read_events(int64_t after, size_t limit = 1000);
+
+  Result<int64_t> post_command(std::string_view verb, std::string_view args_json, std::string_view by);
+  // Owner: takes the new commands, oldest first; each is handed out once.
+  Result<std::vector<CommandRow>> poll_commands();
+  Status finish_command(int64_t id, std::string_view answer, bool failed = false);
+  Result<std::optional<CommandRow>> read_command(int64_t id);
+
+  // One reading statement, on a connection of its own; any thread, also while the owner writes.
+  Result<QueryTable> query(std::string_view sql, std::span<const Cell> parameters = {}, size_t max_rows = 1'000'000);
+
+ private:
+  JobFile(std::string path, Mode mode);
+  Status prepare_file();
+  Status require_owner(std::string_view what) const;
+
+  const std::string path_;
+  const Mode mode_;
+  std::unique_ptr<JobFileLock> lock_;   // outlives the connections
+  std::mutex mutex_;                    // guards database_
+  std::unique_ptr<sqlite::Database> database_;
+  std::mutex query_mutex_;              // guards reader_
+  std::unique_ptr<sqlite::Database> reader_;
+};
+
+int64_t now_us() noexcept;  // wall clock
+std::string make_uuid();    // random, version 4
+
+}  // namespace tailrace
