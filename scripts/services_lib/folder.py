@@ -30,18 +30,17 @@ def cache_dir():
     return Path(os.environ.get("TAILRACE_CACHE_DIR") or Path.home() / ".cache" / "tailrace")
 
 
-def run_step(command, reason, cwd=None, stdin=None):
-    """Run a preparing command; on failure raise Unavailable with `reason` and the last line printed."""
+def run_step(command, reason, cwd=None):
+    """Run a preparing command; on failure raise Unavailable with `reason` and what it said: its first error or last line."""
     try:
-        done = subprocess.run([str(part) for part in command], cwd=cwd, input=stdin, text=True, errors="replace",
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              stdin=subprocess.DEVNULL if stdin is None else None)
+        done = subprocess.run([str(part) for part in command], cwd=cwd, text=True, errors="replace", check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         raise Unavailable(f"{reason}: program '{command[0]}' not found") from None
     if done.returncode != 0:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("E:", "[ERROR]"))]
-        raise Unavailable(f"{reason}: {(errors or lines or ['no output'])[-1 if not errors else 0]}")
+        raise Unavailable(f"{reason}: {[*errors, *lines[-1:], 'no output'][0]}")
     return done.stdout
 
 
