@@ -39,7 +39,7 @@ def run_step(command, reason, cwd=None):
         raise Unavailable(f"{reason}: program '{command[0]}' not found") from None
     if done.returncode != 0:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith(("E:", "[ERROR]"))]
+        errors = [line for line in lines if line.startswith(("E: ", "[ERROR] "))]
         raise Unavailable(f"{reason}: {[*errors, *lines[-1:], 'no output'][0]}")
     return done.stdout
 

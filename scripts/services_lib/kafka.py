@@ -37,7 +37,7 @@ def fetch_jars():
             fresh.mkdir()
             (fresh / "pom.xml").write_text(POM.format(version=version))
             try:
-                run_step(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
+                run_step(["mvn", "-q", "-B", "-U", "dependency:copy-dependencies", "-DoutputDirectory=."],
                          f"fetching the jars of version {version} failed", cwd=fresh)
                 fresh.replace(home / version)
                 return home / version
