@@ -31,6 +31,7 @@ class StreamReader {
   virtual bool ended() const = 0;                 // a file source has no more
   virtual void interrupt() noexcept = 0;          // any thread
   virtual Position position() const = 0;          // after the last batch handed out
+  virtual Status commit(const Position& position) = 0;  // kept in the job file, if there is one; a restart begins there
 };
 struct StreamConfig {
   EndpointConfig source;

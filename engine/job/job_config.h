@@ -32,6 +32,7 @@ struct JobConfig {
   std::vector<std::string> tables;
   RuleOptions rules;
   PipelineOptions pipeline;
+  std::map<std::string, std::string> secrets;   // literal ones, split off: "source.password"; never stored
   std::string canonical;                        // the JSON as stored: sorted keys, no literal secrets
 
   // CFG-0001..0006. Unknown keys are named with the nearest known one.

@@ -267,8 +267,9 @@ Pipeline::Pipeline(PipelineOptions options, PipelineParts parts)
 
 Pipeline::~Pipeline() = default;
 
-Status Pipeline::prepare(Delivery& d) {
+Status Pipeline::prepare(Delivery& d, const SinkContext& sink_context) {
   d.caps_ = parts_.sink->caps();
+  TAILRACE_OK(parts_.sink->open(sink_context, d));
   std::optional<Checkpoint> stored;
   if (d.caps_.owns_checkpoint) {
     TAILRACE_TRY(stored, parts_.sink->stored_checkpoint());
@@ -321,7 +322,10 @@ Status Pipeline::prepare(Delivery& d) {
   d.set_phase(snapshot_done_ ? "stream" : "snapshot");
   if (drain_.stop_requested()) return {};
   // Opened last: while nobody reads, a server's send buffer would fill and it would hang up.
-  return parts_.source->open(d.position_);
+  TAILRACE_OK(parts_.source->open(d.position_));
+  std::lock_guard lock(status_mutex_);
+  status_.phase_reached = true;
+  return {};
 }
 
 Status Pipeline::copy_keyless(Delivery& d) {
@@ -483,10 +487,10 @@ Status Pipeline::run_threaded(Delivery& d) {
   return {};
 }
 
-Status Pipeline::run() {
+Status Pipeline::run(const SinkContext& sink_context) {
   Delivery delivery(*this);
   Status status = guarded([&]() -> Status {
-    TAILRACE_OK(prepare(delivery));
+    TAILRACE_OK(prepare(delivery, sink_context));
     if (drain_.stop_requested()) return {};
     return options_.threads == 1 ? run_inline(delivery) : run_threaded(delivery);
   });
@@ -541,6 +545,11 @@ PipelineStatus Pipeline::status() const {
   copy.memory_used = budget_.used();
   copy.memory_peak = budget_.peak();
   return copy;
+}
+
+bool Pipeline::snapshot_durable() const {
+  auto durable = tracker_.durable();
+  return snapshot_done_ && durable && durable->snapshot_state.empty();
 }
 
 bool Pipeline::reached(const Position& target) const {

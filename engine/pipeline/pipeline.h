@@ -59,6 +59,7 @@ struct TableProgress {
 };
 
 struct PipelineStatus {
+  bool phase_reached = false;          // source and sink were opened
   std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
   uint64_t events = 0;                 // handed to the sink in this run
   uint64_t durable_rows = 0;           // acknowledged in this run
@@ -74,18 +75,19 @@ class Pipeline {
  public:
   Pipeline(PipelineOptions options, PipelineParts parts);
   ~Pipeline();
-  Status run();
+  // Opens the sink and the source, then moves data.
+  Status run(const SinkContext& sink_context);
   // Ends the run: what is in flight is made durable within `patience`, or dropped (the checkpoint then stays behind).
   void stop(std::chrono::milliseconds patience);
   PipelineStatus status() const;
   // True once everything up to `target` is durable and no snapshot is open.
   bool reached(const Position& target) const;
-  bool snapshot_done() const noexcept { return snapshot_done_.load(); }
+  bool snapshot_durable() const;
 
  private:
   class Delivery;
   class ChunkReader;
-  Status prepare(Delivery& delivery);
+  Status prepare(Delivery& delivery, const SinkContext& sink_context);
   Status copy_keyless(Delivery& delivery);
   Status run_inline(Delivery& delivery);
   Status run_threaded(Delivery& delivery);

@@ -1,0 +1,143 @@
+#include "app/wire.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/endpoints.h"
+#include "bindings/lua/lua_rule_stage.h"
+
+namespace tailrace {
+namespace {
+
+template <class Info>
+std::string names_of(std::span<const Info* const> table) {
+  std::string out;
+  for (const Info* info : table) out.append(out.empty() ? "" : ", ").append(info->name);
+  return out;
+}
+
+template <class Info>
+Result<const Info*> find_plugin(std::string_view kind, std::span<const Info* const> table, std::string_view name) {
+  for (const Info* info : table) {
+    if (info->name == name) return info;
+  }
+  std::vector<std::string> names;
+  for (const Info* info : table) names.emplace_back(info->name);
+  std::string near = nearest_name(name, names);
+  return Status(ErrorCode::kConfigUnknownPlugin,
+                fmt::format("{} '{}'{}; this build has: {}", kind, name,
+                            near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), names_of(table)));
+}
+
+bool names_option(std::span<const OptionSpec> specs, std::string_view name) {
+  return std::any_of(specs.begin(), specs.end(), [&](const OptionSpec& spec) { return spec.name == name; });
+}
+
+// Splits an endpoint into its URL (with the password put back) and the options of its table.
+struct Endpoint {
+  Url url;
+  std::map<std::string, std::string> options;
+};
+Result<Endpoint> split(const EndpointConfig& config) {
+  Endpoint out;
+  TAILRACE_TRY(out.url, parse_url(config.url));
+  out.options = config.options;
+  for (const auto& [key, value] : out.url.query) out.options.emplace(key, value);
+  if (auto it = out.options.find("password"); it != out.options.end()) {
+    out.url.password = it->second;
+    out.url.has_password = true;
+    out.options.erase(it);
+  }
+  if (out.url.scheme == "mariadb") out.url.scheme = "mysql";
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> make_source(const EndpointConfig& config, const SourceContext& context) {
+  TAILRACE_TRY(Endpoint endpoint, split(config));
+  TAILRACE_TRY(const SourceInfo* info, find_plugin("source", builtin_sources(), endpoint.url.scheme));
+  TAILRACE_TRY(Options options, Options::parse("source", info->options, endpoint.options));
+  return info->create(options, endpoint.url, context);
+}
+
+Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::string_view format,
+                                        std::unique_ptr<Serializer>& serializer) {
+  TAILRACE_TRY(Endpoint endpoint, split(config));
+  TAILRACE_TRY(const SinkInfo* info, find_plugin("sink", builtin_sinks(), endpoint.url.scheme));
+  std::map<std::string, std::string> sink_options, format_options;
+  const FormatInfo* format_info = nullptr;
+  if (!format.empty()) {
+    TAILRACE_TRY(format_info, find_plugin("format", builtin_formats(), format));
+  }
+  for (auto& [key, value] : endpoint.options) {
+    bool of_format = format_info && !names_option(info->options, key) && names_option(format_info->options, key);
+    (of_format ? format_options : sink_options)[key] = value;
+  }
+  TAILRACE_TRY(Options options, Options::parse("sink", info->options, sink_options));
+  TAILRACE_TRY(auto sink, info->create(options, endpoint.url));
+  if (!sink->caps().wants_records) {
+    if (format_info) {
+      return Status(ErrorCode::kConfigBadValue, fmt::format("sink.format: {} takes rows, not messages; leave it out", info->name));
+    }
+    return sink;
+  }
+  if (!format_info) {
+    TAILRACE_TRY(format_info, find_plugin("format", builtin_formats(), "default"));
+  }
+  TAILRACE_TRY(Options parsed, Options::parse("sink", format_info->options, format_options));
+  TAILRACE_TRY(serializer, format_info->create(parsed));
+  return sink;
+}
+
+JobFactories make_factories() {
+  return JobFactories{make_source, make_sink, [](const RuleStageConfig& config) { return make_rule_stage(config); }};
+}
+
+std::vector<PluginDoc> list_plugins() {
+  std::vector<PluginDoc> out;
+  auto add = [&](std::string_view kind, auto table) {
+    for (const auto* info : table) {
+      out.push_back({std::string(kind), std::string(info->name), std::string(info->doc),
+                     {info->options.begin(), info->options.end()}});
+    }
+  };
+  add("source", builtin_sources());
+  add("sink", builtin_sinks());
+  add("format", builtin_formats());
+  return out;
+}
+
+std::vector<CheckItem> check_source(const EndpointConfig& endpoint) {
+  std::vector<CheckItem> items;
+  EndpointConfig resolved = endpoint;
+  for (auto& [key, value] : resolved.options) {
+    auto text = resolve_references(value);
+    if (!text.ok()) {
+      items.push_back({"configuration", "source." + key, text.status()});
+      return items;
+    }
+    value = *text;
+  }
+  auto filter = TableFilter::parse(std::vector<std::string>{"*.*"});
+  MemorySchemaStore schemas;
+  auto source = make_source(resolved, SourceContext{&*filter, &schemas});
+  if (!source.ok()) {
+    items.push_back({"configuration", redact_url(endpoint.url), source.status()});
+    return items;
+  }
+  Status opened = (*source)->open(std::nullopt);
+  items.push_back({"log", opened.ok() ? "can be read from " + (*source)->start_position().text : "", opened});
+  if (!opened.ok()) return items;
+  auto reader = (*source)->snapshot_reader();
+  if (!reader.ok()) {
+    items.push_back({"snapshot", "", reader.status()});
+    return items;
+  }
+  auto tables = (*reader)->tables();
+  items.push_back({"tables", tables.ok() ? fmt::format("{} readable", tables->size()) : "", tables.status()});
+  return items;
+}
+
+}  // namespace tailrace

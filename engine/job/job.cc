@@ -1,0 +1,360 @@
+#include "job/job.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "base/log.h"
+#include "job/job_status.h"
+
+namespace tailrace {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstBackoff{200}, kLastBackoff{15000};
+// A job that never got its parts open gives up after this: a wrong address should be an answer, not a wait.
+constexpr milliseconds kConnectPatience{10000};
+
+}  // namespace
+
+struct Job::Impl {
+  std::unique_ptr<JobFile> file;
+  JobConfig config;
+  JobFactories factories;
+
+  mutable std::mutex mutex;             // guards everything below
+  std::condition_variable_any changed;
+  JobState state = JobState::kCreated;
+  JobState stop_state = JobState::kStopped;   // what an asked-for stop ends in
+  Status error;
+  int attempts = 0;
+  std::string rules_version;
+  std::shared_ptr<Pipeline> pipeline;   // of the current run; its parts outlive it (owned by the runner's frame)
+  RuleStage* rules = nullptr;           // valid while pipeline is set
+  uint64_t rows_before = 0;             // events of earlier runs in this process
+  uint64_t dropped_before = 0;
+  PipelineStatus last;                  // of the run that ended
+  std::deque<std::pair<Clock::time_point, uint64_t>> samples;
+  Until goal = Until::kEnd;
+  Position goal_position;
+
+  std::mutex control;                   // one start, stop or pause at a time
+  std::optional<std::jthread> runner;
+  std::optional<std::jthread> service;  // writes the status, takes commands
+
+  JobStatus status() const;
+  void run_loop(std::stop_token stop);
+  Status run_once(std::stop_token stop, bool& got_open, bool& progressed);
+  void service_loop(std::stop_token stop);
+  void write_status();
+  void take_commands();
+  Status begin();
+  void end(milliseconds patience, JobState into);
+  void note(std::string_view level, std::string_view code, const std::string& text) {
+    Status added = file->add_event(level, code, text);
+    if (!added.ok()) log(LogLevel::kWarn, added.to_string());
+  }
+};
+
+Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progressed) {
+  EndpointConfig source_config = config.source, sink_config = config.sink;
+  for (auto* endpoint : {&source_config, &sink_config}) {
+    auto secret = config.secrets.find(endpoint == &source_config ? "source.password" : "sink.password");
+    for (auto& [key, value] : endpoint->options) {
+      TAILRACE_TRY(value, resolve_references(value));
+    }
+    if (secret != config.secrets.end()) endpoint->options["password"] = secret->second;
+  }
+  TAILRACE_TRY(TableFilter filter, TableFilter::parse(config.tables));
+  SourceContext context{&filter, file.get()};
+  TAILRACE_TRY(auto source, factories.source(source_config, context));
+  std::unique_ptr<Serializer> serializer;
+  TAILRACE_TRY(auto sink, factories.sink(sink_config, config.format, serializer));
+  TAILRACE_TRY(auto rule_stage, factories.rules(RuleStageConfig{config.rules, sink->caps().detects_collisions}));
+
+  PipelineParts parts{source.get(), rule_stage.get(), sink.get(), file.get(), &filter, std::nullopt, nullptr};
+  if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
+  parts.on_started = [this] { return file->mark_started(); };
+
+  TAILRACE_TRY(auto job, file->read_job());
+  SinkContext sink_context{job ? job->id : "", job && job->started_us, serializer.get()};
+  auto current = std::make_shared<Pipeline>(config.pipeline, parts);
+  {
+    std::lock_guard lock(mutex);
+    pipeline = current;
+    rules = rule_stage.get();
+    rules_version = rule_stage->version();
+  }
+  // The pipeline's stop must win over a start that is still opening things.
+  std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
+  Status status = current->run(sink_context);
+  PipelineStatus ended = current->status();
+  got_open = got_open || ended.phase_reached;
+  progressed = ended.durable_rows > 0;
+  {
+    std::lock_guard lock(mutex);
+    rows_before += ended.events;
+    dropped_before += rule_stage->stats().dropped_table + rule_stage->stats().dropped_row + rule_stage->stats().dropped_map;
+    last = ended;
+    pipeline.reset();
+    rules = nullptr;
+  }
+  return status;
+}
+
+void Job::Impl::run_loop(std::stop_token stop) {
+  milliseconds backoff = kFirstBackoff;
+  bool got_open = false;
+  auto began = Clock::now();
+  while (true) {
+    bool progressed = false;
+    Status status = run_once(stop, got_open, progressed);
+    if (progressed) backoff = kFirstBackoff;
+    std::unique_lock lock(mutex);
+    bool stopping = stop.stop_requested();
+    if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
+      state = stop_state;
+      error = Status();
+    } else if (status.ok()) {
+      state = JobState::kDone;
+      error = Status();
+    } else if (status.retry() == Retry::kTransient && (got_open || Clock::now() - began < kConnectPatience)) {
+      state = JobState::kRetrying;
+      attempts = progressed ? 1 : attempts + 1;
+      error = status;
+      lock.unlock();
+      note("warn", error_info(status.code()).text, status.to_string());
+      log(LogLevel::kWarn, fmt::format("{}; trying again in {} ms", status.to_string(), backoff.count()));
+      lock.lock();
+      changed.notify_all();
+      changed.wait_for(lock, stop, backoff, [] { return false; });
+      if (stop.stop_requested()) {
+        state = stop_state;
+        error = Status();
+      } else {
+        backoff = std::min(backoff * 2, kLastBackoff);
+        state = JobState::kRunning;
+        continue;
+      }
+    } else {
+      state = JobState::kFailed;
+      error = status;
+    }
+    changed.notify_all();
+    std::string text = error.ok() ? std::string(job_state_name(state)) : error.to_string();
+    std::string_view code = error.ok() ? "" : error_info(error.code()).text;
+    std::string_view level = error.ok() ? "info" : "error";
+    lock.unlock();
+    note(level, code, text);
+    write_status();
+    return;
+  }
+}
+
+JobStatus Job::Impl::status() const {
+  JobStatus out;
+  std::shared_ptr<Pipeline> current;
+  {
+    std::lock_guard lock(mutex);
+    out.state = state;
+    out.name = config.name;
+    out.error = error;
+    out.attempts = attempts;
+    out.rules_version = rules_version;
+    out.rows_done = rows_before;
+    out.dropped_by_rules = dropped_before;
+    current = pipeline;
+    if (rules) {
+      const RuleStats& stats = rules->stats();
+      out.dropped_by_rules += stats.dropped_table + stats.dropped_row + stats.dropped_map;
+    }
+    if (samples.size() >= 2) {
+      double seconds = std::chrono::duration<double>(samples.back().first - samples.front().first).count();
+      if (seconds > 0) out.rate = static_cast<double>(samples.back().second - samples.front().second) / seconds;
+    }
+  }
+  PipelineStatus p = current ? current->status() : last;
+  if (current) out.rows_done += p.events;
+  fill_from_pipeline(out, p, current != nullptr);
+  return out;
+}
+
+void Job::Impl::write_status() {
+  JobStatus now = status();
+  {
+    std::lock_guard lock(mutex);
+    samples.emplace_back(Clock::now(), now.rows_done);
+    while (samples.size() > 20) samples.pop_front();
+  }
+  std::vector<TableStat> tables;
+  StatusRow row = to_status_row(now, tables);
+  row.owner_pid = getpid();
+  Status written = file->write_status(row, tables);
+  if (!written.ok()) log(LogLevel::kWarn, written.to_string());
+}
+
+void Job::Impl::take_commands() {
+  auto commands = file->poll_commands();
+  if (!commands.ok()) return log(LogLevel::kWarn, commands.status().to_string());
+  for (const CommandRow& command : *commands) {
+    Status done;
+    if (command.verb == "pause" || command.verb == "stop") {
+      end(milliseconds(800), command.verb == "pause" ? JobState::kPaused : JobState::kStopped);
+    } else if (command.verb == "resume") {
+      done = begin();
+    } else {
+      done = Status(ErrorCode::kJobState, fmt::format("no such command: {}", command.verb));
+    }
+    Status kept = file->finish_command(command.id, done.ok() ? "ok" : done.to_string(), !done.ok());
+    if (!kept.ok()) log(LogLevel::kWarn, kept.to_string());
+  }
+}
+
+void Job::Impl::service_loop(std::stop_token stop) {
+  std::mutex sleep_mutex;
+  std::condition_variable_any wake;
+  while (!stop.stop_requested()) {
+    write_status();
+    take_commands();
+    std::unique_lock lock(sleep_mutex);
+    wake.wait_for(lock, stop, milliseconds(250), [] { return false; });
+  }
+}
+
+Status Job::Impl::begin() {
+  std::lock_guard one(control);
+  {
+    std::lock_guard lock(mutex);
+    if (state == JobState::kRunning || state == JobState::kRetrying) {
+      return Status(ErrorCode::kJobState, "the job is running already");
+    }
+    state = JobState::kRunning;
+    error = Status();
+    attempts = 0;
+    samples.clear();
+  }
+  runner.reset();  // joins one that has ended
+  note("info", "", "started");
+  runner.emplace([this](std::stop_token stop) { run_loop(stop); });
+  return {};
+}
+
+void Job::Impl::end(milliseconds patience, JobState into) {
+  std::lock_guard one(control);
+  {
+    std::lock_guard lock(mutex);
+    stop_state = into;
+    if (pipeline) pipeline->stop(patience);
+    bool over = state == JobState::kDone || state == JobState::kFailed;
+    if (!runner && !over) state = into;
+    if (runner && (state == JobState::kStopped || state == JobState::kPaused)) state = into;
+  }
+  if (runner) {
+    runner->request_stop();
+    runner.reset();
+  }
+  changed.notify_all();
+}
+
+Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories, std::map<std::string, std::string> secrets)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->file = std::move(file);
+  impl_->config = std::move(config);
+  impl_->factories = std::move(factories);
+  for (auto& [key, value] : secrets) impl_->config.secrets[key] = value;
+  impl_->service.emplace([this](std::stop_token stop) { impl_->service_loop(stop); });
+}
+
+Job::~Job() {
+  impl_->service.reset();
+  impl_->end(milliseconds(800), JobState::kStopped);
+  impl_->write_status();
+}
+
+Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view config_json,
+                                       const std::map<std::string, std::string>& secrets, JobFactories factories) {
+  std::string text(config_json);
+  JobConfig config;
+  if (!text.empty()) {
+    TAILRACE_TRY(config, JobConfig::parse(text));
+  }
+  TAILRACE_TRY(auto file, JobFile::open(path, text.empty() ? JobFile::Mode::kOwn : JobFile::Mode::kCreate));
+  if (text.empty()) {
+    TAILRACE_TRY(auto row, file->read_job());
+    if (!row) return Status(ErrorCode::kJobMissing, fmt::format("{} holds no configuration yet", path));
+    TAILRACE_TRY(config, JobConfig::parse(row->config));
+  }
+  if (config.name.empty()) {
+    size_t slash = path.rfind('/');
+    config.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+    if (size_t dot = config.name.rfind('.'); dot != std::string::npos && dot > 0) config.name.resize(dot);
+  }
+  TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url)));
+  (void)row;
+  return std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories), secrets));
+}
+
+Status Job::start() { return impl_->begin(); }
+Status Job::stop(milliseconds patience) {
+  impl_->end(patience, JobState::kStopped);
+  impl_->write_status();
+  return {};
+}
+Status Job::pause(milliseconds patience) {
+  impl_->end(patience, JobState::kPaused);
+  impl_->write_status();
+  return {};
+}
+JobStatus Job::status() const { return impl_->status(); }
+JobFile& Job::file() { return *impl_->file; }
+const JobConfig& Job::config() const { return impl_->config; }
+
+Status Job::mark(Until until, const std::string& position) {
+  Position target;
+  if (until == Until::kPosition) target.text = position;
+  if (until == Until::kCaughtUp) {
+    EndpointConfig endpoint = impl_->config.source;
+    for (auto& [key, value] : endpoint.options) {
+      TAILRACE_TRY(value, resolve_references(value));
+    }
+    auto secret = impl_->config.secrets.find("source.password");
+    if (secret != impl_->config.secrets.end()) endpoint.options["password"] = secret->second;
+    TAILRACE_TRY(TableFilter filter, TableFilter::parse(impl_->config.tables));
+    TAILRACE_TRY(auto source, impl_->factories.source(endpoint, SourceContext{&filter, impl_->file.get()}));
+    TAILRACE_TRY(target, source->current_position());
+  }
+  std::lock_guard lock(impl_->mutex);
+  impl_->goal = until;
+  impl_->goal_position = std::move(target);
+  return {};
+}
+
+Result<bool> Job::wait(milliseconds slice) {
+  auto until = Clock::now() + slice;
+  std::unique_lock lock(impl_->mutex);
+  while (true) {
+    switch (impl_->state) {
+      case JobState::kFailed: return impl_->error;
+      case JobState::kPaused:
+      case JobState::kStopped: return Status(ErrorCode::kJobAborted, std::string(job_state_name(impl_->state)));
+      case JobState::kDone: return true;
+      default: break;
+    }
+    if (impl_->pipeline && impl_->goal != Until::kEnd) {
+      auto current = impl_->pipeline;
+      // The parts behind the pipeline live while impl_->pipeline is set, and the lock keeps it set.
+      if (impl_->goal == Until::kSnapshot ? current->snapshot_durable() : current->reached(impl_->goal_position)) return true;
+    }
+    if (Clock::now() >= until) return false;
+    impl_->changed.wait_for(lock, milliseconds(10));
+  }
+}
+
+}  // namespace tailrace

@@ -1,0 +1,241 @@
+#include "job/job_config.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace tailrace {
+namespace {
+
+using nlohmann::json;
+
+Status bad_value(std::string_view key, std::string_view expected) {
+  return Status(ErrorCode::kConfigBadValue, fmt::format("{}: {} expected", key, expected));
+}
+
+Status check_keys(std::string_view where, const json& object, const std::vector<std::string>& known) {
+  if (!object.is_object()) return bad_value(where, "a table");
+  for (const auto& item : object.items()) {
+    if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
+    std::string near = nearest_name(item.key(), known);
+    std::string full = where.empty() ? item.key() : fmt::format("{}.{}", where, item.key());
+    return Status(ErrorCode::kConfigUnknownKey,
+                  near.empty() ? full : fmt::format("{} (did you mean '{}'?)", full, near)).with("key", item.key());
+  }
+  return {};
+}
+
+Result<std::string> scalar(std::string_view key, const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return std::string(value.get<bool>() ? "true" : "false");
+  if (value.is_number()) return value.dump();
+  if (value.is_array()) {
+    std::string joined;
+    for (const json& item : value) {
+      if (!item.is_string()) return bad_value(key, "a list of strings");
+      joined.append(joined.empty() ? "" : ",").append(item.get<std::string>());
+    }
+    return joined;
+  }
+  return bad_value(key, "a string, number, true or false");
+}
+
+bool is_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
+
+// Fills `out` and takes literal passwords out of `node`, which becomes part of the stored form.
+Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, JobConfig& config) {
+  if (node.is_string()) node = json{{"url", node}};
+  if (!node.is_object()) return bad_value(where, "a table with url");
+  if (!node.contains("url") || !node.at("url").is_string()) {
+    return Status(ErrorCode::kConfigMissing, fmt::format("{}.url", where));
+  }
+  std::string url = node.at("url").get<std::string>();
+  TAILRACE_TRY(Url parsed, parse_url(url));
+  if (parsed.has_password) {
+    config.secrets[fmt::format("{}.password", where)] = parsed.password;
+    size_t begin = url.find("://") + 3;
+    size_t at = url.rfind('@', url.find('/', begin));
+    size_t colon = url.find(':', begin);
+    url.erase(colon, at - colon);
+    node["url"] = url;
+  }
+  out.url = url;
+  std::vector<std::string> literal;
+  for (auto& [key, value] : node.items()) {
+    if (key == "url") continue;
+    std::string name = fmt::format("{}.{}", where, key);
+    TAILRACE_TRY(std::string text, scalar(name, value));
+    if (key == "password" && !is_reference(text)) {
+      config.secrets[name] = text;
+      literal.push_back(key);
+      continue;
+    }
+    out.options[key] = std::move(text);
+  }
+  for (const std::string& key : literal) node.erase(key);
+  return {};
+}
+
+Status parse_rules(json& node, RuleOptions& out) {
+  if (node.is_string()) node = json{{"file", node}};
+  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory"}));
+  if (node.contains("file")) {
+    TAILRACE_TRY(out.file, scalar("rules.file", node.at("file")));
+  }
+  if (node.contains("options")) {
+    if (!node.at("options").is_object()) return bad_value("rules.options", "a table");
+    for (const auto& [key, value] : node.at("options").items()) {
+      TAILRACE_TRY(out.options[key], scalar("rules.options." + key, value));
+    }
+  }
+  if (node.contains("memory")) {
+    TAILRACE_TRY(std::string text, scalar("rules.memory", node.at("memory")));
+    TAILRACE_TRY(int64_t bytes, parse_bytes(text));
+    out.memory_bytes = static_cast<size_t>(bytes);
+  }
+  return {};
+}
+
+constexpr OptionSpec kPipelineOptions[] = {
+    {"threads", "int", "2", "1 = everything in one thread, in a fixed order; 2 = reading apart from the rest"},
+    {"memory", "bytes", "96MiB", "limit for everything in flight"},
+    {"batch_bytes", "bytes", "256KiB", "a batch closes at about this size"},
+    {"chunk_rows", "int", "10000", "rows of a snapshot chunk, at most"},
+    {"chunk_bytes", "bytes", "4MiB", "bytes of a snapshot chunk, at most"},
+};
+
+Status parse_pipeline(const json& node, PipelineOptions& out) {
+  if (!node.is_object()) return bad_value("pipeline", "a table");
+  std::map<std::string, std::string> given;
+  for (const auto& [key, value] : node.items()) {
+    TAILRACE_TRY(given[key], scalar("pipeline." + key, value));
+  }
+  TAILRACE_TRY(Options options, Options::parse("pipeline", kPipelineOptions, given));
+  out.threads = static_cast<int>(options.integer("threads"));
+  if (out.threads != 1 && out.threads != 2) return bad_value("pipeline.threads", "1 or 2");
+  out.memory_bytes = static_cast<size_t>(options.integer("memory"));
+  if (out.memory_bytes < (1u << 20)) return bad_value("pipeline.memory", "at least 1MiB");
+  out.batch_bytes = std::min(static_cast<size_t>(options.integer("batch_bytes")), out.memory_bytes / 4);
+  out.chunk_rows = static_cast<size_t>(options.integer("chunk_rows"));
+  out.chunk_bytes = std::min(static_cast<size_t>(options.integer("chunk_bytes")), out.memory_bytes / 4);
+  if (out.batch_bytes < 1024 || out.chunk_bytes < 1024 || options.integer("chunk_rows") < 1) {
+    return bad_value("pipeline.batch_bytes, chunk_bytes, chunk_rows", "at least 1KiB and 1 row");
+  }
+  return {};
+}
+
+Status parse_job(const json& node, JobConfig& config) {
+  TAILRACE_OK(check_keys("job", node, {"name", "phases"}));
+  if (node.contains("name")) {
+    TAILRACE_TRY(config.name, scalar("job.name", node.at("name")));
+  }
+  if (!node.contains("phases")) return {};
+  config.pipeline.snapshot = config.pipeline.stream = false;
+  if (!node.at("phases").is_array()) return bad_value("job.phases", "a list");
+  for (const json& phase : node.at("phases")) {
+    if (phase == "snapshot") {
+      config.pipeline.snapshot = true;
+    } else if (phase == "stream") {
+      config.pipeline.stream = true;
+    } else {
+      return bad_value("job.phases", "\"snapshot\" and \"stream\"");
+    }
+  }
+  if (!config.pipeline.snapshot && !config.pipeline.stream) return bad_value("job.phases", "at least one phase");
+  return {};
+}
+
+}  // namespace
+
+Result<JobConfig> JobConfig::parse(std::string_view text) {
+  json root;
+  try {
+    root = json::parse(text);
+  } catch (const std::exception& error) {
+    return Status(ErrorCode::kConfigSyntax, error.what());
+  }
+  JobConfig config;
+  TAILRACE_OK(check_keys("", root, {"version", "job", "source", "sink", "tables", "rules", "pipeline"}));
+  if (root.contains("version") && root.at("version") != 1) return bad_value("version", "1");
+  for (const char* required : {"source", "sink"}) {
+    if (!root.contains(required)) return Status(ErrorCode::kConfigMissing, required);
+  }
+  config.pipeline.snapshot = true;
+  if (root.contains("job")) TAILRACE_OK(parse_job(root.at("job"), config));
+  TAILRACE_OK(parse_endpoint("source", root.at("source"), config.source, config));
+  TAILRACE_OK(parse_endpoint("sink", root.at("sink"), config.sink, config));
+  if (auto it = config.source.options.find("start"); it != config.source.options.end()) {
+    config.start = it->second;
+    config.source.options.erase(it);
+    if (config.pipeline.snapshot && config.start != "now") {
+      return bad_value("source.start", "job.phases = [\"stream\"] (a snapshot begins now)");
+    }
+  }
+  if (auto it = config.sink.options.find("format"); it != config.sink.options.end()) {
+    config.format = it->second;
+    config.sink.options.erase(it);
+  }
+  if (root.contains("tables")) {
+    if (!root.at("tables").is_array() || root.at("tables").empty()) return bad_value("tables", "a list of patterns such as \"shop.*\"");
+    for (const json& pattern : root.at("tables")) {
+      if (!pattern.is_string()) return bad_value("tables", "a list of patterns such as \"shop.*\"");
+      config.tables.push_back(pattern.get<std::string>());
+    }
+  } else {
+    config.tables = {"*.*"};
+  }
+  if (root.contains("rules")) TAILRACE_OK(parse_rules(root.at("rules"), config.rules));
+  if (root.contains("pipeline")) TAILRACE_OK(parse_pipeline(root.at("pipeline"), config.pipeline));
+  config.canonical = root.dump();
+  return config;
+}
+
+Result<std::string> resolve_references(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '$' || i + 1 >= text.size()) {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (text[i + 1] == '$') {
+      out.push_back('$');
+      ++i;
+      continue;
+    }
+    if (text[i + 1] != '{') {
+      out.push_back('$');
+      continue;
+    }
+    size_t end = text.find('}', i);
+    if (end == std::string_view::npos) return Status(ErrorCode::kConfigBadValue, "a \"${\" without \"}\"");
+    std::string body(text.substr(i + 2, end - i - 2));
+    i = end;
+    if (body.rfind("env:", 0) == 0) {
+      std::string name = body.substr(4);
+      std::optional<std::string> fallback;
+      if (size_t split = name.find(":-"); split != std::string::npos) {
+        fallback = name.substr(split + 2);
+        name.resize(split);
+      }
+      const char* value = std::getenv(name.c_str());
+      if (!value && !fallback) return Status(ErrorCode::kConfigVariable, fmt::format("environment variable {}", name));
+      out.append(value ? value : *fallback);
+    } else if (body.rfind("file:", 0) == 0) {
+      std::ifstream in(body.substr(5), std::ios::binary);
+      std::ostringstream content;
+      content << in.rdbuf();
+      if (!in) return Status(ErrorCode::kConfigVariable, fmt::format("file {}", body.substr(5)));
+      std::string value = content.str();
+      while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
+      out.append(value);
+    } else {
+      return Status(ErrorCode::kConfigBadValue, fmt::format("\"${{{}}}\": write ${{env:NAME}} or ${{file:PATH}}", body));
+    }
+  }
+  return out;
+}
+
+}  // namespace tailrace
