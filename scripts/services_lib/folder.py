@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -38,7 +39,8 @@ def run_step(command, reason, cwd=None):
     except FileNotFoundError:
         raise Unavailable(f"{reason}: program '{command[0]}' not found") from None
     if done.returncode != 0:
-        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # Maven colours its output even in a pipe
+        lines = [line.strip() for line in plain.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("E: ", "[ERROR] "))]
         raise Unavailable(f"{reason}: {[*errors, *lines[-1:], 'no output'][0]}")
     return done.stdout

@@ -154,3 +154,10 @@ def test_missing_program_is_named_and_fails_only_when_asked_for(services, tmp_pa
     (tools / "java").symlink_to("/bin/false")
     asked = services("up", "kafka", **without_java)
     assert asked.returncode == 1 and "'mvn' not found" in asked.stderr
+
+    maven = tools / "mvn"
+    maven.write_text("#!/bin/sh\nprintf '\\033[0m[ERROR] no such host\\n[ERROR] see the manual\\n'\nexit 1\n")
+    maven.chmod(0o755)
+    asked = services("up", "kafka", **without_java)
+    assert "3.9.1 failed: [ERROR] no such host; " in asked.stderr
+    assert not list((tmp_path / "cache" / "kafka").glob("3.9.1"))
