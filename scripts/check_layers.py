@@ -23,7 +23,7 @@ MAY = {
     "sink": OPEN_TO_ALL | {"mysql", "sqlite", "format/serializer.h"},  # a sink is handed Records
     "pipeline": OPEN_TO_ALL | {"source/source.h", "sink/sink.h", "format/serializer.h", "rule/rule_host.h",
                                "rule/hook.h", "rule/rule_stage.h"},
-    "job": OPEN_TO_ALL | {"pipeline", "metadb"},
+    "job": OPEN_TO_ALL | {"pipeline", "metadb", "rule/rule_stage.h"},  # a job's configuration holds RuleOptions
     "agent": OPEN_TO_ALL | {"job"},
     "node": OPEN_TO_ALL | {"job"},
     "bindings/lua": OPEN_TO_ALL | {"rule"},
@@ -42,7 +42,8 @@ THIRD_PARTY = {
     r"libdeflate\.h": {"mysql", "source"},
     r"zstd\.h": {"mysql", "source"},
     r"openssl/": {"mysql", "rule", "app"},
-    r"boost/": {"agent", "node"},
+    r"boost/multiprecision/": {"rule"},
+    r"boost/(asio|beast)": {"agent", "node"},
     r"nlohmann/": None,
     r"xxhash\.h": None,
     r"simdjson\.h": None,
