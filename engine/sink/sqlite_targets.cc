@@ -1,0 +1,350 @@
+// Targets: which tables exist in the sink file, whose rows they hold, and how they follow schema changes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sink/sqlite_layout.h"
+#include "sink/sqlite_tables.h"
+
+namespace tailrace {
+namespace {
+
+constexpr std::string_view kReserved = "_tailrace";
+
+bool same_name(std::string_view a, std::string_view b) {  // as SQLite compares names
+  auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return fold(x) == fold(y); });
+}
+
+bool is_reserved(std::string_view name) {
+  return same_name(name.substr(0, kReserved.size()), kReserved) || same_name(name.substr(0, 7), "sqlite_");
+}
+
+const Column* find(const TableSchema& schema, std::string_view name) {
+  for (const Column& column : schema.columns) {
+    if (same_name(column.name, name)) return &column;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> key_names(const TableSchema& schema) {
+  std::vector<std::string> names;
+  for (uint16_t at : schema.primary_key) names.push_back(schema.columns[at].name);
+  return names;
+}
+
+Status stop(std::string detail, std::string_view ddl) {
+  Status status(ErrorCode::kSchemaChange, std::move(detail));
+  return ddl.empty() ? std::move(status) : std::move(status).with("statement", std::string(ddl.substr(0, 1000)));
+}
+
+bool same_columns(const TableSchema& a, const TableSchema& b) {
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) { return x.name == y.name && x.type_text == y.type_text; });
+}
+
+}  // namespace
+
+Status SqliteTables::open() {
+  TAILRACE_OK(database_.execute(
+      "CREATE TABLE IF NOT EXISTS _tailrace_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, "
+      "database TEXT NOT NULL, \"table\" TEXT NOT NULL, columns TEXT NOT NULL, keeps_owners INTEGER NOT NULL) STRICT;"
+      "CREATE TABLE IF NOT EXISTS _tailrace_source (id INTEGER PRIMARY KEY, target INTEGER NOT NULL, source TEXT NOT NULL, "
+      "key_is_explicit INTEGER NOT NULL, layout TEXT NOT NULL, ddl TEXT NOT NULL, UNIQUE (target, source)) STRICT;"
+      "CREATE TABLE IF NOT EXISTS _tailrace_origin (target INTEGER NOT NULL, key TEXT NOT NULL, source INTEGER NOT NULL, "
+      "PRIMARY KEY (target, key)) STRICT, WITHOUT ROWID;"));
+  return load_tables();
+}
+
+Status SqliteTables::load_tables() {
+  TAILRACE_TRY(auto s, database_.prepare("SELECT id, name, database, \"table\", columns, keeps_owners FROM _tailrace_table"));
+  for (;;) {
+    TAILRACE_TRY(bool more, s.step());
+    if (!more) break;
+    auto target = std::make_unique<Target>();
+    target->id = s.column_int(0);
+    target->name = s.column_text(1);
+    target->database = s.column_text(2);
+    target->table = s.column_text(3);
+    TAILRACE_TRY(target->columns, schema_from_json(s.column_text(4)));
+    target->keeps_owners = s.column_int(5) != 0;
+    targets_.push_back(std::move(target));
+  }
+  for (auto& target : targets_) {
+    TAILRACE_TRY(auto sources, database_.prepare(
+        "SELECT id, source, key_is_explicit, layout, ddl FROM _tailrace_source WHERE target = ? ORDER BY id"));
+    sources.bind_int(1, target->id);
+    for (;;) {
+      TAILRACE_TRY(bool more, sources.step());
+      if (!more) break;
+      SourceTable from;
+      from.id = sources.column_int(0);
+      from.name = sources.column_text(1);
+      from.key_is_explicit = sources.column_int(2) != 0;
+      TAILRACE_TRY(from.layout, schema_from_json(sources.column_text(3)));
+      from.ddl = sources.column_text(4);
+      target->sources.push_back(std::move(from));
+    }
+  }
+  return Status();
+}
+
+std::string SqliteTables::target_name(const TableSchema& schema) const {
+  return naming_ == SqliteNaming::kTable ? schema.table : schema.database + "__" + schema.table;
+}
+
+SqliteTables::Target* SqliteTables::find_target(std::string_view name) {
+  for (auto& target : targets_) {
+    if (same_name(target->name, name)) return target.get();
+  }
+  return nullptr;
+}
+
+Status SqliteTables::check_names(const TableSchema& schema) const {
+  std::string name = target_name(schema);
+  if (name.empty() || is_reserved(name)) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("SQLite keeps the table name \"{}\" for itself or the engine does; "
+                                                          "give the table another name with a rule", name));
+  }
+  for (const Column& column : schema.columns) {
+    if (is_reserved(column.name)) {
+      return Status(ErrorCode::kConfigBadValue,
+                    fmt::format("column names that begin with _tailrace or sqlite_ are reserved: rename \"{}\" with a rule",
+                                column.name));
+    }
+  }
+  return Status();
+}
+
+Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema) {
+  std::string name = target_name(schema);
+  if (Target* target = find_target(name)) {
+    if (target->database == schema.database && target->table == schema.table) return target;
+    if (naming_ == SqliteNaming::kTable && target->database != schema.database) {
+      return Status(ErrorCode::kConfigBadValue,
+                    fmt::format("{}.{} and {}.{} both want the table \"{}\" of the sink file; set naming=db__table to keep "
+                                "databases apart", target->database, target->table, schema.database, schema.table, name));
+    }
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("{}.{} and {}.{} both want the table \"{}\" of the sink file; give one another name with a "
+                              "rule", target->database, target->table, schema.database, schema.table, name));
+  }
+  TAILRACE_OK(check_names(schema));
+  auto target = std::make_unique<Target>();
+  target->name = name;
+  target->database = schema.database;
+  target->table = schema.table;
+  TAILRACE_OK(create_target(*target, schema));
+  targets_.push_back(std::move(target));
+  return targets_.back().get();
+}
+
+Status SqliteTables::create_target(Target& target, const TableSchema& schema) {
+  TAILRACE_TRY(auto taken, database_.query_int(fmt::format(
+      "SELECT 1 FROM sqlite_schema WHERE name = {} COLLATE NOCASE", sqlite::quote_text(target.name))));
+  if (taken) {
+    return Status(ErrorCode::kSinkMismatch,
+                  fmt::format("the sink file has a table \"{}\" already, and this job did not make it", target.name));
+  }
+  TAILRACE_OK(database_.execute(sqlite_layout::create_table_sql(target.name, schema)));
+  target.columns = std::make_shared<TableSchema>(schema);
+  return save_target(target);
+}
+
+Status SqliteTables::save_target(Target& target) {
+  TAILRACE_TRY(auto s, database_.prepare(
+      "INSERT INTO _tailrace_table(name, database, \"table\", columns, keeps_owners) VALUES (?1, ?2, ?3, ?4, ?5) "
+      "ON CONFLICT (name) DO UPDATE SET columns = excluded.columns, keeps_owners = excluded.keeps_owners RETURNING id"));
+  std::string columns = schema_to_json(*target.columns);
+  s.bind_text(1, target.name);
+  s.bind_text(2, target.database);
+  s.bind_text(3, target.table);
+  s.bind_text(4, columns);
+  s.bind_int(5, target.keeps_owners);
+  TAILRACE_TRY(bool found, s.step());
+  if (found) target.id = s.column_int(0);
+  return s.run();
+}
+
+Status SqliteTables::save_source(const Target& target, SourceTable& from) {
+  TAILRACE_TRY(auto s, database_.prepare(
+      "INSERT INTO _tailrace_source(target, source, key_is_explicit, layout, ddl) VALUES (?1, ?2, ?3, ?4, ?5) "
+      "ON CONFLICT (target, source) DO UPDATE SET key_is_explicit = excluded.key_is_explicit, layout = excluded.layout, "
+      "ddl = excluded.ddl RETURNING id"));
+  std::string layout = schema_to_json(*from.layout);
+  s.bind_int(1, target.id);
+  s.bind_text(2, from.name);
+  s.bind_int(3, from.key_is_explicit);
+  s.bind_text(4, layout);
+  s.bind_text(5, from.ddl);
+  TAILRACE_TRY(bool found, s.step());
+  if (found) from.id = s.column_int(0);
+  return s.run();
+}
+
+Result<SqliteTables::Route*> SqliteTables::make_route(const OutputTable& output) {
+  if (!output.schema || !output.source) return Status(ErrorCode::kInternal, "a target without a schema");
+  TAILRACE_TRY(Target* target, target_of(*output.schema));
+  TAILRACE_TRY(size_t source_at, source_of(*target, output));
+  TAILRACE_OK(follow_layout(*target, target->sources[source_at], output, false));
+  auto route = std::make_unique<Route>();
+  route->source = output.source;
+  route->schema = output.schema;
+  route->target = target;
+  route->source_at = source_at;
+  TAILRACE_OK(prepare_row_statements(*route));
+  auto& slot = routes_[&output];
+  if (slot.get() == last_route_) last_output_ = nullptr;
+  slot = std::move(route);
+  return slot.get();
+}
+
+// The entry of output.source among the target's sources, added on its first row.
+Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output) {
+  std::string name = output.source->qualified_name();
+  for (size_t i = 0; i < target.sources.size(); ++i) {
+    if (target.sources[i].name == name) return i;
+  }
+  if (key_names(*output.schema) != key_names(*target.columns)) {
+    return Status(ErrorCode::kSchemaChange, fmt::format("{} has another key than {}.{}, the table it is merged into", name,
+                                                        target.database, target.table));
+  }
+  SourceTable from;
+  from.name = name;
+  from.key_is_explicit = output.key_is_explicit;
+  from.layout = output.schema;
+  bool keyless = output.schema->primary_key.empty();
+  bool all_explicit = from.key_is_explicit;
+  for (const SourceTable& other : target.sources) all_explicit = all_explicit && other.key_is_explicit;
+  if (!target.sources.empty() && !keyless && !all_explicit && !target.keeps_owners) {
+    if (target.sources.size() > 1) {
+      return Status(ErrorCode::kRuleKeyCollision,
+                    fmt::format("{} joins the merged table {}.{} without a key of its own, and whose rows are there "
+                                "already is not known", name, target.database, target.table));
+    }
+    TAILRACE_OK(start_keeping_owners(target));
+  }
+  if (!target.sources.empty()) {
+    for (const Column& column : target.columns->columns) {
+      if (!column.nullable && !find(*output.schema, column.name)) {
+        return Status(ErrorCode::kSchemaChange, fmt::format("{} lacks the NOT NULL column {} of {}.{}, the table it is "
+                                                            "merged into", name, column.name, target.database, target.table));
+      }
+    }
+  }
+  TAILRACE_OK(save_source(target, from));
+  target.sources.push_back(std::move(from));
+  return target.sources.size() - 1;
+}
+
+// From the second source on every row needs its owner; until then all belong to the first.
+Status SqliteTables::start_keeping_owners(Target& target) {
+  TAILRACE_TRY(auto s, database_.prepare(
+      fmt::format("INSERT INTO _tailrace_origin(target, source, key) SELECT ?1, ?2, {} FROM {}",
+                  key_text(*target.columns, true, 0), sqlite::quote_name(target.name))));
+  s.bind_int(1, target.id);
+  s.bind_int(2, target.sources[0].id);
+  TAILRACE_OK(s.run());
+  target.keeps_owners = true;
+  // Statements made before do not claim keys.
+  std::erase_if(routes_, [&](const auto& entry) { return entry.second->target == &target; });
+  last_output_ = nullptr;
+  last_route_ = nullptr;
+  return save_target(target);
+}
+
+Status SqliteTables::follow_layout(Target& target, SourceTable& from, const OutputTable& output,
+                                   bool may_wait) {
+  const TableSchema& wanted = *output.schema;
+  bool waits = false;
+  if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
+  for (const Column& before : from.layout->columns) {
+    const Column* after = find(wanted, before.name);
+    if (!after) return stop(fmt::format("column {} is gone (dropped or renamed)", before.name), from.ddl);
+    if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty()) return stop(change, from.ddl);
+  }
+  TAILRACE_OK(check_names(wanted));
+  for (const Column& column : wanted.columns) {
+    const Column* there = find(*target.columns, column.name);
+    if (!there) {
+      TAILRACE_OK(add_column(target, from, output, column, may_wait, waits));
+    } else if (sqlite_layout::storage_type(*there) != sqlite_layout::storage_type(column)) {
+      return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text, there->type_text,
+                              target.database, target.table), from.ddl);
+    }
+  }
+  if (waits) return save_source(target, from);
+  if (same_columns(*from.layout, wanted) && from.ddl.empty()) return Status();
+  from.layout = std::make_shared<TableSchema>(wanted);
+  from.ddl.clear();
+  return save_source(target, from);
+}
+
+// `may_wait`: a schema read from the live server can be newer than its statement. A column that the statement does not
+// name is then left to a later one, `waits` says so; the first row that has it decides.
+Status SqliteTables::add_column(Target& target, const SourceTable& from, const OutputTable& output, const Column& column,
+                                bool may_wait, bool& waits) {
+  std::string name = sqlite::quote_name(target.name);
+  TAILRACE_TRY(auto any, database_.query_int(fmt::format("SELECT 1 FROM {} LIMIT 1", name)));
+  std::string value = "NULL";
+  bool knows_column_already = find(*from.layout, column.name) != nullptr;  // the second table of a merge brings it along
+  if (any && !knows_column_already) {
+    using State = sqlite_layout::AddedValue::State;
+    auto added = sqlite_layout::value_of_added(column, from.ddl);
+    if (added.state == State::kNotNamed && may_wait) {
+      waits = true;
+      return Status();
+    }
+    // A rule may have changed the column on its way here; then only NULL is sure to stay NULL.
+    bool as_at_source = same_columns(*output.source, *output.schema);
+    if (added.state != State::kKnown || (added.literal != "NULL" && !as_at_source)) {
+      return stop(fmt::format("column {} {} was added, and what the rows already here hold in it is not certain from the "
+                              "statement", column.name, column.type_text), from.ddl);
+    }
+    value = added.literal;
+  }
+  Column stored = column;
+  bool merged = target.sources.size() > 1;
+  // Rows of the other tables of a merge lack it until they are altered too.
+  if (value == "NULL" && (any || merged)) stored.nullable = true;
+  std::string definition = sqlite_layout::column_definition(stored, false);
+  if (value != "NULL") definition += " DEFAULT " + value;
+  TAILRACE_OK(database_.execute(fmt::format("ALTER TABLE {} ADD COLUMN {}", name, definition)));
+  auto columns = std::make_shared<TableSchema>(*target.columns);
+  columns->columns.push_back(std::move(stored));
+  target.columns = std::move(columns);
+  return save_target(target);
+}
+
+Status SqliteTables::schema_change(const ChangeEvent& event) {
+  if (!event.output || !event.output->source) return Status();  // none of ours, or dropped by the rules
+  const OutputTable& output = *event.output;
+  std::string source = output.source->qualified_name();
+  Target* target = find_target(target_name(*output.schema));
+  SourceTable* from = nullptr;
+  if (target) {
+    for (SourceTable& candidate : target->sources) {
+      if (candidate.name == source) from = &candidate;
+    }
+  }
+  bool gone = !event.new_schema || !*event.new_schema;
+  if (gone) {
+    if (!from) return Status();  // never came here
+    return stop(fmt::format("the table {} was dropped or renamed", source), event.sql);
+  }
+  if ((*event.new_schema)->qualified_name() != source) {
+    if (!from) return Status();
+    return stop(fmt::format("the table {} was renamed to {}", source, (*event.new_schema)->qualified_name()), event.sql);
+  }
+  bool is_new_layout = output.source == *event.new_schema || same_columns(*output.source, **event.new_schema);
+  if (!from) {
+    // A table that is new to this target: create it when the event brings its final layout, else its first row will.
+    return is_new_layout ? make_route(output).status() : Status();
+  }
+  from->ddl += (from->ddl.empty() ? "" : ";\n") + std::string(event.sql);
+  if (is_new_layout) return follow_layout(*target, *from, output, true);
+  // The columns at the target are the rules' business; they come with the first row of the new layout.
+  return save_source(*target, *from);
+}
+
+}  // namespace tailrace
