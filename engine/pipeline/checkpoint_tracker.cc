@@ -9,6 +9,11 @@ void CheckpointTracker::expect(uint64_t sequence, std::optional<Checkpoint> chec
   waiting_.push_back({sequence, std::move(checkpoint), rows, false, std::chrono::steady_clock::now()});
 }
 
+void CheckpointTracker::restore(Checkpoint checkpoint) {
+  std::lock_guard lock(mutex_);
+  durable_ = std::move(checkpoint);
+}
+
 void CheckpointTracker::acknowledge(uint64_t sequence) {
   std::lock_guard lock(mutex_);
   auto it = std::lower_bound(waiting_.begin(), waiting_.end(), sequence,

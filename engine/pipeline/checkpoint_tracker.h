@@ -13,6 +13,8 @@ namespace tailrace {
 
 class CheckpointTracker {
  public:
+  // The checkpoint a run begins with: durable already.
+  void restore(Checkpoint checkpoint);
   // Called in order, before the batch is handed to the sink. `checkpoint` is set when one may stand after it.
   void expect(uint64_t sequence, std::optional<Checkpoint> checkpoint, uint64_t rows);
   void acknowledge(uint64_t sequence);

@@ -281,6 +281,7 @@ Status Pipeline::prepare(Delivery& d, const SinkContext& sink_context) {
     d.rows_total_ = stored->rows;
     d.last_commit_time_us_ = stored->commit_time_us;
     d.started_ = true;
+    tracker_.restore(*stored);
     bool snapshot_open = !stored->snapshot_state.empty();
     TAILRACE_OK(d.snapshot_.restore(stored->snapshot_state));
     if (!snapshot_open) d.snapshot_.begin_keyed();  // no tables set: ends the snapshot at once
