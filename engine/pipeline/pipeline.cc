@@ -374,7 +374,7 @@ namespace {
 template <class Delivery, class Chunk>
 Status merge_chunk(Delivery& d, std::optional<Chunk>& held, const Source& source, bool& merged) {
   merged = false;
-  if (!held || !d.at_boundary_ || (void(source),false)) return {};
+  if (!held || !d.at_boundary_ || !source.reached(d.position_, held->chunk.high)) return {};
   d.snapshot_.filter(held->chunk);
   std::string table = held->table->qualified_name();
   bool last = held->chunk.next_key.empty();
