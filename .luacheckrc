@@ -1,7 +1,6 @@
 -- Rules run in LuaJIT inside the sandbox; these are the names it adds.
 std = "luajit"
 max_line_length = 110
-include_files = { "rules", "examples", "tests" }
 read_globals = {
   "bigint", "decimal", "text", "null", "secret", "absent",
   "op", "col", "meta", "json", "time", "geo", "line", "log", "emit",
