@@ -1,0 +1,478 @@
+// Kafka sink: every event becomes one message, sent by an idempotent producer with acks=all.
+//
+// Threads: the pipeline's delivery thread calls open, write and flush; one polling thread of the sink serves delivery
+// reports, so that batches are acknowledged while nobody writes. abandon() may be called by any thread while open
+// waits for the broker.
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <atomic>
+#include <charconv>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "event/value_text.h"
+#include "sink/kafka_sink_deliveries.h"
+#include "sink/kafka_sink_topics.h"
+
+namespace tailrace {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Of the client's memory for one waiting message, besides its payload; measured at 300 to 400 bytes.
+constexpr int64_t kMessageOverhead = 320;
+
+constexpr OptionSpec kOptions[] = {
+    {"topic", "string", "{db}.{table}", "topic of a table, by the target's names; a rule's own topic goes before it"},
+    {"create_topics", "bool", "true", "create topics that are missing"},
+    {"topic_partitions", "int", "1", "partitions of a topic made by the sink"},
+    {"topic_replication", "int", "-1", "replicas of a topic made by the sink; -1 = the broker's default"},
+    {"compression", "enum:none|gzip|snappy|lz4|zstd", "lz4", "compression of message batches"},
+    {"linger", "duration", "5ms", "how long messages wait for company"},
+    {"max_message_bytes", "bytes", "1000000", "the largest message sent"},
+    {"buffer", "bytes", "32MiB", "messages waiting for the broker, in memory"},
+    {"connect_timeout", "duration", "10s", "how long to wait for the first broker at the start"},
+    {"id_header", "bool", "true", "header tailrace.id = transaction:ordinal, to notice a message sent twice"},
+    {"client_id", "string", "tailrace", "name shown to the broker"},
+    {"security", "enum:plaintext|ssl|sasl_plaintext|sasl_ssl", "plaintext", "how to connect"},
+    {"sasl_mechanism", "enum:PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "SCRAM-SHA-512", "for user and password of the URL"},
+    {"tls_ca", "path", "", "certificates that the broker's must be signed by"},
+    {"properties", "list", "", "further settings of librdkafka, as name=value,name=value", false, true},
+};
+
+struct KafkaSettings {
+  std::string topic;
+  std::map<std::string, std::string> client;  // librdkafka's own names
+  KafkaTopicSettings topics;
+  std::chrono::milliseconds connect_timeout{10'000};
+  bool id_header = true;
+  std::string brokers;
+};
+
+struct ClientDeleter {
+  void operator()(rd_kafka_t* client) const noexcept { rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); }
+};
+
+std::string printable(std::string_view bytes) {
+  std::string out;
+  for (char c : bytes.substr(0, 200)) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte == 1) {
+      out += ' ';  // between the parts of a key
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+class KafkaSink final : public Sink {
+ public:
+  explicit KafkaSink(KafkaSettings settings) : settings_(std::move(settings)) {}
+  ~KafkaSink() override { shut(); }
+
+  SinkCaps caps() const override { return {.wants_records = true}; }
+  Status open(const SinkContext& context, AckReceiver& acks) override;
+  Status write(const LaneBatch& batch, std::stop_token stop) override;
+  Status flush(std::stop_token stop) override;
+  void abandon() noexcept override;
+
+ private:
+  static void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* self);
+  static void on_error(rd_kafka_t* client, int code, const char* reason, void* self);
+  static void on_log(const rd_kafka_t*, int level, const char*, const char* text);
+
+  Status make_client();
+  Status connect();
+  void poll_loop(const std::stop_token& stop);
+  Status write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop);
+  Result<const KafkaTopic*> topic_of(const ChangeEvent& event, const std::stop_token& stop);
+  Status send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
+              KafkaDeliveries::Batch* pending, const std::stop_token& stop);
+  std::string_view id_of(const EventBatch& batch, const ChangeEvent& event);
+  void shut() noexcept;
+
+  const KafkaSettings settings_;
+  const Serializer* serializer_ = nullptr;
+  std::unique_ptr<KafkaDeliveries> deliveries_;  // outlives client_, whose messages point into it
+  std::unique_ptr<rd_kafka_t, ClientDeleter> client_;
+  std::unique_ptr<KafkaTopics> topics_;
+  std::jthread poller_;
+
+  // The delivery thread's own.
+  struct Route {
+    std::string topic;  // of the rule, "" = by template
+    const KafkaTopic* to;
+  };
+  std::unordered_map<uint64_t, Route> routes_;  // by schema_id of the target
+  uint64_t last_route_id_ = 0;
+  const Route* last_route_ = nullptr;
+  Record record_;
+  std::string id_;
+  size_t id_prefix_ = 0;      // length of "<transaction>:" in id_
+  size_t id_txn_ = SIZE_MAX;  // whose prefix it is, within the batch being written
+  Status broken_;             // why an earlier write ended in the middle of its batch
+
+  std::mutex room_mutex_;
+  std::condition_variable_any room_;  // the client's queue may have room again
+  std::atomic<bool> waits_for_room_{false};
+  std::atomic<bool> abandoned_{false};
+  std::atomic<bool> is_open_{false};
+  std::mutex error_mutex_;
+  std::string last_error_;            // of the client, for messages; under error_mutex_
+  bool login_refused_ = false;        // under error_mutex_
+};
+
+Status KafkaSink::make_client() {
+  char text[512];
+  std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(), &rd_kafka_conf_destroy);
+  for (const auto& [name, value] : settings_.client) {
+    if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
+      return Status(ErrorCode::kConfigBadValue, fmt::format("sink.properties: {}", text));
+    }
+  }
+  rd_kafka_conf_set_opaque(conf.get(), this);
+  rd_kafka_conf_set_dr_msg_cb(conf.get(), &on_delivery);
+  rd_kafka_conf_set_error_cb(conf.get(), &on_error);
+  rd_kafka_conf_set_log_cb(conf.get(), &on_log);
+  client_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), text, sizeof text));
+  if (!client_) return Status(ErrorCode::kConfigBadValue, fmt::format("the Kafka client refuses its settings: {}", text));
+  conf.release();  // now the client's
+  return {};
+}
+
+Status KafkaSink::open(const SinkContext& context, AckReceiver& acks) {
+  serializer_ = context.serializer;
+  if (!serializer_) return Status(ErrorCode::kInternal, "the Kafka sink was opened without a serializer");
+  deliveries_ = std::make_unique<KafkaDeliveries>(acks);
+  TAILRACE_OK(make_client());
+  poller_ = std::jthread([this](std::stop_token stop) { poll_loop(stop); });
+  TAILRACE_OK(connect());
+  topics_ = std::make_unique<KafkaTopics>(client_.get(), settings_.topics);
+  is_open_ = true;
+  return {};
+}
+
+Status KafkaSink::connect() {
+  auto deadline = Clock::now() + settings_.connect_timeout;
+  while (true) {
+    if (abandoned_) return Status(ErrorCode::kJobAborted, "while connecting to Kafka");
+    const rd_kafka_metadata_t* metadata = nullptr;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, 200);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      int brokers = metadata->broker_cnt;
+      rd_kafka_metadata_destroy(metadata);
+      if (brokers > 0) return {};
+    }
+    std::lock_guard lock(error_mutex_);
+    if (login_refused_) {
+      return Status(ErrorCode::kSinkOpen, fmt::format("{} refused the login: {}", settings_.brokers, last_error_));
+    }
+    if (Clock::now() >= deadline) {
+      return Status(ErrorCode::kSinkConnect,
+                    fmt::format("no broker of {} answered within {} ms: {}", settings_.brokers, settings_.connect_timeout.count(),
+                                last_error_.empty() ? rd_kafka_err2str(error) : last_error_.c_str()));
+    }
+  }
+}
+
+void KafkaSink::poll_loop(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    int served = rd_kafka_poll(client_.get(), 50);
+    if (served > 0 && waits_for_room_.load(std::memory_order_acquire)) {
+      { std::lock_guard lock(room_mutex_); }
+      room_.notify_all();
+    }
+  }
+}
+
+void KafkaSink::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+  auto* self = static_cast<KafkaSink*>(opaque);
+  auto* origin = static_cast<KafkaDeliveries::Origin*>(message->_private);
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return self->deliveries_->delivered(origin->batch);
+  if (self->abandoned_) return;
+  bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+  Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
+                         fmt::format("message of {} bytes not delivered: {}", message->len, rd_kafka_message_errstr(message)))
+                      .with("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : "")
+                      .with("table", origin->table)
+                      .with("key", printable({static_cast<const char*>(message->key), message->key_len}));
+  rd_kafka_headers_t* headers = nullptr;
+  const void* id = nullptr;
+  size_t size = 0;
+  if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+      rd_kafka_header_get_last(headers, "tailrace.id", &id, &size) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    status = std::move(status).with("position", std::string(static_cast<const char*>(id), size));
+  }
+  self->deliveries_->fail(std::move(status));
+}
+
+void KafkaSink::on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {
+  auto* self = static_cast<KafkaSink*>(opaque);
+  {
+    std::lock_guard lock(self->error_mutex_);
+    self->last_error_ = reason;
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) self->login_refused_ = true;
+  }
+  if (code != RD_KAFKA_RESP_ERR__FATAL) {
+    log(LogLevel::kWarn, fmt::format("kafka: {} ({}); waiting for the broker", reason,
+                                     rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code))));
+    return;
+  }
+  char text[512] = "";
+  rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(client, text, sizeof text);
+  self->deliveries_->fail(Status(ErrorCode::kSinkWrite, fmt::format("the producer cannot go on without risking order or loss: {} ({})",
+                                                                    text, rd_kafka_err2name(fatal))));
+}
+
+void KafkaSink::on_log(const rd_kafka_t*, int level, const char*, const char* text) {
+  LogLevel to = level <= 3 ? LogLevel::kError : level == 4 ? LogLevel::kWarn : level <= 6 ? LogLevel::kInfo : LogLevel::kDebug;
+  log(to, fmt::format("kafka: {}", text));
+}
+
+Result<const KafkaTopic*> KafkaSink::topic_of(const ChangeEvent& event, const std::stop_token& stop) {
+  const TableSchema* target = event.output && event.output->schema ? event.output->schema.get() : event.table;
+  std::string_view ruled = event.output ? std::string_view(event.output->topic) : std::string_view();
+  if (!target) return Status(ErrorCode::kSinkWrite, fmt::format("a statement without a table has no topic: {}", event.sql));
+  if (last_route_ && last_route_id_ == target->schema_id && last_route_->topic == ruled) return last_route_->to;
+  auto it = routes_.find(target->schema_id);
+  if (it == routes_.end() || it->second.topic != ruled) {
+    std::string name = render_topic(ruled.empty() ? std::string_view(settings_.topic) : ruled, target->database, target->table);
+    Result<const KafkaTopic*> found = topics_->find(name, stop);
+    if (!found.ok()) return std::move(found).status().with("table", target->qualified_name());
+    it = routes_.insert_or_assign(target->schema_id, Route{std::string(ruled), *found}).first;
+  }
+  last_route_id_ = target->schema_id;
+  last_route_ = &it->second;
+  return last_route_->to;
+}
+
+// "<transaction>:<ordinal>", with ".1" for the second half of a split update. Empty for rows of a snapshot.
+std::string_view KafkaSink::id_of(const EventBatch& batch, const ChangeEvent& event) {
+  if (event.op == Op::kRead || event.txn >= batch.txns.size()) return {};
+  if (id_txn_ != event.txn) {
+    id_.assign(batch.txns[event.txn].id).push_back(':');
+    id_prefix_ = id_.size();
+    id_txn_ = event.txn;
+  }
+  char digits[32];
+  char* end = std::to_chars(digits, digits + 20, event.ordinal).ptr;
+  if (event.sub_ordinal != 0) {
+    *end++ = '.';
+    end = std::to_chars(end, digits + sizeof digits, event.sub_ordinal).ptr;
+  }
+  id_.resize(id_prefix_);
+  id_.append(digits, end);
+  return id_;
+}
+
+Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
+                       KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
+  rd_kafka_vu_t parts[7];
+  size_t n = 0;
+  parts[n].vtype = RD_KAFKA_VTYPE_RKT;
+  parts[n++].u.rkt = topic.handle;
+  parts[n].vtype = RD_KAFKA_VTYPE_PARTITION;
+  parts[n++].u.i32 = partition;
+  parts[n].vtype = RD_KAFKA_VTYPE_VALUE;
+  parts[n].u.mem.ptr = record_.value.data();
+  parts[n++].u.mem.size = record_.value.size();
+  parts[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  parts[n++].u.i = RD_KAFKA_MSG_F_COPY;
+  parts[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  parts[n++].u.ptr = deliveries_->origin(pending, event.table);
+  if (record_.has_key) {
+    parts[n].vtype = RD_KAFKA_VTYPE_KEY;
+    parts[n].u.mem.ptr = record_.key.data();
+    parts[n++].u.mem.size = record_.key.size();
+  }
+  std::string_view id = settings_.id_header ? id_of(batch, event) : std::string_view();
+  if (!id.empty()) {
+    parts[n].vtype = RD_KAFKA_VTYPE_HEADER;
+    parts[n].u.header.name = "tailrace.id";
+    parts[n].u.header.val = id.data();
+    parts[n++].u.header.size = static_cast<ssize_t>(id.size());
+  }
+  deliveries_->sent(pending);
+  while (true) {
+    rd_kafka_error_t* error = rd_kafka_produceva(client_.get(), parts, n);
+    if (!error) return {};
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    std::string why = rd_kafka_error_string(error);
+    rd_kafka_error_destroy(error);
+    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      deliveries_->not_sent(pending);
+      if (deliveries_->has_failed()) return deliveries_->failure();
+      bool too_large = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+      Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
+                             fmt::format("message of {} bytes not taken: {}", record_.value.size() + record_.key.size(), why))
+                          .with("topic", topic.name)
+                          .with("table", event.table ? event.table->qualified_name() : "")
+                          .with("key", printable(record_.key));
+      return std::move(status).with("position", std::string(id_of(batch, event)));
+    }
+    std::unique_lock lock(room_mutex_);
+    waits_for_room_.store(true, std::memory_order_release);
+    room_.wait_for(lock, stop, std::chrono::milliseconds(20), [&] { return false; });
+    waits_for_room_.store(false, std::memory_order_release);
+    lock.unlock();
+    if (stop.stop_requested() || abandoned_) {
+      deliveries_->not_sent(pending);
+      return Status(ErrorCode::kJobAborted, "while waiting for the broker to take messages");
+    }
+    if (deliveries_->has_failed()) {
+      deliveries_->not_sent(pending);
+      return deliveries_->failure();
+    }
+  }
+}
+
+Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
+  id_txn_ = SIZE_MAX;
+  size_t since_check = 0;
+  for (const ChangeEvent& event : batch.events) {
+    if (event.op == Op::kHeartbeat) continue;  // belongs to no table, so to no topic
+    if (++since_check == 256) {
+      since_check = 0;
+      if (stop.stop_requested()) return Status(ErrorCode::kJobAborted, "while writing to Kafka");
+      if (deliveries_->has_failed()) return deliveries_->failure();
+    }
+    TAILRACE_OK(serializer_->encode(batch, event, record_));
+    if (record_.skip) continue;
+    TAILRACE_TRY(const KafkaTopic* topic, topic_of(event, stop));
+    if (record_.has_key) {
+      TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop));
+    } else if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) {
+      // Every partition holds rows of the table, so each reader must learn of the change.
+      for (int32_t partition = 0; partition < topic->partitions; ++partition) {
+        TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
+      }
+    } else {
+      // No key to keep rows in order by: the whole table stays in one partition.
+      std::string name = event.table->qualified_name();
+      int32_t partition =
+          rd_kafka_msg_partitioner_murmur2(topic->handle, name.data(), name.size(), topic->partitions, nullptr, nullptr);
+      TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
+    }
+  }
+  return {};
+}
+
+Status KafkaSink::write(const LaneBatch& batch, std::stop_token stop) {
+  if (!broken_.ok()) return broken_;
+  if (deliveries_->has_failed()) return deliveries_->failure();
+  KafkaDeliveries::Batch* pending = deliveries_->begin(batch.events->sequence);
+  broken_ = write_events(*batch.events, pending, stop);
+  if (!broken_.ok()) return broken_;  // never sealed, so never acknowledged
+  deliveries_->seal(pending);
+  return {};
+}
+
+Status KafkaSink::flush(std::stop_token stop) {
+  if (!broken_.ok()) return broken_;
+  while (true) {
+    if (deliveries_->has_failed()) return deliveries_->failure();
+    if (deliveries_->wait_until_empty(0, stop)) return {};
+    if (stop.stop_requested()) return Status(ErrorCode::kJobAborted, "while waiting for Kafka to confirm messages");
+    rd_kafka_flush(client_.get(), 20);  // its answer is of no use: reports are counted here. It ends the lingering.
+    if (deliveries_->wait_until_empty(20, stop)) return {};
+  }
+}
+
+void KafkaSink::abandon() noexcept {
+  abandoned_ = true;
+  if (!is_open_) return;  // open notices the flag
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+void KafkaSink::shut() noexcept {
+  abandon();
+  if (poller_.joinable()) {
+    poller_.request_stop();
+    poller_.join();
+  }
+  topics_.reset();
+  client_.reset();
+}
+
+Status add_properties(std::string_view text, std::map<std::string, std::string>& client) {
+  static constexpr std::string_view kFixed[] = {"acks", "request.required.acks", "enable.idempotence", "message.timeout.ms",
+                                                "delivery.timeout.ms", "bootstrap.servers", "metadata.broker.list",
+                                                "transactional.id", "delivery.report.only.error", "allow.auto.create.topics"};
+  while (!text.empty()) {
+    size_t comma = text.find(',');
+    std::string_view pair = text.substr(0, comma);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
+    size_t equal = pair.find('=');
+    if (equal == std::string_view::npos || equal == 0) {
+      return Status(ErrorCode::kConfigBadValue, "sink.properties: every part needs name=value");
+    }
+    std::string_view name = pair.substr(0, equal);
+    for (std::string_view fixed : kFixed) {
+      if (name == fixed) return Status(ErrorCode::kConfigBadValue, fmt::format("sink.properties: {} is set by the sink itself", name));
+    }
+    client[std::string(name)] = std::string(pair.substr(equal + 1));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Sink>> create_kafka(const Options& options, const Url& url) {
+  KafkaSettings settings;
+  if (url.host.empty()) return Status(ErrorCode::kConfigUrl, "a kafka URL needs a broker: kafka://host:port");
+  if (!url.path.empty() && url.path != "/") {
+    return Status(ErrorCode::kConfigUrl, "a kafka URL has no path; give the topic as an option");
+  }
+  settings.brokers = url.port ? fmt::format("{}:{}", url.host, url.port) : url.host;
+  settings.topic = options.text("topic");
+  TAILRACE_OK(check_topic_template(settings.topic));
+  settings.topics.create = options.boolean("create_topics");
+  settings.topics.partitions = static_cast<int>(options.integer("topic_partitions"));
+  settings.topics.replication = static_cast<int>(options.integer("topic_replication"));
+  if (settings.topics.partitions < 1) return Status(ErrorCode::kConfigBadValue, "sink.topic_partitions must be 1 or more");
+  settings.connect_timeout = std::chrono::milliseconds(options.integer("connect_timeout") / 1000);
+  settings.id_header = options.boolean("id_header");
+  int64_t buffer = std::max<int64_t>(options.integer("buffer"), 1 << 20);
+  std::string limit = std::to_string(options.integer("max_message_bytes"));
+  auto& client = settings.client;
+  client = {
+      {"bootstrap.servers", settings.brokers},
+      {"client.id", options.text("client_id")},
+      {"acks", "all"},
+      {"enable.idempotence", "true"},
+      {"message.timeout.ms", "0"},  // an outage is waited out; the pipeline holds the reader back meanwhile
+      {"allow.auto.create.topics", "false"},
+      {"partitioner", "murmur2_random"},
+      {"compression.codec", options.text("compression")},
+      {"linger.ms", fmt::format("{}", static_cast<double>(options.integer("linger")) / 1000)},
+      {"message.max.bytes", limit},
+      {"queue.buffering.max.kbytes", std::to_string(buffer / 1024)},
+      {"queue.buffering.max.messages", std::to_string(std::max<int64_t>(buffer / kMessageOverhead, 1000))},
+      {"security.protocol", options.text("security")},
+      {"log.connection.close", "false"},
+  };
+  if (options.has("tls_ca")) client["ssl.ca.location"] = options.text("tls_ca");
+  if (!url.user.empty()) {
+    if (options.text("security").substr(0, 4) != "sasl") {
+      return Status(ErrorCode::kConfigBadValue, "the URL has a user, so sink.security must be sasl_plaintext or sasl_ssl");
+    }
+    client["sasl.username"] = url.user;
+    client["sasl.password"] = url.password;
+    client["sasl.mechanism"] = options.text("sasl_mechanism");
+  }
+  if (options.has("properties")) TAILRACE_OK(add_properties(options.text("properties"), client));
+  return std::unique_ptr<Sink>(std::make_unique<KafkaSink>(std::move(settings)));
+}
+
+}  // namespace
+
+extern const SinkInfo tailrace_sink_kafka;
+const SinkInfo tailrace_sink_kafka{"kafka", "Apache Kafka topics", kOptions, &create_kafka};
+
+}  // namespace tailrace

@@ -1,0 +1,62 @@
+// Names of topics, and the topics of one producer: created when missing, their partitions counted.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+struct rd_kafka_s;
+struct rd_kafka_topic_s;
+
+namespace tailrace {
+
+// `{db}` and `{table}` filled in. CFG-0003 for another placeholder.
+Status check_topic_template(std::string_view text);
+std::string render_topic(std::string_view text, std::string_view database, std::string_view table);
+// SINK-0004 unless the broker can have a topic of this name.
+Status check_topic_name(std::string_view name);
+
+struct KafkaTopic {
+  std::string name;
+  rd_kafka_topic_s* handle = nullptr;
+  int32_t partitions = 0;
+};
+
+struct KafkaTopicSettings {
+  bool create = true;
+  int partitions = 1;
+  int replication = -1;  // the broker's default
+  std::chrono::milliseconds patience{30'000};  // for a new topic to have a leader
+};
+
+// Used by one thread. The client must outlive it.
+class KafkaTopics {
+ public:
+  KafkaTopics(rd_kafka_s* client, KafkaTopicSettings settings) : client_(client), settings_(settings) {}
+  KafkaTopics(const KafkaTopics&) = delete;
+  KafkaTopics& operator=(const KafkaTopics&) = delete;
+  ~KafkaTopics();
+
+  // The topic, created if it is not there. An outage of the broker is waited out; JOB-0007 on stop.
+  Result<const KafkaTopic*> find(const std::string& name, const std::stop_token& stop);
+
+ private:
+  enum class Presence { kReady, kMissing, kUnknown };
+  struct Look {
+    Presence presence;
+    int32_t partitions;
+  };
+  Result<Look> look(const KafkaTopic& topic, int timeout_ms);
+  Status create(const std::string& name, const std::stop_token& stop);
+
+  rd_kafka_s* client_;
+  const KafkaTopicSettings settings_;
+  std::map<std::string, std::unique_ptr<KafkaTopic>> topics_;
+};
+
+}  // namespace tailrace

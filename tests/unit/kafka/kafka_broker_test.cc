@@ -1,0 +1,117 @@
+// The sink against a real broker, named by TAILRACE_KAFKA=host:port.
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "format/default_format.h"
+#include "unit/catch.h"
+#include "unit/kafka/kafka_fixture.h"
+
+using namespace tailrace;
+using namespace tailrace::test;
+
+namespace {
+
+// "" after saying why, when there is no broker.
+std::string broker() {
+  const char* address = std::getenv("TAILRACE_KAFKA");
+  if (address && *address) return address;
+  const char* why = std::getenv("TAILRACE_SKIP_KAFKA");
+  std::cout << "skipped: no Kafka broker (" << (why && *why ? why : "TAILRACE_KAFKA is not set") << ")\n";
+  return "";
+}
+
+std::string fresh(const std::string& name) {
+  static int counter = 0;
+  auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  return name + "-" + std::to_string(getpid()) + "-" + std::to_string(now) + "-" + std::to_string(counter++);
+}
+
+}  // namespace
+
+TEST_CASE("real broker: topics are made as told, every row arrives once, in order per key") {
+  std::string address = broker();
+  if (address.empty()) return;
+  std::string topic = fresh("orders");
+  SinkUnderTest under(address, {{"topic", topic}, {"topic_partitions", "3"}});
+  REQUIRE(under.open().ok());
+  Table table("orders");
+  constexpr int kBatches = 40, kRows = 500, kIds = 97;
+  for (int i = 0; i < kBatches; ++i) {
+    REQUIRE(under.write(table.batch(static_cast<uint64_t>(i), i * kRows, kRows, 100, kIds)).ok());
+  }
+  REQUIRE(under.sink->flush({}).ok());
+  CHECK(under.acks.sequences().size() == kBatches);
+  auto messages = consume(address, topic, 3, kBatches * kRows);
+  REQUIRE(messages.size() == kBatches * kRows);
+  std::map<std::string, int> last;
+  std::map<int32_t, int> per_partition;
+  for (const Message& message : messages) {
+    int number = std::stoi(nlohmann::json::parse(message.value)["payload"]["after"]["t"].get<std::string>());
+    auto [it, is_new] = last.emplace(message.key, number);
+    if (!is_new) {
+      REQUIRE(it->second == number - kIds);  // the row before it under the same key
+      it->second = number;
+    }
+    ++per_partition[message.partition];
+  }
+  CHECK(last.size() == kIds);
+  CHECK(per_partition.size() == 3);
+}
+
+TEST_CASE("real broker: a missing topic is an error when none may be made") {
+  std::string address = broker();
+  if (address.empty()) return;
+  SinkUnderTest under(address, {{"topic", fresh("absent")}, {"create_topics", "false"}});
+  REQUIRE(under.open().ok());
+  Status status = under.write(Table("orders").batch(1, 0, 1));
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.code() == ErrorCode::kSinkWrite);
+  CHECK(status.detail().find("create_topics") != std::string::npos);
+}
+
+TEST_CASE("real broker: why it cannot make a topic is told") {
+  std::string address = broker();
+  if (address.empty()) return;
+  SinkUnderTest under(address, {{"topic", fresh("wide")}, {"topic_replication", "77"}});
+  REQUIRE(under.open().ok());
+  Status status = under.write(Table("orders").batch(1, 0, 1));
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.code() == ErrorCode::kSinkWrite);
+  CHECK(status.detail().find("eplication") != std::string::npos);
+}
+
+TEST_CASE("real broker: a message over the broker's limit fails with its place") {
+  std::string address = broker();
+  if (address.empty()) return;
+  SinkUnderTest under(address, {{"topic", fresh("large")}, {"max_message_bytes", "8MiB"}, {"compression", "none"}});
+  REQUIRE(under.open().ok());
+  REQUIRE(under.write(Table("orders").batch(1, 5, 1, 3'000'000)).ok());
+  REQUIRE(under.acks.wait_for([](auto&, auto& failures) { return !failures.empty(); }));
+  CHECK(under.acks.failures()[0].code() == ErrorCode::kSinkTooLarge);
+  CHECK(places(under.acks.failures()[0])["key"] == "5");
+  CHECK(under.acks.sequences().empty());
+}
+
+TEST_CASE("real broker: a statement reaches every partition, without a key") {
+  std::string address = broker();
+  if (address.empty()) return;
+  std::string topic = fresh("ddl");
+  SinkUnderTest under(address, {{"topic", topic}, {"topic_partitions", "2"}});
+  DefaultFormat format({});
+  SinkContext context;
+  context.serializer = &format;
+  REQUIRE(under.sink->open(context, under.acks).ok());
+  REQUIRE(under.write(Table("orders").ddl(1, "ALTER TABLE orders ADD c INT")).ok());
+  REQUIRE(under.sink->flush({}).ok());
+  auto messages = consume(address, topic, 2, 2);
+  REQUIRE(messages.size() == 2);
+  CHECK(messages[0].partition != messages[1].partition);
+  for (const Message& message : messages) {
+    CHECK_FALSE(message.has_key);
+    CHECK(nlohmann::json::parse(message.value)["allMetaData"]["ddlType"] == "ALTER_TABLE");
+  }
+}
