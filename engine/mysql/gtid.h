@@ -1,0 +1,84 @@
+// GTID sets of both server families, and the position text built from them. Plain values, no I/O.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "event/position.h"
+
+namespace tailrace {
+
+struct MysqlGtid {
+  std::array<uint8_t, 16> uuid{};
+  std::string tag;       // lower case, "" = untagged
+  uint64_t number = 0;
+  std::string text() const;   // "uuid:77", "uuid:tag:77"
+};
+
+// Executed set of MySQL: `uuid:1-5:7,uuid2:tag:1-3`.
+class MysqlGtidSet {
+ public:
+  static Result<MysqlGtidSet> parse(std::string_view text);
+  bool empty() const noexcept { return sets_.empty(); }
+  void add(const MysqlGtid& gtid) { add(gtid.uuid, gtid.tag, gtid.number, gtid.number + 1); }
+  void add(const std::array<uint8_t, 16>& uuid, const std::string& tag, uint64_t first, uint64_t end);
+  void merge(const MysqlGtidSet& other);
+  bool contains(const MysqlGtid& gtid) const;
+  bool contains(const MysqlGtidSet& other) const;
+  std::string text() const;
+  // Form of COM_BINLOG_DUMP_GTID and PREVIOUS_GTIDS; the tagged form (8.3+) when a tag is in the set.
+  std::string encode() const;
+  static Result<MysqlGtidSet> decode(std::string_view bytes);
+
+ private:
+  struct Interval { uint64_t first, end; };  // end is one past the last
+  using Key = std::pair<std::array<uint8_t, 16>, std::string>;
+  std::map<Key, std::vector<Interval>> sets_;
+};
+Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text);
+
+struct MariaGtid {
+  uint32_t domain = 0, server_id = 0;
+  uint64_t sequence = 0;
+  std::string text() const;   // "0-1-42"
+};
+Result<MariaGtid> parse_maria_gtid_text(std::string_view text);
+
+// The last GTID of each domain: `0-1-42,7-2-5`.
+class MariaGtidList {
+ public:
+  static Result<MariaGtidList> parse(std::string_view text);
+  bool empty() const noexcept { return last_.empty(); }
+  void set(const MariaGtid& gtid) { last_[gtid.domain] = gtid; }
+  bool contains(const MariaGtid& gtid) const;
+  bool contains(const MariaGtidList& other) const;
+  std::string text() const;
+
+ private:
+  std::map<uint32_t, MariaGtid> last_;
+};
+
+// Is this the GTID text of MariaDB (numbers and dashes) rather than MySQL's (uuid)?
+bool is_maria_gtid_text(std::string_view text) noexcept;
+
+// Text of a Position: `gtid=<set or empty>;file=<file>;offset=<u64>`, any part optional.
+struct LogPosition {
+  bool has_gtid = false;
+  std::string gtid;        // as written; MariaDB or MySQL form
+  std::string file;        // "" = not given
+  uint64_t offset = 0;
+  std::string text() const;
+};
+Result<LogPosition> parse_log_position(const Position& position);
+
+// Is everything up to `target` at or before `at`? MySQL: by GTID sets when both have them; else by file and offset.
+bool log_position_reached(const LogPosition& at, const LogPosition& target);
+
+// Orders log file names by base name and numeric suffix: <0, 0, >0.
+int compare_log_files(std::string_view a, std::string_view b) noexcept;
+
+}  // namespace tailrace

@@ -1,0 +1,481 @@
+#include "mysql/rows_decoder.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+
+#include "base/byte_cursor.h"
+#include "event/value_text.h"
+#include "mysql/compression.h"
+#include "mysql/decimal.h"
+#include "mysql/json_binary.h"
+
+namespace tailrace {
+namespace {
+
+template <class T>
+T load(const uint8_t* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+uint32_t load24(const uint8_t* at) { return static_cast<uint32_t>(at[0] | at[1] << 8 | at[2] << 16); }
+
+uint64_t load_be(const uint8_t* at, size_t n) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < n; ++i) value = value << 8 | at[i];
+  return value;
+}
+
+uint64_t load_le(const uint8_t* at, size_t n) {
+  uint64_t value = 0;
+  std::memcpy(&value, at, n);
+  return value;
+}
+
+constexpr uint32_t kFractionUnit[4] = {0, 10000, 100, 1};
+
+// Microseconds of the big-endian fraction of `scale` digits behind a time; false when it is a second or more.
+bool read_fraction(const uint8_t* at, unsigned scale, uint32_t& microseconds) {
+  unsigned bytes = (scale + 1) / 2;
+  microseconds = static_cast<uint32_t>(load_be(at, bytes)) * kFractionUnit[bytes];
+  return microseconds < 1000000;
+}
+
+bool good_date(unsigned month, unsigned day) { return month <= 12 && day <= 31; }
+bool good_clock(unsigned hour, unsigned minute, unsigned second) { return hour <= 23 && minute <= 59 && second <= 59; }
+
+bool read_time2(const ColumnPlan& column, const uint8_t* at, Value& to) {
+  // Offset-binary number of 24 + 8 * fraction bytes bits: sign by subtraction of the middle.
+  unsigned fraction_bytes = (column.scale + 1U) / 2;
+  auto packed = static_cast<int64_t>(load_be(at, 3 + fraction_bytes)) - (int64_t{1} << (23 + 8 * fraction_bytes));
+  bool negative = packed < 0;
+  auto magnitude = static_cast<uint64_t>(negative ? -packed : packed);
+  uint64_t hms = magnitude >> (8 * fraction_bytes);
+  uint64_t fraction = (magnitude & ((uint64_t{1} << (8 * fraction_bytes)) - 1)) * kFractionUnit[fraction_bytes];
+  uint64_t hour = hms >> 12 & 0x3FF;
+  uint64_t minute = hms >> 6 & 63;
+  uint64_t second = hms & 63;
+  if (hour > 838 || minute > 59 || second > 59 || fraction > 999999 || hms >> 22 != 0) return false;
+  auto total = static_cast<int64_t>(((hour * 60 + minute) * 60 + second) * 1000000 + fraction);
+  to = Value::of_bits(Kind::kTime, 0, column.scale);
+  to.i = negative ? -total : total;
+  return true;
+}
+
+bool read_datetime2(const ColumnPlan& column, const uint8_t* at, Value& to) {
+  uint64_t raw = load_be(at, 5);
+  uint32_t fraction = 0;
+  if (!(raw >> 39) || !read_fraction(at + 5, column.scale, fraction)) return false;
+  raw &= (uint64_t{1} << 39) - 1;
+  uint64_t month = (raw >> 22) % 13;
+  auto hms = static_cast<unsigned>(raw & 0x1FFFF);
+  if (!good_date(static_cast<unsigned>(month), static_cast<unsigned>(raw >> 17 & 31)) || (raw >> 22) / 13 > 9999 ||
+      !good_clock(hms >> 12, hms >> 6 & 63, hms & 63)) {
+    return false;
+  }
+  to = Value::of_bits(Kind::kDateTime, raw << 24 | fraction, column.scale);
+  return true;
+}
+
+bool read_timestamp2(const ColumnPlan& column, const uint8_t* at, Value& to) {
+  uint32_t fraction = 0;
+  if (!read_fraction(at + 4, column.scale, fraction)) return false;
+  to = Value::of_bits(Kind::kTimestamp, load_be(at, 4) * 1000000 + fraction, column.scale);
+  return true;
+}
+
+// Forms before MySQL 5.6: decimal digits in a little-endian integer.
+bool read_old_time(const uint8_t* at, Value& to) {
+  auto raw = static_cast<int32_t>(load24(at) << 8) >> 8;
+  bool negative = raw < 0;
+  int64_t value = negative ? -static_cast<int64_t>(raw) : raw;
+  int64_t minute = value / 100 % 100;
+  int64_t second = value % 100;
+  if (value / 10000 > 838 || minute > 59 || second > 59) return false;
+  int64_t total = ((value / 10000 * 60 + minute) * 60 + second) * 1000000;
+  to = Value::of_bits(Kind::kTime, 0);
+  to.i = negative ? -total : total;
+  return true;
+}
+
+bool read_old_datetime(const uint8_t* at, Value& to) {
+  uint64_t raw = load<uint64_t>(at);
+  uint64_t date = raw / 1000000;
+  auto clock = static_cast<unsigned>(raw % 1000000);
+  DateParts d{static_cast<unsigned>(date / 10000), static_cast<unsigned>(date / 100 % 100), static_cast<unsigned>(date % 100)};
+  TimeParts t{clock / 10000, clock / 100 % 100, clock % 100, 0};
+  if (date / 10000 > 9999 || !good_date(d.month, d.day) || !good_clock(t.hour, t.minute, t.second)) return false;
+  to = Value::of_bits(Kind::kDateTime, pack_datetime(d, t));
+  return true;
+}
+
+bool read_date(const uint8_t* at, Value& to) {
+  uint32_t raw = load24(at);
+  if (!good_date(raw >> 5 & 15, raw & 31) || raw >> 9 > 9999) return false;
+  to = Value::of_bits(Kind::kDate, pack_date(raw >> 9, raw >> 5 & 15, raw & 31));
+  return true;
+}
+
+unsigned count_present(std::string_view bitmap, size_t columns) {
+  unsigned n = 0;
+  for (size_t i = 0; i < columns; ++i) n += static_cast<uint8_t>(bitmap[i / 8]) >> (i % 8) & 1;
+  return n;
+}
+
+bool bit_at(const uint8_t* bitmap, size_t i) { return (bitmap[i / 8] >> (i % 8) & 1) != 0; }
+
+}  // namespace
+
+bool is_rows_event(uint8_t type) noexcept {
+  auto t = static_cast<EventType>(type);
+  return (t >= EventType::kWriteRowsV1 && t <= EventType::kDeleteRowsV1) ||
+         (t >= EventType::kWriteRows && t <= EventType::kDeleteRows);
+}
+
+bool is_compressed_rows_event(uint8_t type) noexcept {
+  auto t = static_cast<EventType>(type);
+  return t >= EventType::kMariaWriteRowsCompressedV1 && t <= EventType::kMariaDeleteRowsCompressed;
+}
+
+Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const FormatDescription& format) {
+  RowsEvent event;
+  auto t = static_cast<EventType>(type);
+  bool has_extra = false;
+  switch (t) {
+    case EventType::kWriteRows: case EventType::kUpdateRows: case EventType::kDeleteRows:
+    case EventType::kMariaWriteRowsCompressed: case EventType::kMariaUpdateRowsCompressed:
+    case EventType::kMariaDeleteRowsCompressed:
+      has_extra = true;
+      break;
+    default:
+      break;
+  }
+  switch (t) {
+    case EventType::kUpdateRows: case EventType::kUpdateRowsV1: case EventType::kMariaUpdateRowsCompressed:
+    case EventType::kMariaUpdateRowsCompressedV1:
+      event.op = Op::kUpdate;
+      break;
+    case EventType::kDeleteRows: case EventType::kDeleteRowsV1: case EventType::kMariaDeleteRowsCompressed:
+    case EventType::kMariaDeleteRowsCompressedV1:
+      event.op = Op::kDelete;
+      break;
+    default:
+      event.op = Op::kInsert;
+  }
+  ByteCursor in(body);
+  event.table_id = in.le(table_id_size(format, t));
+  event.flags = in.u16();
+  if (has_extra) {
+    uint16_t extra = in.u16();
+    if (extra < 2) in.fail();
+    in.skip(extra - 2U);
+  }
+  event.columns = in.lenenc();
+  if (event.columns > 4096) in.fail();
+  size_t bitmap = (event.columns + 7) / 8;
+  event.present = in.bytes(bitmap);
+  if (event.op == Op::kUpdate) event.present_after = in.bytes(bitmap);
+  event.rows = in.rest();
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, fmt::format("malformed {} event", event_type_name(type)));
+  return event;
+}
+
+struct RowsDecoder::Image {
+  explicit Image(std::string_view bitmap, size_t columns)
+      : present(reinterpret_cast<const uint8_t*>(bitmap.data())),
+        count(count_present(bitmap, columns)),
+        all(count == columns) {}
+  const uint8_t* present;
+  unsigned count;
+  bool all;
+};
+
+bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Value& to, Arena& arena) {
+  auto own = [&](Kind kind) {
+    to = Value::of_text(kind, arena.copy(scratch_), static_cast<uint32_t>(scratch_.size()));
+    return true;
+  };
+  auto bad_text = [&] {
+    problem_ = fmt::format("bytes that are not text in its character set {}", column.charset->name);
+    return false;
+  };
+  auto size = static_cast<uint32_t>(bytes.size());
+  scratch_.clear();
+  switch (column.text) {
+    case TextOp::kUtf8:
+      if (!is_utf8(bytes)) return bad_text();
+      to = Value::of_text(Kind::kText, bytes.data(), size);
+      return true;
+    case TextOp::kAscii:
+      if (!is_ascii(bytes)) return bad_text();
+      to = Value::of_text(Kind::kText, bytes.data(), size);
+      return true;
+    case TextOp::kConvert:
+      if (column.charset->ascii_compatible && is_ascii(bytes)) {
+        to = Value::of_text(Kind::kText, bytes.data(), size);
+        return true;
+      }
+      return append_utf8(*column.charset, bytes, scratch_) ? own(Kind::kText) : bad_text();
+    case TextOp::kBytes:
+      to = Value::of_text(Kind::kBytes, bytes.data(), size);
+      return true;
+    case TextOp::kGeometry:
+      to = Value::of_text(Kind::kGeometry, bytes.data(), size);
+      return true;
+    case TextOp::kBytesPadded: {
+      if (size == column.limit) {
+        to = Value::of_text(Kind::kBytes, bytes.data(), size);
+        return true;
+      }
+      char* padded = arena.allocate_array<char>(column.limit);
+      std::memset(padded, 0, column.limit);
+      if (size) std::memcpy(padded, bytes.data(), size);
+      to = Value::of_text(Kind::kBytes, padded, column.limit);
+      return true;
+    }
+    case TextOp::kJson: {
+      Status status = append_json_binary(bytes, scratch_);
+      if (!status.ok()) {
+        code_ = status.code();
+        problem_ = status.detail();
+        return false;
+      }
+      return own(Kind::kJson);
+    }
+    case TextOp::kInet4: case TextOp::kInet6: case TextOp::kUuid: {
+      uint8_t full[16] = {};
+      std::memcpy(full, bytes.data(), bytes.size() < 16 ? bytes.size() : 16);
+      if (column.text == TextOp::kInet4) append_inet4(full, scratch_);
+      if (column.text == TextOp::kInet6) append_inet6(full, scratch_);
+      if (column.text == TextOp::kUuid) append_uuid(full, scratch_);
+      return own(Kind::kText);
+    }
+    case TextOp::kCompressedBytes:
+    case TextOp::kCompressedText: {
+      if (!unpack_column(bytes, scratch_)) {
+        problem_ = "a compressed value that cannot be unpacked";
+        return false;
+      }
+      if (column.text == TextOp::kCompressedBytes) return own(Kind::kBytes);
+      std::string packed;
+      packed.swap(scratch_);
+      return append_utf8(*column.charset, packed, scratch_) ? own(Kind::kText) : bad_text();
+    }
+  }
+  return false;
+}
+
+// REQUIRES: column.size bytes at `at`.
+bool RowsDecoder::read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena) {
+  switch (column.op) {
+    case RowOp::kInt8: to = Value::of_int(static_cast<int8_t>(*at)); return true;
+    case RowOp::kInt16: to = Value::of_int(load<int16_t>(at)); return true;
+    case RowOp::kInt24: to = Value::of_int(static_cast<int32_t>(load24(at) << 8) >> 8); return true;
+    case RowOp::kInt32: to = Value::of_int(load<int32_t>(at)); return true;
+    case RowOp::kInt64: to = Value::of_int(load<int64_t>(at)); return true;
+    case RowOp::kUint8: to = Value::of_uint(*at); return true;
+    case RowOp::kUint16: to = Value::of_uint(load<uint16_t>(at)); return true;
+    case RowOp::kUint24: to = Value::of_uint(load24(at)); return true;
+    case RowOp::kUint32: to = Value::of_uint(load<uint32_t>(at)); return true;
+    case RowOp::kUint64: to = Value::of_uint(load<uint64_t>(at)); return true;
+    case RowOp::kFloat: to = Value::of_float(load<float>(at)); return true;
+    case RowOp::kDouble: to = Value::of_double(load<double>(at)); return true;
+    case RowOp::kDecimal: {
+      char text[kDecimalTextMax];
+      size_t n = decimal_to_text(at, column.precision, column.scale, text);
+      if (n == 0) break;
+      to = Value::of_text(Kind::kDecimal, arena.copy({text, n}), static_cast<uint32_t>(n), column.scale);
+      return true;
+    }
+    case RowOp::kYear: to = Value::of_bits(Kind::kYear, *at ? *at + 1900U : 0U); return true;
+    case RowOp::kBit: to = Value::of_bits(Kind::kBit, load_be(at, column.size)); return true;
+    case RowOp::kDate:
+      if (!read_date(at, to)) break;
+      return true;
+    case RowOp::kTime2:
+      if (!read_time2(column, at, to)) break;
+      return true;
+    case RowOp::kDateTime2:
+      if (!read_datetime2(column, at, to)) break;
+      return true;
+    case RowOp::kTimestamp2:
+      if (!read_timestamp2(column, at, to)) break;
+      return true;
+    case RowOp::kTime:
+      if (!read_old_time(at, to)) break;
+      return true;
+    case RowOp::kDateTime:
+      if (!read_old_datetime(at, to)) break;
+      return true;
+    case RowOp::kTimestamp:
+      to = Value::of_bits(Kind::kTimestamp, uint64_t{load<uint32_t>(at)} * 1000000);
+      return true;
+    case RowOp::kEnum:
+    case RowOp::kSet: {
+      uint64_t value = load_le(at, column.size);
+      bool is_enum = column.op == RowOp::kEnum;
+      if (is_enum ? value > column.limit : column.limit < 64 && value >> column.limit != 0) {
+        code_ = ErrorCode::kSchemaMismatch;
+        problem_ = fmt::format("value {} has no label in the schema", value);
+        return false;
+      }
+      to = Value::of_bits(is_enum ? Kind::kEnum : Kind::kSet, value);
+      return true;
+    }
+    case RowOp::kPrefixed: break;
+  }
+  problem_ = "bytes that are no value of its type";
+  return false;
+}
+
+const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end,
+                                       Value* to, Arena& arena) {
+  size_t null_bytes = (image.count + 7) / 8;
+  if (static_cast<size_t>(end - at) < null_bytes) return nullptr;
+  const uint8_t* nulls = at;
+  at += null_bytes;
+  size_t logged = 0;
+  for (size_t i = 0; i < plan.columns.size(); ++i) {
+    const ColumnPlan& column = plan.columns[i];
+    column_ = i;
+    Value unused;
+    Value& value = column.hidden ? unused : *to++;
+    if (!image.all && !bit_at(image.present, i)) {
+      value = Value::absent();
+      continue;
+    }
+    if (bit_at(nulls, logged++)) {
+      value = Value::null();
+      continue;
+    }
+    auto left = static_cast<size_t>(end - at);
+    if (left < column.size) return nullptr;
+    if (column.op != RowOp::kPrefixed) {
+      if (!read_fixed(column, at, value, arena)) return nullptr;
+      at += column.size;
+      continue;
+    }
+    size_t length = column.size == 1 ? *at : column.size == 2 ? load<uint16_t>(at) : load_le(at, column.size);
+    at += column.size;
+    if (length > left - column.size) return nullptr;
+    if (column.limit != 0 && length > column.limit) return nullptr;
+    if (!read_text(column, {reinterpret_cast<const char*>(at), length}, value, arena)) return nullptr;
+    at += length;
+  }
+  return at;
+}
+
+const uint8_t* RowsDecoder::skip_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end) {
+  size_t null_bytes = (image.count + 7) / 8;
+  if (static_cast<size_t>(end - at) < null_bytes) return nullptr;
+  const uint8_t* nulls = at;
+  at += null_bytes;
+  size_t logged = 0;
+  for (size_t i = 0; i < plan.columns.size(); ++i) {
+    column_ = i;
+    if ((!image.all && !bit_at(image.present, i)) || bit_at(nulls, logged++)) continue;
+    const ColumnPlan& column = plan.columns[i];
+    auto left = static_cast<size_t>(end - at);
+    if (left < column.size) return nullptr;
+    size_t length = column.size;
+    if (column.op == RowOp::kPrefixed) length += load_le(at, column.size);
+    if (length > left) return nullptr;
+    at += length;
+  }
+  return at;
+}
+
+Status RowsDecoder::failure(const RowPlan& plan, ErrorCode code, std::string detail) const {
+  std::string column;
+  size_t visible = 0;
+  for (size_t i = 0; i < column_; ++i) visible += !plan.columns[i].hidden;
+  if (visible < plan.schema->columns.size()) column = plan.schema->columns[visible].name;
+  return Status(code, std::move(detail)).with("table", plan.schema->qualified_name()).with("column", column);
+}
+
+Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out) {
+  if (event.columns != plan.columns.size()) {
+    column_ = 0;
+    return failure(plan, ErrorCode::kSourceCorrupt,
+                   fmt::format("a rows event of {} columns for a table of {}", event.columns, plan.columns.size()));
+  }
+  auto at = reinterpret_cast<const uint8_t*>(event.rows.data());
+  auto end = at + event.rows.size();
+  Image first(event.present, event.columns);
+  bool is_update = event.op == Op::kUpdate;
+  Image second(is_update ? event.present_after : event.present, event.columns);
+  size_t width = plan.schema->columns.size();
+  code_ = ErrorCode::kSourceCorrupt;
+  problem_.clear();
+  // A row without any bytes would never end the loop.
+  if (first.count == 0 && (!is_update || second.count == 0)) {
+    return failure(plan, ErrorCode::kSourceUnsupported, "a rows event whose images have no columns");
+  }
+  while (at != end) {
+    Row row = out.new_row(width);
+    at = read_image(plan, first, at, end, row.data(), out.arena);
+    Row after;
+    if (at && is_update) {
+      after = out.new_row(width);
+      at = read_image(plan, second, at, end, after.data(), out.arena);
+    }
+    if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);
+    ChangeEvent& change = out.events.emplace_back();
+    change.op = event.op;
+    change.txn = txn;
+    change.ordinal = ordinal++;
+    change.table = plan.schema.get();
+    if (event.op == Op::kInsert) {
+      change.after = row;
+    } else {
+      change.before = row;
+      change.after = after;
+    }
+  }
+  return Status();
+}
+
+Result<uint64_t> RowsDecoder::count(const RowPlan& plan, const RowsEvent& event) {
+  auto at = reinterpret_cast<const uint8_t*>(event.rows.data());
+  auto end = at + event.rows.size();
+  if (event.columns != plan.columns.size()) {
+    column_ = 0;
+    return failure(plan, ErrorCode::kSourceCorrupt, "a rows event of another number of columns than its table");
+  }
+  Image first(event.present, event.columns);
+  bool is_update = event.op == Op::kUpdate;
+  Image second(is_update ? event.present_after : event.present, event.columns);
+  if (first.count == 0 && (!is_update || second.count == 0)) {
+    return failure(plan, ErrorCode::kSourceUnsupported, "a rows event whose images have no columns");
+  }
+  uint64_t rows = 0;
+  while (at != end) {
+    at = skip_image(plan, first, at, end);
+    if (at && is_update) at = skip_image(plan, second, at, end);
+    if (!at) return failure(plan, ErrorCode::kSourceCorrupt, "a row image that does not fit its event");
+    ++rows;
+  }
+  return rows;
+}
+
+void append_inet4(const uint8_t* bytes, std::string& out) {
+  fmt::format_to(std::back_inserter(out), "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+void append_inet6(const uint8_t* bytes, std::string& out) {
+  char text[INET6_ADDRSTRLEN];
+  if (inet_ntop(AF_INET6, bytes, text, sizeof text)) out.append(text);
+}
+
+void append_uuid(const uint8_t* bytes, std::string& out) {
+  for (size_t i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
+    fmt::format_to(std::back_inserter(out), "{:02x}", bytes[i]);
+  }
+}
+
+}  // namespace tailrace

@@ -1,0 +1,59 @@
+// Rows events: header and row images. decode_rows writes into an EventBatch; text that needs no change points into
+// the bytes given, which must live as long as the batch. No shared state: any thread.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "event/event_batch.h"
+#include "mysql/binlog_event.h"
+#include "mysql/row_plan.h"
+
+namespace tailrace {
+
+struct RowsEvent {
+  Op op = Op::kInsert;
+  uint64_t table_id = 0;
+  uint16_t flags = 0;
+  uint64_t columns = 0;
+  std::string_view present;        // bitmap of the image: before for update and delete, after for insert
+  std::string_view present_after;  // update only
+  std::string_view rows;
+};
+inline constexpr uint16_t kRowsStatementEnd = 1;
+inline constexpr uint64_t kDummyTableId = 0xFFFFFF;  // a rows event that only ends a statement
+
+bool is_rows_event(uint8_t type) noexcept;             // plain v1 and v2
+bool is_compressed_rows_event(uint8_t type) noexcept;  // MariaDB's
+// `type` may be that of a compressed rows event whose body has been unpacked.
+Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const FormatDescription& format);
+
+class RowsDecoder {
+ public:
+  // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column.
+  Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
+  // Rows in the event, found without making values.
+  Result<uint64_t> count(const RowPlan& plan, const RowsEvent& event);
+
+ private:
+  struct Image;
+  const uint8_t* read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Value* to,
+                            Arena& arena);
+  const uint8_t* skip_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end);
+  bool read_text(const ColumnPlan& column, std::string_view bytes, Value& to, Arena& arena);
+  bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
+  Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
+
+  std::string scratch_;          // converted text before it is copied to the arena
+  size_t column_ = 0;            // being read, for messages
+  ErrorCode code_ = ErrorCode::kSourceCorrupt;
+  std::string problem_;
+};
+
+// Fixed binary types of MariaDB as SELECT prints them. REQUIRES: 4, 16, 16 bytes.
+void append_inet4(const uint8_t* bytes, std::string& out);
+void append_inet6(const uint8_t* bytes, std::string& out);
+void append_uuid(const uint8_t* bytes, std::string& out);
+
+}  // namespace tailrace

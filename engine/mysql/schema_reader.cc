@@ -1,0 +1,193 @@
+#include "mysql/schema_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "mysql/type_info.h"
+
+namespace tailrace {
+namespace {
+
+using TableName = std::pair<std::string, std::string>;
+using Cell = std::optional<std::string>;
+
+constexpr std::string_view kNotOurs = "TABLE_SCHEMA NOT IN ('information_schema','performance_schema','mysql','sys')";
+
+uint64_t number(const Cell& cell) { return cell ? std::strtoull(cell->c_str(), nullptr, 10) : 0; }
+const std::string& text(const Cell& cell) {
+  static const std::string empty;
+  return cell ? *cell : empty;
+}
+
+Result<std::map<std::string, uint16_t>> read_collations(Connection& connection) {
+  std::map<std::string, uint16_t> out;
+  // MariaDB lists collations that serve several character sets once, without id; the full names are elsewhere.
+  if (connection.server().is_mariadb) {
+    auto full = connection.query(
+        "SELECT FULL_COLLATION_NAME, ID FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL");
+    if (full.ok()) {
+      for (const auto& row : full->rows) out[text(row[0])] = static_cast<uint16_t>(number(row[1]));
+      return out;
+    }
+    if (full.status().code() != ErrorCode::kSourceQuery) return full.status();
+  }
+  TAILRACE_TRY(QueryResult found, connection.query("SELECT COLLATION_NAME, ID FROM information_schema.COLLATIONS WHERE ID IS NOT NULL"));
+  for (const auto& row : found.rows) out[text(row[0])] = static_cast<uint16_t>(number(row[1]));
+  return out;
+}
+
+struct KeyPart {
+  uint64_t at = 0;
+  std::string column;  // "" = an expression
+  bool is_prefix = false;
+};
+
+// The primary key, else the first unique key by name that is made of whole NOT NULL columns.
+std::vector<uint16_t> choose_key(const TableSchema& schema, std::map<std::string, std::vector<KeyPart>>& keys,
+                                 const std::set<std::string>& virtual_columns) {
+  auto resolve = [&](std::vector<KeyPart>& parts) {
+    std::sort(parts.begin(), parts.end(), [](const KeyPart& a, const KeyPart& b) { return a.at < b.at; });
+    std::vector<uint16_t> out;
+    for (const KeyPart& part : parts) {
+      int index = part.column.empty() ? -1 : schema.find_column(part.column);
+      if (index < 0 || part.is_prefix || schema.columns[static_cast<size_t>(index)].nullable ||
+          virtual_columns.count(part.column)) {
+        return std::vector<uint16_t>();
+      }
+      out.push_back(static_cast<uint16_t>(index));
+    }
+    return out;
+  };
+  if (auto primary = keys.find("PRIMARY"); primary != keys.end()) {
+    std::vector<uint16_t> key = resolve(primary->second);
+    if (!key.empty()) return key;
+  }
+  for (auto& [name, parts] : keys) {
+    if (std::vector<uint16_t> key = resolve(parts); !key.empty()) return key;
+  }
+  return {};
+}
+
+// `where` restricts TABLE_SCHEMA and perhaps TABLE_NAME.
+Result<std::vector<TableStatus>> read(Connection& connection, const std::string& where, const TableChoice& choice) {
+  TAILRACE_TRY(QueryResult tables,
+               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, AVG_ROW_LENGTH "
+                                "FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND " + where));
+  std::map<TableName, TableStatus> found;
+  std::set<std::string> databases;
+  for (const auto& row : tables.rows) {
+    if (!choice(text(row[0]), text(row[1]))) continue;
+    if (text(row[2]) == "SYSTEM VERSIONED") {
+      return Status(ErrorCode::kSourceUnsupported, "system-versioned tables log their history as rows; exclude the table")
+          .with("table", text(row[0]) + "." + text(row[1]));
+    }
+    TableStatus& status = found[{text(row[0]), text(row[1])}];
+    status.engine = text(row[3]);
+    status.estimated_rows = number(row[4]);
+    status.average_row_length = number(row[5]);
+    databases.insert(text(row[0]));
+  }
+  if (found.empty()) return std::vector<TableStatus>();
+
+  std::string inside = where + " AND TABLE_SCHEMA IN (";
+  for (const std::string& database : databases) inside += (inside.back() == '(' ? "" : ",") + quote_text(database);
+  inside += ")";
+  if (found.size() == 1) inside += " AND TABLE_NAME=" + quote_text(found.begin()->first.second);
+  TAILRACE_TRY(auto collations, read_collations(connection));
+  TAILRACE_TRY(QueryResult columns,
+               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, EXTRA "
+                                "FROM information_schema.COLUMNS WHERE " + inside +
+                                " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"));
+  TAILRACE_TRY(QueryResult statistics,
+               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART "
+                                "FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND " + inside));
+
+  std::map<TableName, std::shared_ptr<TableSchema>> schemas;
+  std::map<TableName, std::set<std::string>> virtual_columns;
+  for (const auto& row : columns.rows) {
+    TableName name{text(row[0]), text(row[1])};
+    if (!found.count(name)) continue;
+    auto& schema = schemas[name];
+    if (!schema) {
+      schema = std::make_shared<TableSchema>();
+      schema->schema_id = next_schema_id();
+      schema->database = name.first;
+      schema->table = name.second;
+    }
+    uint16_t collation = 0;
+    if (row[5]) {
+      auto it = collations.find(*row[5]);
+      if (it == collations.end()) {
+        return Status(ErrorCode::kSchemaType, fmt::format("collation '{}' has no number at the server", *row[5]))
+            .with("table", schema->qualified_name())
+            .with("column", text(row[2]));
+      }
+      collation = it->second;
+    }
+    auto column = column_from_type(text(row[2]), text(row[3]), text(row[4]) == "YES", collation);
+    if (!column.ok()) return std::move(column).status().with("table", schema->qualified_name());
+    const std::string& extra = text(row[6]);
+    bool is_virtual = extra.find("VIRTUAL GENERATED") != std::string::npos;
+    column->generated = is_virtual || extra.find("STORED GENERATED") != std::string::npos ||
+                        extra.find("PERSISTENT") != std::string::npos;
+    if (is_virtual) virtual_columns[name].insert(column->name);
+    schema->columns.push_back(std::move(column).value());
+  }
+  std::map<TableName, std::map<std::string, std::vector<KeyPart>>> keys;
+  for (const auto& row : statistics.rows) {
+    keys[{text(row[0]), text(row[1])}][text(row[2])].push_back({number(row[3]), text(row[4]), row[5].has_value()});
+  }
+  std::vector<TableStatus> out;
+  for (auto& [name, status] : found) {
+    auto schema = schemas.find(name);
+    if (schema == schemas.end()) continue;  // dropped between two of the queries
+    schema->second->primary_key = choose_key(*schema->second, keys[name], virtual_columns[name]);
+    status.schema = schema->second;
+    out.push_back(std::move(status));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<TableStatus>> read_tables(Connection& connection, const TableChoice& choice) {
+  return read(connection, std::string(kNotOurs), choice);
+}
+
+Result<std::vector<SchemaRef>> read_schemas(Connection& connection, const TableChoice& choice) {
+  TAILRACE_TRY(std::vector<TableStatus> tables, read_tables(connection, choice));
+  std::vector<SchemaRef> out;
+  for (TableStatus& table : tables) out.push_back(std::move(table.schema));
+  return out;
+}
+
+Result<SchemaRef> read_schema(Connection& connection, std::string_view database, std::string_view table) {
+  std::string where = fmt::format("TABLE_SCHEMA={} AND TABLE_NAME={}", quote_text(database), quote_text(table));
+  // information_schema may compare without case; only the server's setting says whether names are one.
+  bool exact = connection.server().lower_case_table_names == 0;
+  TAILRACE_TRY(std::vector<TableStatus> found, read(connection, where, [&](std::string_view d, std::string_view t) {
+                 return !exact || (d == database && t == table);
+               }));
+  if (found.empty()) {
+    return Status(ErrorCode::kSchemaMissing, "the server has no such table")
+        .with("table", fmt::format("{}.{}", database, table));
+  }
+  return found.front().schema;
+}
+
+bool same_layout(const TableSchema& a, const TableSchema& b) {
+  auto same = [](const Column& x, const Column& y) {
+    return x.name == y.name && x.type_text == y.type_text && x.kind == y.kind && x.is_unsigned == y.is_unsigned &&
+           x.nullable == y.nullable && x.generated == y.generated && x.charset == y.charset && x.length == y.length &&
+           x.scale == y.scale && x.labels == y.labels;
+  };
+  return a.primary_key == b.primary_key && a.columns.size() == b.columns.size() &&
+         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), same);
+}
+
+}  // namespace tailrace

@@ -1,0 +1,31 @@
+// TableSchemas from the server's information_schema. Two or three queries however many tables there are.
+#pragma once
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "event/schema.h"
+#include "mysql/connection.h"
+
+namespace tailrace {
+
+struct TableStatus {
+  SchemaRef schema;
+  std::string engine;           // "InnoDB"
+  uint64_t estimated_rows = 0;
+  uint64_t average_row_length = 0;
+};
+using TableChoice = std::function<bool(std::string_view database, std::string_view table)>;
+
+// Base tables only, outside of the server's own schemas. A chosen table with a column type that is not known fails
+// with kSchemaType, a system-versioned one with kSourceUnsupported.
+Result<std::vector<TableStatus>> read_tables(Connection& connection, const TableChoice& choice);
+Result<std::vector<SchemaRef>> read_schemas(Connection& connection, const TableChoice& choice);
+// kSchemaMissing when there is no such base table.
+Result<SchemaRef> read_schema(Connection& connection, std::string_view database, std::string_view table);
+// Same columns and same key; ids and estimates do not count.
+bool same_layout(const TableSchema& a, const TableSchema& b);
+
+}  // namespace tailrace
