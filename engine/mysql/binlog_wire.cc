@@ -1,10 +1,10 @@
 #include "mysql/binlog_wire.h"
 
-// clang-format off: ma_pvio.h and ma_tls.h need what comes before them
+// clang-format off: ma_pvio.h needs what comes before it
 #include <mysql.h>
 using uchar = unsigned char;
+#define HAVE_TLS 1
 #include <ma_pvio.h>
-#include <ma_tls.h>
 // clang-format on
 #include <fmt/format.h>
 #include <openssl/ssl.h>

@@ -44,12 +44,6 @@ constexpr Synonym kSynonyms[] = {
     {"varchar2", "varchar"}, {"clob", "longtext"},  {"raw", "varbinary"},    {"serial", "bigint"},
 };
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
-}
-
 Status unknown(std::string_view name, std::string_view type_text, std::string_view why) {
   return Status(ErrorCode::kSchemaType, fmt::format("type '{}': {}", type_text, why)).with("column", std::string(name));
 }
