@@ -76,10 +76,11 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
   SourceContext context{&filter, file.get()};
   TAILRACE_TRY(auto source, factories.source(source_config, context));
   std::unique_ptr<Serializer> serializer;
+  Acknowledgements acks;   // outlives the sink, whose threads report to it
   TAILRACE_TRY(auto sink, factories.sink(sink_config, config.format, serializer));
   TAILRACE_TRY(auto rule_stage, factories.rules(RuleStageConfig{config.rules, sink->caps().detects_collisions}));
 
-  PipelineParts parts{source.get(), rule_stage.get(), sink.get(), file.get(), &filter, std::nullopt, nullptr};
+  PipelineParts parts{source.get(), rule_stage.get(), sink.get(), &acks, file.get(), &filter, std::nullopt, nullptr};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.on_started = [this] { return file->mark_started(); };
 

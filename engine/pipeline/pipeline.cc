@@ -33,19 +33,9 @@ Status guarded(F&& body) {
 }  // namespace
 
 // Everything after the reader: decode, snapshot merge, rules, sink, checkpoints. One thread: the one that runs `run`.
-class Pipeline::Delivery : public AckReceiver {
+class Pipeline::Delivery {
  public:
   Delivery(Pipeline& pipeline) : p_(pipeline), snapshot_(*pipeline.parts_.source) {}
-
-  void acknowledged(uint64_t sequence) override { p_.tracker_.acknowledge(sequence); }
-  void failed(Status status) override {
-    std::lock_guard lock(failure_mutex_);
-    if (failure_.ok()) failure_ = std::move(status);
-  }
-  Status failure() const {
-    std::lock_guard lock(failure_mutex_);
-    return failure_;
-  }
 
   Status deliver_raw(const RawBatch& raw, MemoryCharge charge) {
     EventBatch batch;
@@ -102,7 +92,7 @@ class Pipeline::Delivery : public AckReceiver {
 
   // Housekeeping between batches: failures of the sink, flushes, the stored checkpoint.
   Status tick(bool idle) {
-    TAILRACE_OK(failure());
+    TAILRACE_OK(p_.parts_.acks->failure());
     auto now = Clock::now();
     bool unacknowledged = p_.tracker_.unacknowledged() != 0;
     if (unacknowledged && at_boundary_ && !caps_.asynchronous && (idle || now - flushed_at_ >= p_.options_.flush_every)) {
@@ -186,10 +176,6 @@ class Pipeline::Delivery : public AckReceiver {
   uint64_t rows_total_ = 0;
   int64_t last_commit_time_us_ = 0;
   Clock::time_point flushed_at_ = Clock::now(), saved_at_ = Clock::now();
-
- private:
-  mutable std::mutex failure_mutex_;
-  Status failure_;
 };
 
 // Reads the chunks of keyed tables one after the other; holds at most one that the delivery thread has not taken.
@@ -264,8 +250,18 @@ class Pipeline::ChunkReader {
   std::optional<std::jthread> thread_;  // last: joins before the rest goes
 };
 
+void Acknowledgements::failed(Status status) {
+  std::lock_guard lock(mutex_);
+  if (failure_.ok()) failure_ = std::move(status);
+}
+
+Status Acknowledgements::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
 Pipeline::Pipeline(PipelineOptions options, PipelineParts parts)
-    : options_(options), parts_(std::move(parts)), budget_(options.memory_bytes) {
+    : options_(options), parts_(std::move(parts)), budget_(options.memory_bytes), tracker_(parts_.acks->tracker) {
   status_.phase = "starting";
 }
 
@@ -273,7 +269,7 @@ Pipeline::~Pipeline() = default;
 
 Status Pipeline::prepare(Delivery& d, const SinkContext& sink_context) {
   d.caps_ = parts_.sink->caps();
-  TAILRACE_OK(parts_.sink->open(sink_context, d));
+  TAILRACE_OK(parts_.sink->open(sink_context, *parts_.acks));
   std::optional<Checkpoint> stored;
   if (d.caps_.owns_checkpoint) {
     TAILRACE_TRY(stored, parts_.sink->stored_checkpoint());
@@ -315,7 +311,7 @@ Status Pipeline::prepare(Delivery& d, const SinkContext& sink_context) {
     first.snapshot_state = d.snapshot_.state();
     TAILRACE_OK(d.deliver(first));
     TAILRACE_OK(parts_.sink->flush(abort_.get_token()));
-    TAILRACE_OK(d.failure());
+    TAILRACE_OK(parts_.acks->failure());
     TAILRACE_OK(d.save());
   }
   {
@@ -528,6 +524,7 @@ void Pipeline::stop(milliseconds patience) {
   parts_.source->interrupt();
   if (patience.count() <= 0) {
     abort_.request_stop();
+    parts_.sink->abandon();
   } else if (!patience_) {
     patience_.emplace([this, patience](std::stop_token stop) {
       std::mutex mutex;
@@ -535,6 +532,7 @@ void Pipeline::stop(milliseconds patience) {
       std::unique_lock wait(mutex);
       wake.wait_for(wait, stop, patience, [] { return false; });
       abort_.request_stop();
+      parts_.sink->abandon();   // it may still be waiting for its first connection
     });
   }
 }

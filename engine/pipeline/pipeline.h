@@ -40,11 +40,26 @@ struct PipelineOptions {
   std::chrono::milliseconds save_every{500};
 };
 
+// What acknowledgements end up in. A sink's threads may call it until the sink is destroyed, so whoever owns the sink
+// makes this first.
+class Acknowledgements final : public AckReceiver {
+ public:
+  void acknowledged(uint64_t sequence) override { tracker.acknowledge(sequence); }
+  void failed(Status status) override;
+  Status failure() const;
+  CheckpointTracker tracker;
+
+ private:
+  mutable std::mutex mutex_;
+  Status failure_;
+};
+
 // Borrowed parts; they outlive the pipeline.
 struct PipelineParts {
   Source* source;
   RuleStage* rules;
   Sink* sink;
+  Acknowledgements* acks;
   CheckpointStore* checkpoints;        // used as truth unless the sink owns its checkpoint
   const TableFilter* tables;
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
@@ -96,7 +111,7 @@ class Pipeline {
   const PipelineOptions options_;
   PipelineParts parts_;
   MemoryBudget budget_;
-  CheckpointTracker tracker_;
+  CheckpointTracker& tracker_;
   std::stop_source drain_;             // reading ends
   std::stop_source abort_;             // waiting for the sink ends
   std::atomic<bool> snapshot_done_{false};

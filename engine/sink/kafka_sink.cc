@@ -77,7 +77,7 @@ class KafkaSink final : public Sink {
   explicit KafkaSink(KafkaSettings settings) : settings_(std::move(settings)) {}
   ~KafkaSink() override { shut(); }
 
-  SinkCaps caps() const override { return {.wants_records = true}; }
+  SinkCaps caps() const override { return {.wants_records = true, .asynchronous = true}; }
   Status open(const SinkContext& context, AckReceiver& acks) override;
   Status write(const LaneBatch& batch, std::stop_token stop) override;
   Status flush(std::stop_token stop) override;

@@ -53,7 +53,8 @@ class Sink {
   virtual Status write(const LaneBatch& batch, std::stop_token stop) = 0;
   // Makes every earlier write durable and acknowledged, or fails.
   virtual Status flush(std::stop_token stop) = 0;
-  // Gives up quickly (≤ 0.5 s), dropping what is not yet durable. After it only destruction is allowed.
+  // Gives up quickly (≤ 0.5 s), dropping what is not yet durable; a waiting open, write or flush returns soon. Any
+  // thread, at any time, more than once.
   virtual void abandon() noexcept {}
 };
 

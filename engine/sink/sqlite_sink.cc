@@ -102,10 +102,6 @@ class SqliteSink final : public Sink {
     return open_ && checkpoint_ ? commit() : Status();
   }
 
-  void abandon() noexcept override {
-    if (database_) database_->interrupt();
-  }
-
  private:
   // One job per file. The job claims it on its first open, so that a job that has started finds its row for sure.
   Status check_owner(bool job_has_started) {
