@@ -1,0 +1,289 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "metadb/metadb.h"
+#include "unit/catch.h"
+
+using namespace tailrace;
+using Mode = JobFile::Mode;
+
+namespace {
+
+struct Folder {
+  std::string path;
+  Folder() {
+    char name[] = "/tmp/tailrace_metadb_XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::string job() const { return path + "/shop.db"; }
+};
+
+constexpr const char* kConfig = R"({"sink":{"url":"sqlite:///a.db"},"tables":["shop.*"],"version":1})";
+
+std::unique_ptr<JobFile> must_open(const std::string& path, Mode mode) {
+  auto job = JobFile::open(path, mode);
+  INFO((job.ok() ? "" : job.status().to_string()));
+  REQUIRE(job.ok());
+  return std::move(job).value();
+}
+
+// Runs `body` in a child process; its return value is the exit code.
+template <class F>
+int in_child(F body) {
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int state = 0;
+  ::waitpid(child, &state, 0);
+  return WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
+}
+
+}  // namespace
+
+TEST_CASE("identity and configuration are kept, a changed configuration is refused with the difference") {
+  Folder folder;
+  std::string id;
+  {
+    auto job = must_open(folder.job(), Mode::kCreate);
+    auto row = job->create_or_check_config("shop", kConfig, "sqlite:///a.db");
+    REQUIRE(row.ok());
+    id = row->id;
+    CHECK(id.size() == 36);
+    CHECK_FALSE(*job->has_started());
+    REQUIRE(job->mark_started().ok());
+  }
+  auto job = must_open(folder.job(), Mode::kCreate);
+  CHECK(*job->has_started());
+  // The same value, written differently.
+  auto same = job->create_or_check_config("shop", R"({ "version": 1, "tables": ["shop.*"], "sink": {"url": "sqlite:///a.db"} })",
+                                          "sqlite:///a.db");
+  REQUIRE(same.ok());
+  CHECK(same->id == id);
+  auto other = job->create_or_check_config("shop", R"({"sink":{"url":"sqlite:///b.db"},"tables":["shop.*"],"version":1,"x":2})",
+                                           "sqlite:///b.db");
+  REQUIRE_FALSE(other.ok());
+  CHECK(other.status().code() == ErrorCode::kJobConfigChanged);
+  CHECK(other.status().detail() == "sink.url: \"sqlite:///a.db\" -> \"sqlite:///b.db\"; x: (not set) -> 2");
+}
+
+TEST_CASE("a job file has one owner") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  CHECK(JobFile::owner_of(folder.job()).find(std::to_string(::getpid()) + "@") == 0);
+  SECTION("in this process") {
+    auto second = JobFile::open(folder.job(), Mode::kOwn);
+    REQUIRE_FALSE(second.ok());
+    CHECK(second.status().code() == ErrorCode::kJobOwned);
+    CHECK(second.status().to_string().find(std::to_string(::getpid()) + "@") != std::string::npos);
+  }
+  SECTION("in another process") {
+    CHECK(in_child([&] {
+      auto second = JobFile::open(folder.job(), Mode::kCreate);
+      return !second.ok() && second.status().code() == ErrorCode::kJobOwned ? 7 : 1;
+    }) == 7);
+  }
+  SECTION("until it is closed") {
+    job.reset();
+    CHECK(JobFile::owner_of(folder.job()) == "");
+    CHECK(JobFile::open(folder.job(), Mode::kOwn).ok());
+  }
+  SECTION("also after a reader in this process opened and closed it") {
+    must_open(folder.job(), Mode::kRead).reset();
+    CHECK(in_child([&] {
+      auto second = JobFile::open(folder.job(), Mode::kOwn);
+      return !second.ok() && second.status().code() == ErrorCode::kJobOwned ? 7 : 1;
+    }) == 7);
+  }
+}
+
+TEST_CASE("what is not a job file is named") {
+  Folder folder;
+  auto missing = JobFile::open(folder.job(), Mode::kRead);
+  REQUIRE_FALSE(missing.ok());
+  CHECK(missing.status().code() == ErrorCode::kJobMissing);
+  CHECK(JobFile::open(folder.job(), Mode::kOwn).status().code() == ErrorCode::kJobMissing);
+
+  std::string text = folder.path + "/text.db";
+  int fd = ::open(text.c_str(), O_CREAT | O_WRONLY, 0644);
+  std::string garbage(5000, 'x');
+  REQUIRE(::write(fd, garbage.data(), garbage.size()) == 5000);
+  ::close(fd);
+  CHECK(JobFile::open(text, Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
+  CHECK(JobFile::open(folder.path + "/no/such/folder/x.db", Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
+
+  std::string foreign = folder.path + "/foreign.db";
+  REQUIRE(std::system(("sqlite3 " + foreign + " 'create table t(a)'").c_str()) == 0);
+  CHECK(JobFile::open(foreign, Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
+}
+
+TEST_CASE("a job file of a newer engine is not owned, but may be read") {
+  Folder folder;
+  must_open(folder.job(), Mode::kCreate).reset();
+  REQUIRE(std::system(("sqlite3 " + folder.job() + " 'pragma user_version=999'").c_str()) == 0);
+  CHECK(JobFile::open(folder.job(), Mode::kOwn).status().code() == ErrorCode::kMetaSchema);
+  CHECK(JobFile::open(folder.job(), Mode::kRead).ok());
+}
+
+TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
+  Folder folder;
+  auto schema = std::make_shared<TableSchema>();
+  schema->database = "shop";
+  schema->table = "user";
+  schema->columns.resize(1);
+  schema->columns[0].name = "id";
+  schema->columns[0].kind = Kind::kUint;
+  schema->columns[0].is_unsigned = true;
+  schema->primary_key = {0};
+  {
+    auto job = must_open(folder.job(), Mode::kCreate);
+    CHECK_FALSE(job->load()->has_value());
+    REQUIRE(job->save({{"mysql", "gtid=0-1-1"}, 1, "", 1}).ok());
+    REQUIRE(job->save({{"mysql", "gtid=0-1-9;file=b.1;offset=4"}, 77, R"({"t":1})", 12}).ok());
+    REQUIRE(job->append({{"mysql", "p1"}, schema, "shop", "user", "CREATE TABLE user(id INT)"}).ok());
+    REQUIRE(job->append({{"mysql", "p2"}, nullptr, "shop", "user", "DROP TABLE user"}).ok());
+    REQUIRE(job->add({"RULE-0102", {"mysql", "p3"}, "shop", "user", "id=7", "{}", "boom"}).ok());
+    REQUIRE(job->add_event("warn", "SRC-0012", "lost").ok());
+  }
+  auto job = must_open(folder.job(), Mode::kOwn);
+  auto checkpoint = *job->load();
+  REQUIRE(checkpoint);
+  CHECK(checkpoint->position == Position{"mysql", "gtid=0-1-9;file=b.1;offset=4"});
+  CHECK(checkpoint->commit_time_us == 77);
+  CHECK(checkpoint->snapshot_state == R"({"t":1})");
+  CHECK(checkpoint->rows == 12);
+  auto entries = job->load_all();
+  REQUIRE(entries.ok());
+  REQUIRE(entries->size() == 2);
+  REQUIRE((*entries)[0].schema);
+  CHECK((*entries)[0].schema->columns[0].is_unsigned);
+  CHECK((*entries)[0].position == Position{"mysql", "p1"});
+  CHECK_FALSE((*entries)[1].schema);
+  CHECK((*entries)[1].ddl == "DROP TABLE user");
+  auto letters = job->query("SELECT code, \"table\", key, message FROM v1_dead_letter");
+  REQUIRE(letters.ok());
+  REQUIRE(letters->rows.size() == 1);
+  CHECK(letters->rows[0] == std::vector<Cell>{std::string("RULE-0102"), std::string("user"), std::string("id=7"), std::string("boom")});
+  auto events = job->read_events(0);
+  REQUIRE(events->size() == 1);
+  CHECK((*events)[0].text == "lost");
+  CHECK(job->read_events((*events)[0].id)->empty());
+}
+
+namespace {
+
+// What a second process does with a running job; 0 = all as it should be.
+int look_and_steer(const std::string& path) {
+  auto reader = JobFile::open(path, Mode::kRead);
+  if (!reader.ok()) return 1;
+  JobFile& r = **reader;
+  for (int i = 0; i < 20; ++i) {
+    auto seen = r.read_status();
+    if (!seen.ok() || !*seen || (*seen)->rows_done != 41 || (*seen)->lag_s || (*seen)->owner_pid != 12) return 2;
+    auto stats = r.read_tables();
+    if (!stats.ok() || stats->size() != 1 || (*stats)[0].rows_total != 50) return 3;
+    if (!r.query("SELECT * FROM v1_checkpoint").ok()) return 4;
+  }
+  if (r.save({}).ok() || r.mark_started().ok() || r.write_status({}).ok()) return 5;  // not the owner
+  auto id = r.post_command("pause", "{}", "cli");
+  return id.ok() && *id > 0 ? 0 : 6;
+}
+
+}  // namespace
+
+TEST_CASE("another process reads status while the owner writes, and steers by commands") {
+  Folder folder;
+  // The child must not inherit an open SQLite connection, so it starts first and waits for its cue.
+  int cue[2];
+  REQUIRE(::pipe(cue) == 0);
+  pid_t child = ::fork();
+  if (child == 0) {
+    char go;
+    ::_exit(::read(cue[0], &go, 1) == 1 ? look_and_steer(folder.job()) : 9);
+  }
+  auto job = must_open(folder.job(), Mode::kCreate);
+  REQUIRE(job->create_or_check_config("shop", kConfig, "sink").ok());
+  StatusRow status;
+  status.state = "running";
+  status.phase = "stream";
+  status.rows_done = 41;
+  status.position = {"mysql", "gtid=1"};
+  status.owner_pid = 12;
+  std::vector<TableStat> tables{{"shop", "user", "dw.user", "done", 41, 50, 1.5, 1, 2, 3, 4}};
+  REQUIRE(job->write_status(status, tables).ok());
+
+  std::atomic<bool> stop{false};
+  std::atomic<int> writes{0};
+  std::thread writer([&] {
+    while (!stop) {
+      if (!job->save({{"mysql", std::to_string(writes)}, 0, "", 0}).ok()) break;
+      ++writes;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // ten times the rate of a busy job
+    }
+  });
+  REQUIRE(::write(cue[1], "g", 1) == 1);
+  int state = 0;
+  ::waitpid(child, &state, 0);
+  int code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
+  stop = true;
+  writer.join();
+  CHECK(code == 0);
+  CHECK(writes > 0);
+  auto commands = job->poll_commands();
+  REQUIRE(commands.ok());
+  REQUIRE(commands->size() == 1);
+  CHECK((*commands)[0].verb == "pause");
+  CHECK((*commands)[0].by == "cli");
+  CHECK(job->poll_commands()->empty());
+  REQUIRE(job->finish_command((*commands)[0].id, "paused").ok());
+  auto answered = *job->read_command((*commands)[0].id);
+  REQUIRE(answered);
+  CHECK(answered->state == "done");
+  CHECK(answered->answer == "paused");
+}
+
+TEST_CASE("queries read, with names, types and parameters, and do nothing else") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  std::vector<Cell> parameters{int64_t{7}, std::string("x")};
+  auto table = job->query("SELECT ?1 AS a, ?2 AS b, NULL AS c, 1.5 AS d, x'00ff' AS e;", parameters);
+  REQUIRE(table.ok());
+  CHECK(table->columns == std::vector<std::string>{"a", "b", "c", "d", "e"});
+  CHECK(table->rows[0] == std::vector<Cell>{int64_t{7}, std::string("x"), std::monostate(), 1.5, Blob{std::string("\0\xff", 2)}});
+  for (std::string sql : {"DELETE FROM checkpoint", "UPDATE job SET name='x'", "SELECT 1; SELECT 2", "ATTACH 'x' AS y",
+                          "PRAGMA journal_mode=DELETE", "selec 1", "SELECT ?", ""}) {
+    CAPTURE(sql);
+    auto bad = job->query(sql);
+    REQUIRE_FALSE(bad.ok());
+    CHECK(bad.status().code() == ErrorCode::kMetaQuery);
+  }
+  auto cut = job->query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10) SELECT i FROM n", {}, 3);
+  REQUIRE(cut.ok());
+  CHECK(cut->rows.size() == 3);
+  CHECK(cut->truncated);
+  auto views = job->query("SELECT name FROM sqlite_schema WHERE type='view' ORDER BY name");
+  REQUIRE(views.ok());
+  for (auto& row : views->rows) {
+    CHECK(job->query("SELECT * FROM " + std::get<std::string>(row[0])).ok());
+  }
+  CHECK(views->rows.size() == 9);
+}
+
+TEST_CASE("a killed owner leaves a job file that the next one takes over") {
+  Folder folder;
+  int code = in_child([&] {
+    auto job = JobFile::open(folder.job(), Mode::kCreate);
+    if (!job.ok() || !(*job)->create_or_check_config("shop", kConfig, "s").ok()) return 1;
+    if (!(*job)->save({{"mysql", "kept"}, 0, "", 5}).ok()) return 2;
+    ::kill(::getpid(), SIGKILL);
+    return 3;
+  });
+  CHECK(code == 128 + SIGKILL);
+  auto job = must_open(folder.job(), Mode::kOwn);
+  CHECK((*job->load())->position.text == "kept");
+  CHECK(job->create_or_check_config("shop", kConfig, "s").ok());
+}
