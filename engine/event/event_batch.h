@@ -29,10 +29,17 @@ class EventBatch {
   bool is_snapshot = false;            // rows of a snapshot chunk
   std::string snapshot_state;          // see Checkpoint
   Arena arena;
+  std::shared_ptr<const void> kept;    // see keep_bytes
+  size_t kept_bytes = 0;
   MemoryCharge charge;
 
   Row new_row(size_t columns) { return {arena.allocate_array<Value>(columns), columns}; }
-  size_t bytes() const noexcept { return arena.bytes() + events.size() * sizeof(ChangeEvent); }
+  size_t bytes() const noexcept { return arena.bytes() + kept_bytes + events.capacity() * sizeof(ChangeEvent); }
+  // Shares ownership of memory that values point into, e.g. the log's own bytes.
+  void keep_bytes(std::shared_ptr<const void> memory, size_t size) {
+    kept = std::move(memory);
+    kept_bytes = size;
+  }
   // Makes the batch own the schema; repeated calls with the same schema keep one reference.
   const TableSchema* keep(const SchemaRef& schema) {
     if (schemas.empty() || schemas.back() != schema) schemas.push_back(schema);

@@ -556,9 +556,10 @@ bool Pipeline::snapshot_durable() const {
 }
 
 bool Pipeline::reached(const Position& target) const {
+  // A copy that is delivered but not yet durable is not reached: its checkpoint still tells of an open snapshot.
   if (!snapshot_done_) return false;
   auto durable = tracker_.durable();
-  return durable && parts_.source->reached(durable->position, target);
+  return durable && durable->snapshot_state.empty() && parts_.source->reached(durable->position, target);
 }
 
 }  // namespace tailrace

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "event/event_batch.h"
 #include "event/stores.h"
+#include "event/table_filter.h"
 
 namespace tailrace {
 
@@ -28,18 +29,6 @@ class RawBatch {
 };
 
 enum class ReadState : uint8_t { kMore, kIdle, kEnd };
-
-// Tables a job takes, in OMS's pattern language: `shop.*`, `shop.user_?`, `!shop.tmp_*`; case-sensitive.
-class TableFilter {
- public:
-  static Result<TableFilter> parse(std::span<const std::string> patterns);
-  bool matches(std::string_view database, std::string_view table) const;
-
- private:
-  std::vector<std::string> include_, exclude_;
-};
-// Shell-like match of one pattern: *, ?, [a-z], [!a-z].
-bool glob_match(std::string_view pattern, std::string_view text);
 
 struct SourceContext {
   const TableFilter* tables = nullptr;   // outlives the source
