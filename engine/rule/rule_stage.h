@@ -2,6 +2,7 @@
 // and shared; a RuleHost runs its Lua hooks and belongs to one worker (bindings/lua implements it).
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +18,9 @@ struct RuleOptions {
   std::string file;                             // "" = no rules: every table as it is
   std::map<std::string, std::string> options;   // rules.options of the job
   size_t memory_bytes = 64u << 20;              // per state
+  bool trusted = true;                          // false: no JIT, every event within `steps`
+  bool jit = true;
+  int64_t steps = 1'000'000;                    // instructions per event when not trusted
 };
 
 // Counters of one run. Written by the worker, read by anybody.

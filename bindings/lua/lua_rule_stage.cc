@@ -1,0 +1,111 @@
+#include "lua_rule_stage.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "lua_state.h"
+#include "rule/digest.h"
+
+namespace tailrace {
+namespace {
+
+// A rule set and the bytes of its files.
+class LuaRuleSet final : public RuleSet {
+ public:
+  RuleOptions options;
+  LuaFiles files;
+};
+
+class LuaRuleHost final : public RuleHost {
+ public:
+  explicit LuaRuleHost(std::shared_ptr<const LuaRuleSet> rules) : files_(rules->files), rules_(std::move(rules)) {}
+
+  Status start() {
+    TAILRACE_TRY(state_, LuaState::create(rules_->options, files_));
+    // The functions get the same numbers as in the state the set was read with: same bytes, sorted tables.
+    TAILRACE_TRY(RuleNode root, state_->load_file());
+    TAILRACE_TRY(RuleSpec spec, parse_rule_spec(root, rules_->options.options));
+    return state_->start(spec);
+  }
+  Status prepare(const RulePlan& plan) override { return state_->prepare(plan); }
+  std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch); }
+
+ private:
+  LuaFiles files_;
+  std::shared_ptr<const LuaRuleSet> rules_;
+  std::unique_ptr<LuaState> state_;  // uses files_
+};
+
+std::string version_of(const LuaRuleSet& rules) {
+  std::string all = "api=1\n";
+  for (const auto& [name, file] : rules.files.files) all += fmt::format("{}\n{}\n{}\n", name, file.text.size(), file.text);
+  for (const auto& [name, value] : rules.spec.options) {
+    all += name + "=";
+    if (const bool* flag = std::get_if<bool>(&value)) all += *flag ? "true" : "false";
+    if (const double* number = std::get_if<double>(&value)) all += fmt::format("{}", *number);
+    if (const std::string* text = std::get_if<std::string>(&value)) all += *text;
+    all += "\n";
+  }
+  std::string stem = rules.file.substr(rules.file.rfind('/') + 1);
+  if (stem.ends_with(".lua")) stem.resize(stem.size() - 4);
+  return stem + "@" + sha256_hex(all).substr(0, 6);
+}
+
+Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
+  auto rules = std::make_shared<LuaRuleSet>();
+  rules->options = options;
+  rules->file = options.file;
+  if (options.file.empty()) return rules;
+  std::ifstream in(options.file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in) return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read", options.file)).with("rule", options.file);
+  rules->files.folder = options.file.substr(0, options.file.rfind('/') + 1);
+  // Lua shortens long chunk names from the left; the file's own name is what people need.
+  std::string shown = options.file.size() > 50 ? options.file.substr(options.file.rfind('/') + 1) : options.file;
+  rules->files.files[""] = {text.str(), "@" + shown};
+  TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
+  TAILRACE_TRY(RuleNode root, state->load_file());
+  auto spec = parse_rule_spec(root, options.options);
+  if (!spec.ok()) return std::move(spec).status().with("rule", options.file);
+  rules->spec = std::move(spec).value();
+  TAILRACE_OK(state->start(rules->spec));
+  rules->files.is_sealed = true;
+  rules->version = version_of(*rules);
+  return rules;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<RuleSet>> load_rules(const RuleOptions& options) {
+  try {
+    TAILRACE_TRY(auto rules, load(options));
+    return std::shared_ptr<RuleSet>(std::move(rules));
+  } catch (const std::exception& error) {
+    return Status(ErrorCode::kInternal, fmt::format("loading rules: {}", error.what()));
+  }
+}
+
+Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) {
+  try {
+    std::unique_ptr<LuaRuleHost> host;
+    if (!rules->file.empty()) {
+      auto lua_rules = std::dynamic_pointer_cast<const LuaRuleSet>(rules);
+      if (!lua_rules) return Status(ErrorCode::kInternal, "a rule set of another kind");
+      host = std::make_unique<LuaRuleHost>(std::move(lua_rules));
+      TAILRACE_OK(host->start());
+    }
+    return make_planned_stage(std::move(rules), std::move(host), config.sink_detects_collisions);
+  } catch (const std::exception& error) {
+    return Status(ErrorCode::kInternal, fmt::format("starting rules: {}", error.what()));
+  }
+}
+
+Result<std::unique_ptr<RuleStage>> make_rule_stage(const RuleStageConfig& config) {
+  TAILRACE_TRY(auto rules, load_rules(config.rules));
+  return make_rule_stage(std::move(rules), config);
+}
+
+}  // namespace tailrace

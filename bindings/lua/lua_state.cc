@@ -1,0 +1,507 @@
+#include "lua_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+#include <luajit.h>
+#include <lualib.h>
+}
+
+#include "base/options.h"
+#include "prelude.inc"
+#include "rule/value_write.h"
+
+namespace tailrace {
+namespace {
+
+constexpr int64_t kLoadSteps = 100'000'000;   // instructions a rule file may take to load
+constexpr int kHookInterval = 1000;
+constexpr int kMaxNodeDepth = 8;
+constexpr double kExactLimit = 9007199254740992.0;
+enum Exhausted : int32_t { kSteps = 1, kMemory = 2 };
+
+// Restores the stack height at the end of a scope.
+class StackGuard {
+ public:
+  explicit StackGuard(lua_State* lua) : lua_(lua), top_(lua_gettop(lua)) {}
+  ~StackGuard() { lua_settop(lua_, top_); }
+
+ private:
+  lua_State* lua_;
+  int top_;
+};
+
+std::string text_at(lua_State* lua, int index) {
+  size_t size = 0;
+  const char* text = lua_tolstring(lua, index, &size);
+  return text ? std::string(text, size) : std::string("an error that is no text");
+}
+
+void set_field(lua_State* lua, const char* name, std::string_view text) {
+  lua_pushlstring(lua, text.data(), text.size());
+  lua_setfield(lua, -2, name);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LuaState>> LuaState::create(const RuleOptions& options, LuaFiles& files) {
+  std::unique_ptr<LuaState> state(new LuaState(options, files));
+  TAILRACE_OK(state->open());
+  return state;
+}
+
+LuaState::~LuaState() {
+  if (lua_) lua_close(lua_);
+}
+
+void* LuaState::allocate(void* self, void* block, size_t old_size, size_t new_size) {
+  auto* state = static_cast<LuaState*>(self);
+  if (new_size == 0) {
+    std::free(block);
+    state->used_bytes_ -= old_size;
+    return nullptr;
+  }
+  if (!block) old_size = 0;
+  if (new_size > old_size && state->used_bytes_ + (new_size - old_size) > state->options_.memory_bytes) {
+    state->data_.abi.exhausted = kMemory;
+    return nullptr;
+  }
+  void* moved = std::realloc(block, new_size);
+  if (moved) state->used_bytes_ += new_size - old_size;
+  return moved;
+}
+
+LuaState* LuaState::self_of(lua_State* lua) {
+  void* self = nullptr;
+  lua_getallocf(lua, &self);
+  return static_cast<LuaState*>(self);
+}
+
+void LuaState::count_hook(lua_State* lua, lua_Debug*) {
+  LuaHostAbi& abi = self_of(lua)->data_.abi;
+  abi.steps_left -= kHookInterval;
+  if (abi.steps_left > 0) return;
+  abi.exhausted = kSteps;
+  luaL_error(lua, "the rule ran too long (instruction budget)");
+}
+
+Status LuaState::open() {
+  fill_abi(data_.abi);
+  lua_ = lua_newstate(&LuaState::allocate, this);
+  if (!lua_) return Status(ErrorCode::kRuleMemory, "no Lua state could be made");
+  // The prelude's own setup; its globals are what the prelude sees, never what a rule sees.
+  luaL_openlibs(lua_);
+  luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  lua_newtable(lua_);
+  lua_pushlightuserdata(lua_, &data_.abi);
+  lua_setfield(lua_, -2, "host");
+  lua_pushcfunction(lua_, &LuaState::compile);
+  lua_setfield(lua_, -2, "compile");
+  lua_pushcfunction(lua_, &LuaState::read_module);
+  lua_setfield(lua_, -2, "read_module");
+  lua_pushcfunction(lua_, &LuaState::nearest);
+  lua_setfield(lua_, -2, "nearest_name");
+  lua_pushcfunction(lua_, &LuaState::where);
+  lua_setfield(lua_, -2, "where");
+  lua_newtable(lua_);
+  for (Op op : {Op::kInsert, Op::kUpdate, Op::kDelete, Op::kRead, Op::kTruncate}) {
+    std::string_view name = op_name(op);
+    lua_pushlstring(lua_, name.data(), name.size());
+    lua_rawseti(lua_, -2, static_cast<int>(op));
+  }
+  lua_setfield(lua_, -2, "op_names");
+  core_ref_ = luaL_ref(lua_, LUA_REGISTRYINDEX);
+  lua_newtable(lua_);
+  functions_ref_ = luaL_ref(lua_, LUA_REGISTRYINDEX);
+
+  TAILRACE_OK(run_chunk("=tailrace.setup",
+                        "local core = ...\n"
+                        "core.ffi, core.bit = require 'ffi', require 'bit'\n"
+                        "require('jit.opt').start('maxtrace=8000', 'maxmcode=16384', 'maxrecord=8000', 'maxside=200')\n",
+                        false));
+  TAILRACE_OK(run_chunk("=tailrace.types", kPreludeTypes, false));
+  TAILRACE_OK(run_chunk("=tailrace.sandbox", kPreludeSandbox, false));
+  TAILRACE_OK(run_chunk("=tailrace.rows", kPreludeRows, false));
+  TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
+  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}}) {
+    StackGuard guard(lua_);
+    TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
+    get_core("builtins");
+    lua_pushvalue(lua_, -2);
+    lua_setfield(lua_, -2, name);
+  }
+  data_.abi.steps_left = kLoadSteps;
+  data_.abi.step_limit = options_.trusted ? 0 : options_.steps;
+  lua_sethook(lua_, &LuaState::count_hook, LUA_MASKCOUNT, kHookInterval);
+  return Status();
+}
+
+void LuaState::get_core(const char* field) {
+  lua_rawgeti(lua_, LUA_REGISTRYINDEX, core_ref_);
+  lua_getfield(lua_, -1, field);
+  lua_remove(lua_, -2);
+}
+
+Status LuaState::run_chunk(const char* name, std::string_view source, bool keep_result) {
+  if (luaL_loadbufferx(lua_, source.data(), source.size(), name, "t") != 0) {
+    return Status(ErrorCode::kInternal, "prelude: " + text_at(lua_, -1));
+  }
+  lua_rawgeti(lua_, LUA_REGISTRYINDEX, core_ref_);
+  if (lua_pcall(lua_, 1, keep_result ? 1 : 0, 0) != 0) {
+    return Status(ErrorCode::kInternal, "prelude: " + text_at(lua_, -1));
+  }
+  return Status();
+}
+
+ErrorCode LuaState::code_of(ErrorCode fallback, const std::string& message) const {
+  if (data_.abi.exhausted == kSteps) return ErrorCode::kRuleBudget;
+  if (data_.abi.exhausted == kMemory || message == "not enough memory") return ErrorCode::kRuleMemory;
+  if (data_.abi.error_code == 104) return ErrorCode::kRuleWrite;
+  if (data_.abi.error_code == 105) return ErrorCode::kRuleColumn;
+  if (data_.abi.error_code == 1) return ErrorCode::kInternal;
+  return fallback;
+}
+
+Status LuaState::failure(ErrorCode fallback, const std::string& message) {
+  return Status(code_of(fallback, message), message).with("rule", options_.file);
+}
+
+// ---- functions the prelude calls. They raise only with nothing of C++ left to destroy.
+
+int LuaState::compile(lua_State* lua) {
+  size_t size = 0;
+  const char* source = luaL_checklstring(lua, 1, &size);
+  if (luaL_loadbufferx(lua, source, size, luaL_checkstring(lua, 2), "t") == 0) return 1;
+  lua_pushnil(lua);
+  lua_insert(lua, -2);
+  return 2;
+}
+
+int LuaState::read_module(lua_State* lua) {
+  const char* name = luaL_checkstring(lua, 1);
+  auto file = self_of(lua)->module_file(name);
+  if (!file.ok()) {
+    lua_pushnil(lua);
+    lua_pushlstring(lua, file.status().detail().data(), file.status().detail().size());
+    return 2;
+  }
+  const LuaFiles::File& found = **file;
+  lua_pushlstring(lua, found.text.data(), found.text.size());
+  lua_pushlstring(lua, found.chunk.data(), found.chunk.size());
+  return 2;
+}
+
+int LuaState::nearest(lua_State* lua) {
+  std::string near;
+  {
+    std::string word = text_at(lua, 1);
+    std::vector<std::string> names;
+    auto count = static_cast<int>(lua_objlen(lua, 2));
+    for (int i = 1; i <= count; ++i) {
+      lua_rawgeti(lua, 2, i);
+      names.push_back(text_at(lua, -1));
+      lua_pop(lua, 1);
+    }
+    near = nearest_name(word, names);
+  }
+  lua_pushlstring(lua, near.data(), near.size());
+  return 1;
+}
+
+// Place of a function: "rules/shop.lua:31".
+int LuaState::where(lua_State* lua) {
+  lua_Debug info;
+  std::memset(&info, 0, sizeof info);
+  lua_pushvalue(lua, 1);
+  lua_getinfo(lua, ">S", &info);
+  lua_pushfstring(lua, "%s:%d", info.short_src, info.linedefined);
+  return 1;
+}
+
+Result<const LuaFiles::File*> LuaState::module_file(const std::string& name) {
+  auto found = files_.files.find(name);
+  if (found != files_.files.end()) return &found->second;
+  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.mask and tailrace.hash");
+  bool plain = !name.empty() && name.find("..") == std::string::npos && name.front() != '.' &&
+               name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == std::string::npos;
+  if (!plain) return Status(ErrorCode::kRuleLoad, "a module name has letters, digits, _, - and single dots only");
+  if (files_.is_sealed) return Status(ErrorCode::kRuleLoad, "the module was not there when the rules were loaded");
+  std::string path = name;
+  std::replace(path.begin(), path.end(), '.', '/');
+  for (const char* folder : {"", "lib/"}) {
+    std::string full = fmt::format("{}{}{}.lua", files_.folder, folder, path);
+    std::ifstream in(full, std::ios::binary);
+    if (!in) continue;
+    std::ostringstream text;
+    text << in.rdbuf();
+    return &files_.files.emplace(name, LuaFiles::File{text.str(), "@" + full}).first->second;
+  }
+  return Status(ErrorCode::kRuleLoad, fmt::format("no {}.lua beside the rule file or in its lib/", path));
+}
+
+// ---- loading
+
+Result<RuleNode> LuaState::load_file() {
+  StackGuard guard(lua_);
+  const LuaFiles::File& file = files_.files.at("");
+  data_.abi.error_code = 0;
+  get_core("load");
+  lua_pushlstring(lua_, file.text.data(), file.text.size());
+  lua_pushlstring(lua_, file.chunk.data(), file.chunk.size());
+  if (lua_pcall(lua_, 2, 1, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
+  RuleNode root = to_node(lua_gettop(lua_), 0);
+  if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);
+  return root;
+}
+
+// The value at `index` as data. Never calls Lua code: tables are read raw, and only plain ones.
+RuleNode LuaState::to_node(int index, int depth) {
+  RuleNode out;
+  switch (lua_type(lua_, index)) {
+    case LUA_TNIL:
+      return out;
+    case LUA_TBOOLEAN:
+      out.type = RuleNode::Type::kBool;
+      out.boolean = lua_toboolean(lua_, index);
+      return out;
+    case LUA_TNUMBER:
+      out.type = RuleNode::Type::kNumber;
+      out.number = lua_tonumber(lua_, index);
+      return out;
+    case LUA_TSTRING:
+      out.type = RuleNode::Type::kText;
+      out.text = text_at(lua_, index);
+      return out;
+    case LUA_TFUNCTION:
+      out.type = RuleNode::Type::kFunction;
+      out.function = function_count_++;
+      lua_rawgeti(lua_, LUA_REGISTRYINDEX, functions_ref_);
+      lua_pushvalue(lua_, index);
+      lua_rawseti(lua_, -2, out.function);
+      lua_pop(lua_, 1);
+      return out;
+    case LUA_TTABLE:
+      break;
+    default:
+      node_error_ = "the returned table holds a value that is neither text, number, boolean, table nor function";
+      return out;
+  }
+  StackGuard guard(lua_);
+  if (!lua_checkstack(lua_, 16) || depth > kMaxNodeDepth) {
+    node_error_ = "the returned table is nested too deeply";
+    return out;
+  }
+  get_core("handles");
+  lua_pushvalue(lua_, index);
+  lua_rawget(lua_, -2);
+  if (lua_istable(lua_, -1)) {
+    int handle = lua_gettop(lua_);
+    lua_getfield(lua_, handle, "kind");
+    std::string kind = text_at(lua_, -1);
+    if (kind == "null") out.type = RuleNode::Type::kNull;
+    if (kind == "secret") out.type = RuleNode::Type::kSecret;
+    if (kind != "native") return out;
+    out.type = RuleNode::Type::kNative;
+    lua_getfield(lua_, handle, "name");
+    out.text = text_at(lua_, -1);
+    lua_getfield(lua_, handle, "id");
+    out.function = static_cast<int>(lua_tointeger(lua_, -1));
+    lua_getfield(lua_, handle, "arguments");
+    std::string error = collect_fields(lua_gettop(lua_), depth + 1, out);
+    if (!error.empty()) node_error_ = error;
+    return out;
+  }
+  out.type = RuleNode::Type::kTable;
+  std::string error = collect_fields(index, depth, out);
+  if (!error.empty()) node_error_ = error;
+  return out;
+}
+
+// Keys are sorted before values are visited, so that functions get the same numbers in every state.
+std::string LuaState::collect_fields(int index, int depth, RuleNode& out) {
+  std::vector<int> places;
+  std::vector<std::string> names;
+  lua_pushnil(lua_);
+  while (lua_next(lua_, index)) {
+    lua_pop(lua_, 1);
+    if (lua_type(lua_, -1) == LUA_TNUMBER) {
+      double key = lua_tonumber(lua_, -1);
+      if (key < 1 || key > 1e6 || key != static_cast<double>(static_cast<int>(key))) return "a list has a key that is no place in it";
+      places.push_back(static_cast<int>(key));
+    } else if (lua_type(lua_, -1) == LUA_TSTRING) {
+      names.push_back(text_at(lua_, -1));
+    } else {
+      return "a table has a key that is neither text nor number";
+    }
+  }
+  std::sort(places.begin(), places.end());
+  std::sort(names.begin(), names.end());
+  for (int place : places) {
+    lua_rawgeti(lua_, index, place);
+    out.fields.push_back({std::to_string(place), to_node(lua_gettop(lua_), depth + 1)});
+    lua_pop(lua_, 1);
+  }
+  for (const std::string& name : names) {
+    lua_pushlstring(lua_, name.data(), name.size());
+    lua_rawget(lua_, index);
+    out.fields.push_back({name, to_node(lua_gettop(lua_), depth + 1)});
+    lua_pop(lua_, 1);
+  }
+  return "";
+}
+
+Status LuaState::start(const RuleSpec& spec) {
+  StackGuard guard(lua_);
+  // Every handle that was made, used in `columns` or not, in the order of their numbers.
+  get_core("handles");
+  int handles = lua_gettop(lua_);
+  lua_pushnil(lua_);
+  while (lua_next(lua_, handles)) {
+    RuleNode node = to_node(lua_gettop(lua_) - 1, 0);
+    if (node.type == RuleNode::Type::kNative) natives_[node.function] = std::move(node);
+    lua_pop(lua_, 1);
+  }
+  if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);
+  for (const auto& [id, node] : natives_) {
+    auto native = make_native(node, spec.secrets);
+    if (!native.ok()) return failure(ErrorCode::kRuleLoad, native.status().detail());
+    data_.natives.push_back(std::move(native).value());
+  }
+  get_core("set_options");
+  lua_newtable(lua_);
+  for (const auto& [name, value] : spec.options) {
+    if (const bool* flag = std::get_if<bool>(&value)) lua_pushboolean(lua_, *flag);
+    if (const double* number = std::get_if<double>(&value)) lua_pushnumber(lua_, *number);
+    if (const std::string* text = std::get_if<std::string>(&value)) lua_pushlstring(lua_, text->data(), text->size());
+    lua_setfield(lua_, -2, name.c_str());
+  }
+  if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
+  lua_gc(lua_, LUA_GCCOLLECT, 0);
+  if (options_.trusted) {
+    lua_sethook(lua_, nullptr, 0, 0);
+    if (options_.jit) luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  }
+  return Status();
+}
+
+// ---- running
+
+Status LuaState::prepare(const RulePlan& plan) {
+  StackGuard guard(lua_);
+  auto known = std::make_unique<LuaPlan>();
+  known->host = &data_;
+  known->columns = plan.work_columns.data();
+  for (const Column& column : plan.work_columns) {
+    int64_t low = 1, high = 0;
+    if (column.kind == Kind::kInt || column.kind == Kind::kUint) {
+      uint64_t top = 0;
+      integer_range(column, low, top);
+      low = std::max(low, -static_cast<int64_t>(kExactLimit));
+      high = static_cast<int64_t>(std::min(top, static_cast<uint64_t>(kExactLimit)));
+    }
+    known->low.push_back(low);
+    known->high.push_back(high);
+  }
+  data_.abi.exhausted = 0;
+  data_.abi.error_code = 0;
+  data_.abi.steps_left = kLoadSteps;
+  get_core("prepare");
+  lua_newtable(lua_);
+  lua_pushnumber(lua_, plan.id);
+  lua_setfield(lua_, -2, "id");
+  lua_pushlightuserdata(lua_, known.get());
+  lua_setfield(lua_, -2, "ptr");
+  const TableSchema& source = *plan.output->source;
+  set_field(lua_, "table", source.qualified_name());
+  set_field(lua_, "database", source.database);
+  set_field(lua_, "table_name", source.table);
+  lua_newtable(lua_);
+  for (size_t i = 0; i < plan.work_columns.size(); ++i) {
+    lua_pushlstring(lua_, plan.work_columns[i].name.data(), plan.work_columns[i].name.size());
+    lua_rawseti(lua_, -2, static_cast<int>(i + 1));
+  }
+  lua_setfield(lua_, -2, "names");
+  lua_newtable(lua_);
+  for (size_t i = 0; i < plan.work_columns.size(); ++i) {
+    const Column& column = plan.work_columns[i];
+    auto code = static_cast<uint32_t>(column.kind) << 20 | static_cast<uint32_t>(column_class(column)) << 16 |
+                static_cast<uint32_t>(i);
+    lua_pushnumber(lua_, code);
+    lua_rawseti(lua_, -2, static_cast<int>(i + 1));
+  }
+  lua_setfield(lua_, -2, "codes");
+  lua_newtable(lua_);
+  lua_pushnumber(lua_, static_cast<int>(Kind::kEnum));
+  lua_setfield(lua_, -2, "enum");
+  lua_pushnumber(lua_, static_cast<int>(Kind::kSet));
+  lua_setfield(lua_, -2, "set");
+  lua_setfield(lua_, -2, "kind");
+  lua_rawgeti(lua_, LUA_REGISTRYINDEX, functions_ref_);
+  for (auto [name, number] : {std::pair{"map", plan.map}, std::pair{"row", plan.row}}) {
+    if (number < 0) continue;
+    lua_rawgeti(lua_, -1, number);
+    lua_setfield(lua_, -3, name);
+  }
+  lua_pop(lua_, 1);
+  if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
+  data_.plans.push_back(std::move(known));
+  return Status();
+}
+
+std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
+  StackGuard guard(lua_);
+  data_.batch = batch.batch;
+  LuaHostAbi& abi = data_.abi;
+  abi.cells = batch.cells;
+  abi.verdicts = batch.verdicts;
+  abi.events = batch.events;
+  abi.runs = batch.runs;
+  abi.run_count = batch.run_count;
+  abi.error_code = 0;
+  abi.exhausted = 0;
+  abi.steps_left = kLoadSteps;  // of the loop itself; each row sets its own
+  get_core("run");
+  HookFailure failure;
+  if (lua_pcall(lua_, 0, 5, 0) != 0) {
+    failure.message = text_at(lua_, -1);
+    failure.code = code_of(ErrorCode::kInternal, failure.message);
+    failure.hook = "batch";
+    return failure;
+  }
+  if (lua_isnil(lua_, -5)) return std::nullopt;
+  failure.hook = text_at(lua_, -5);
+  auto number = static_cast<uint32_t>(lua_tonumber(lua_, -4));
+  const HookRun& run = batch.runs[static_cast<uint32_t>(lua_tonumber(lua_, -3))];
+  failure.message = text_at(lua_, -2);
+  failure.code = code_of(ErrorCode::kRuleRuntime, failure.message);
+  if (lua_isstring(lua_, -1)) {
+    failure.message = text_at(lua_, -1) + ": " + failure.hook + "() " + failure.message;
+    failure.code = ErrorCode::kRuleReturn;
+  }
+  if (failure.hook == "row") {
+    failure.event = number;
+    return failure;
+  }
+  uint32_t image = run.first_image;
+  for (uint32_t i = run.first_event; i < run.first_event + run.events; ++i) {
+    const HookEvent& event = batch.events[i];
+    uint32_t images = (event.before >= 0) + (event.after >= 0);
+    if (number < image + images) {
+      failure.event = i;
+      failure.is_after = event.before < 0 || number > image;
+      break;
+    }
+    image += images;
+  }
+  return failure;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,77 @@
+// LuaState: one LuaJIT state with a memory cap, the prelude and one loaded rule file. One thread at a time.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "lua_abi.h"
+#include "rule/rule_node.h"
+#include "rule/rule_spec.h"
+#include "rule/rule_stage.h"
+
+struct lua_State;
+struct lua_Debug;
+
+namespace tailrace {
+
+// Files of one rule set by the name `require` gave ("" = the rule file). Read from disk once, then only from here, so
+// that every state of a set runs the same bytes.
+struct LuaFiles {
+  struct File {
+    std::string text;
+    std::string chunk;  // "@rules/shop.lua"
+  };
+  std::map<std::string, File> files;
+  std::string folder;
+  bool is_sealed = false;  // nothing more is read from disk
+};
+
+class LuaState {
+ public:
+  // `files` must outlive the state.
+  static Result<std::unique_ptr<LuaState>> create(const RuleOptions& options, LuaFiles& files);
+  ~LuaState();
+  LuaState(const LuaState&) = delete;
+  LuaState& operator=(const LuaState&) = delete;
+
+  // Runs the rule file and returns its table as data; functions and native handles keep their numbers here.
+  Result<RuleNode> load_file();
+  // After load_file: gives ctx.options and the native functions; from here on the JIT may run.
+  Status start(const RuleSpec& spec);
+  Status prepare(const RulePlan& plan);
+  std::optional<HookFailure> run(const HookBatch& batch);
+
+ private:
+  explicit LuaState(const RuleOptions& options, LuaFiles& files) : options_(options), files_(files) {}
+  Status open();
+  Status run_chunk(const char* name, std::string_view source, bool keep_result);
+  Status failure(ErrorCode fallback, const std::string& message);
+  ErrorCode code_of(ErrorCode fallback, const std::string& message) const;
+  void get_core(const char* field);  // pushes core[field]
+  RuleNode to_node(int index, int depth);
+  std::string collect_fields(int index, int depth, RuleNode& out);
+
+  static void* allocate(void* self, void* block, size_t old_size, size_t new_size);
+  static void count_hook(lua_State* lua, lua_Debug*);
+  static int compile(lua_State* lua);
+  static int read_module(lua_State* lua);
+  static int nearest(lua_State* lua);
+  static int where(lua_State* lua);
+  static LuaState* self_of(lua_State* lua);
+  Result<const LuaFiles::File*> module_file(const std::string& name);
+
+  RuleOptions options_;
+  LuaFiles& files_;
+  LuaHostData data_;
+  lua_State* lua_ = nullptr;
+  size_t used_bytes_ = 0;
+  int core_ref_ = -1;
+  int functions_ref_ = -1;
+  int function_count_ = 0;
+  std::map<int, RuleNode> natives_;  // by number of the handle
+  std::string node_error_;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,79 @@
+// RuleHost: runs the functions of a rule file over the rows of a batch. One per stage, one thread at a time. The
+// layouts below are shared with the hosts' own language (rule ABI): plain data, fixed widths.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "event/event_batch.h"
+#include "event/value.h"
+#include "rule/rule_plan.h"
+#include "rule/rule_spec.h"
+#include "rule/rule_stage.h"
+
+namespace tailrace {
+
+enum class ImageVerdict : uint8_t { kPending, kKeep, kDrop, kRowDropped };
+
+struct HookEvent {
+  int32_t before, after;   // offsets of the images in HookBatch::cells, -1 = there is none
+  uint32_t event;          // index into EventBatch::events
+  uint8_t op;
+  uint8_t is_dropped;      // out: `row` said no
+  uint16_t unused;
+  int64_t ts_us;
+};
+static_assert(sizeof(HookEvent) == 24);
+
+// Neighbouring events of one plan. Their images stand one after another, `width` cells each, before ahead of after.
+struct HookRun {
+  uint32_t plan;           // RulePlan::id
+  uint32_t first_event, events;
+  uint32_t first_image, images;
+  uint32_t first_cell, width;
+};
+static_assert(sizeof(HookRun) == 28);
+
+struct HookBatch {
+  EventBatch* batch;
+  Value* cells;
+  HookEvent* events;
+  uint8_t* verdicts;       // ImageVerdict per image
+  const HookRun* runs;
+  uint32_t run_count;
+};
+
+struct HookFailure {
+  ErrorCode code = ErrorCode::kRuleRuntime;
+  std::string message;     // begins with file:line of the rule
+  std::string hook;        // "map", "row"
+  uint32_t event = 0;      // index into HookBatch::events
+  bool is_after = true;    // the image `map` was given
+};
+
+class RuleHost {
+ public:
+  virtual ~RuleHost() = default;
+  // Makes a plan with hooks known; the plan outlives the host's last run.
+  virtual Status prepare(const RulePlan& plan) = 0;
+  // Runs `row` over the events, then `map` over the images of those kept. Stops at the first failure.
+  virtual std::optional<HookFailure> run(const HookBatch& batch) = 0;
+};
+
+// One loaded version of a job's rule file. Immutable; shared by the stages of all workers.
+class RuleSet {
+ public:
+  virtual ~RuleSet() = default;
+  RuleSpec spec;
+  std::string file;      // "" = no rules
+  std::string version;   // "shop@9f3ac1"
+};
+
+// The stage over a rule set. `host` may be null when no entry has a function.
+std::unique_ptr<RuleStage> make_planned_stage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host,
+                                              bool sink_detects_collisions);
+
+}  // namespace tailrace

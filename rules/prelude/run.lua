@@ -1,0 +1,124 @@
+-- The batch loop: one call from the engine per batch, the loop over runs and rows is here so that the JIT sees it.
+local core = ...
+local cx = core.cx
+local pcall, select, type, setmetatable, error = pcall, select, type, setmetatable, error
+
+local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
+local plans = {}  -- by number of the plan
+local failure_text, failure_is_return
+
+local out = setmetatable({}, {
+  __index = function(_, name) error("out:" .. core.text(name) .. " is not supported by this version", 2) end,
+  __newindex = function() error("out is not supported by this version", 2) end,
+  __metatable = false,
+})
+
+local function describe(v)
+  local t = core.kind_of(v)
+  if t == "string" then return "the string \"" .. (#v > 40 and v:sub(1, 40) .. "…" or v) .. "\"" end
+  if t == "number" or t == "bigint" or t == "decimal" then return "the number " .. core.text(v) end
+  if t == "nil" then return "nil: a NULL column? Return true, false or nothing" end
+  return "a " .. t
+end
+
+-- The caller puts the place of the hook in front.
+local function bad_return(n, v)
+  failure_is_return = true
+  failure_text = n > 1 and "returned " .. n .. " values, expected true, false or nothing" or "returned " .. describe(v)
+  return FAILED
+end
+
+local function failed(message)
+  failure_is_return = false
+  local t = type(message)
+  if t == "string" then
+    failure_text = message
+  else
+    failure_text = "error raised with " .. describe(message)
+  end
+  return FAILED
+end
+
+-- Judges what pcall(hook) gave.
+local function verdict_of(ok, ...)
+  if not ok then return failed((...)) end
+  local n = select("#", ...)
+  if n == 0 then return KEEP end
+  local v = ...
+  if n == 1 then
+    if v == true then return KEEP end
+    if v == false then return DROP end
+  end
+  return bad_return(n, v)
+end
+
+local function run_map(plan, first, last, cell, width)
+  local map, row, move, ctx = plan.map, plan.map_row, plan.move_map_row, core.context
+  local limit = cx.step_limit
+  for image = first, last do
+    if cx.verdicts[image] == PENDING then
+      cx.steps_left = limit
+      move(cell)
+      local verdict = verdict_of(pcall(map, row, out, ctx))
+      if verdict == FAILED then
+        move(-1)
+        return image
+      end
+      cx.verdicts[image] = verdict
+    end
+    cell = cell + width
+  end
+  move(-1)
+  return -1
+end
+
+local function run_row(plan, run)
+  local hook, ev, move, ctx = plan.row, plan.event, plan.move_event, core.context
+  local limit = cx.step_limit
+  local image = run.first_image
+  for i = run.first_event, run.first_event + run.events - 1 do
+    cx.steps_left = limit
+    move(i)
+    local verdict = verdict_of(pcall(hook, ev, ctx))
+    if verdict == FAILED then
+      move(-1)
+      return i
+    end
+    local event = cx.events[i]
+    local images = (event.before >= 0 and 1 or 0) + (event.after >= 0 and 1 or 0)
+    if verdict == DROP then
+      event.is_dropped = 1
+      for k = image, image + images - 1 do cx.verdicts[k] = ROW_DROPPED end
+    end
+    image = image + images
+  end
+  move(-1)
+  return -1
+end
+
+-- nil when all went well; else hook, number (event of `row`, image of `map`), number of the run, message, and for a
+-- bad return the place of the function.
+function core.run()
+  for r = 0, cx.run_count - 1 do
+    local run = cx.runs[r]
+    local plan = plans[run.plan]
+    if plan.row then
+      local event = run_row(plan, run)
+      if event >= 0 then return "row", event, r, failure_text, failure_is_return and core.where(plan.row) end
+    end
+    if plan.map then
+      local image = run_map(plan, run.first_image, run.first_image + run.images - 1, run.first_cell, run.width)
+      if image >= 0 then return "map", image, r, failure_text, failure_is_return and core.where(plan.map) end
+    end
+  end
+end
+
+-- `plan`: id, ptr, table, database, table_name, names, codes, map, row, kind. Called by the engine once per plan.
+function core.prepare(plan)
+  plan.index = {}
+  for i = 1, #plan.names do plan.index[plan.names[i]] = plan.codes[i] end
+  plan.ptr = core.ffi.cast("tr_plan*", plan.ptr)
+  if plan.map then plan.map_row, plan.move_map_row = core.make_row(plan, true) end
+  if plan.row then plan.event, plan.move_event = core.make_event(plan) end
+  plans[plan.id] = plan
+end
