@@ -24,23 +24,6 @@ const std::string& text(const Cell& cell) {
   return cell ? *cell : empty;
 }
 
-Result<std::map<std::string, uint16_t>> read_collations(Connection& connection) {
-  std::map<std::string, uint16_t> out;
-  // MariaDB lists collations that serve several character sets once, without id; the full names are elsewhere.
-  if (connection.server().is_mariadb) {
-    auto full = connection.query(
-        "SELECT FULL_COLLATION_NAME, ID FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL");
-    if (full.ok()) {
-      for (const auto& row : full->rows) out[text(row[0])] = static_cast<uint16_t>(number(row[1]));
-      return out;
-    }
-    if (full.status().code() != ErrorCode::kSourceQuery) return full.status();
-  }
-  TAILRACE_TRY(QueryResult found, connection.query("SELECT COLLATION_NAME, ID FROM information_schema.COLLATIONS WHERE ID IS NOT NULL"));
-  for (const auto& row : found.rows) out[text(row[0])] = static_cast<uint16_t>(number(row[1]));
-  return out;
-}
-
 struct KeyPart {
   uint64_t at = 0;
   std::string column;  // "" = an expression
@@ -98,7 +81,9 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
   for (const std::string& database : databases) inside += (inside.back() == '(' ? "" : ",") + quote_text(database);
   inside += ")";
   if (found.size() == 1) inside += " AND TABLE_NAME=" + quote_text(found.begin()->first.second);
-  TAILRACE_TRY(auto collations, read_collations(connection));
+  TAILRACE_TRY(CollationNames names, read_collations(connection));
+  std::map<std::string, uint16_t> collations;
+  for (const auto& [id, name] : names) collations[name.collation] = id;
   TAILRACE_TRY(QueryResult columns,
                connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, EXTRA "
                                 "FROM information_schema.COLUMNS WHERE " + inside +
@@ -154,6 +139,25 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
 }
 
 }  // namespace
+
+Result<CollationNames> read_collations(Connection& connection) {
+  Result<QueryResult> found = QueryResult{};
+  bool have = false;
+  // MariaDB lists collations that serve several character sets once, without id; the full names are elsewhere.
+  if (connection.server().is_mariadb) {
+    found = connection.query("SELECT ID, FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM "
+                             "information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL");
+    have = found.ok();
+    if (!have && found.status().code() != ErrorCode::kSourceQuery) return found.status();
+  }
+  if (!have) {
+    found = connection.query("SELECT ID, COLLATION_NAME, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL");
+    if (!found.ok()) return found.status();
+  }
+  CollationNames out;
+  for (const auto& row : found->rows) out[static_cast<uint16_t>(number(row[0]))] = {text(row[1]), text(row[2])};
+  return out;
+}
 
 Result<std::vector<TableStatus>> read_tables(Connection& connection, const TableChoice& choice) {
   return read(connection, std::string(kNotOurs), choice);

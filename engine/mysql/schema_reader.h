@@ -1,6 +1,8 @@
 // TableSchemas from the server's information_schema. Two or three queries however many tables there are.
 #pragma once
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,12 @@
 #include "mysql/connection.h"
 
 namespace tailrace {
+
+struct CollationName {
+  std::string collation, charset;
+};
+using CollationNames = std::map<uint16_t, CollationName>;  // by collation id
+Result<CollationNames> read_collations(Connection& connection);
 
 struct TableStatus {
   SchemaRef schema;
