@@ -16,8 +16,8 @@ std::string_view op_name(Op op) noexcept;  // "insert" … as users write it
 struct Transaction {
   std::string id;              // GTID, else "file:offset" of its first event
   int64_t commit_time_us = 0;  // at the source; whole seconds where the log has no more
-  std::string file;            // log file of the event that ends it
-  uint64_t end_offset = 0;     // offset after its last event; 0 until known
+  std::string file;            // log file of its last event seen so far
+  uint64_t end_offset = 0;     // offset after that event
   uint32_t server_id = 0;
   bool begins_here = false;
   bool ends_here = false;

@@ -73,7 +73,7 @@ class Source {
   // may be null. kMore: `out` is set. kEnd: a file source is done.
   virtual Result<ReadState> read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) = 0;
   virtual Status decode(const RawBatch& in, EventBatch& out) const = 0;
-  // Is this transaction (complete: id, file, end_offset) already included in `at`?
+  // Is this transaction already included in `at`, a position between transactions? A slice of it tells as well.
   virtual bool covers(const Position& at, const Transaction& transaction) const = 0;
   // Is everything up to `target` at or before `at`? Both are positions of this source.
   virtual bool reached(const Position& at, const Position& target) const = 0;
