@@ -276,3 +276,16 @@ def check_messages(table, messages, log, start, final, restarts, result):
                 return
     if can_fold:
         result.problems += row_sets(table, final, [row for row in state.values() if row is not None])[:SHOWN]
+
+
+def kafka_count(broker, topic):
+    """Messages of a topic, by the offsets at its ends."""
+    count = 0
+    for partition in range(kafka_topics(broker)[topic]):
+        ends = []
+        for when in ("-2", "-1"):
+            text = subprocess.run(["kcat", "-q", "-b", broker, "-Q", "-t", f"{topic}:{partition}:{when}"], check=True,
+                                  capture_output=True, text=True).stdout
+            ends.append(int(text.split()[-1]))
+        count += ends[1] - ends[0]
+    return count
