@@ -94,7 +94,7 @@ std::span<const Token> definition_of(const std::vector<Token>& tokens, const std
     for (; end < tokens.size(); ++end) {
       if (is(tokens[end], "(")) ++depth;
       if (is(tokens[end], ")") && --depth < 0) break;
-      if (is(tokens[end], ",") && depth == 0) break;
+      if ((is(tokens[end], ",") && depth == 0) || is(tokens[end], ";")) break;
     }
     found = std::span<const Token>(tokens).subspan(i + 1, end - i - 1);
   }
@@ -258,6 +258,20 @@ std::optional<std::string> value_in(const Column& column, std::span<const Token>
 }
 
 }  // namespace
+
+bool keeps_table(std::string_view ddl) {
+  std::vector<Token> tokens;
+  if (!tokenize(ddl, tokens) || tokens.size() < 2) return false;
+  for (const Token& token : tokens) {
+    if (is(token, "rename")) return false;
+  }
+  if (is(tokens[0], "alter")) return true;
+  if (!is(tokens[0], "create") && !is(tokens[0], "drop")) return false;
+  for (size_t i = 1; i < tokens.size() && i < 5; ++i) {
+    if (is(tokens[i], "index")) return true;
+  }
+  return false;
+}
 
 AddedValue value_of_added(const Column& column, std::string_view ddl) {
   std::vector<Token> tokens;

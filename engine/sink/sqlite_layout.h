@@ -25,4 +25,7 @@ struct AddedValue {
 };
 AddedValue value_of_added(const Column& column, std::string_view ddl);
 
+// True for statements that leave the table there under its name: ALTER TABLE without RENAME, CREATE and DROP INDEX.
+bool keeps_table(std::string_view ddl);
+
 }  // namespace tailrace::sqlite_layout

@@ -64,9 +64,10 @@ class SqliteTables {
   Status check_names(const TableSchema& schema) const;
   Status create_target(Target& target, const TableSchema& schema);
   Result<size_t> source_of(Target& target, const OutputTable& output);
-  Status follow_layout(Target& target, SourceTable& from, const OutputTable& output, bool may_wait);
-  Status add_column(Target& target, const SourceTable& from, const OutputTable& output, const Column& column,
-                    bool may_wait, bool& waits);
+  // `as_at_source`: the rules leave the table's columns as they are.
+  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, bool as_at_source, bool may_wait);
+  Status add_column(Target& target, const SourceTable& from, const Column& column, bool as_at_source, bool may_wait,
+                    bool& waits);
   Status save_target(Target& target);
   Status save_source(const Target& target, SourceTable& from);
   Status start_keeping_owners(Target& target);

@@ -186,7 +186,8 @@ Result<SqliteTables::Route*> SqliteTables::make_route(const OutputTable& output)
   if (!output.schema || !output.source) return Status(ErrorCode::kInternal, "a target without a schema");
   TAILRACE_TRY(Target* target, target_of(*output.schema));
   TAILRACE_TRY(size_t source_at, source_of(*target, output));
-  TAILRACE_OK(follow_layout(*target, target->sources[source_at], output, false));
+  TAILRACE_OK(follow_layout(*target, target->sources[source_at], *output.schema,
+                             same_columns(*output.source, *output.schema), false));
   auto route = std::make_unique<Route>();
   route->source = output.source;
   route->schema = output.schema;
@@ -253,9 +254,8 @@ Status SqliteTables::start_keeping_owners(Target& target) {
   return save_target(target);
 }
 
-Status SqliteTables::follow_layout(Target& target, SourceTable& from, const OutputTable& output,
+Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, bool as_at_source,
                                    bool may_wait) {
-  const TableSchema& wanted = *output.schema;
   bool waits = false;
   if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
   for (const Column& before : from.layout->columns) {
@@ -267,7 +267,7 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Outp
   for (const Column& column : wanted.columns) {
     const Column* there = find(*target.columns, column.name);
     if (!there) {
-      TAILRACE_OK(add_column(target, from, output, column, may_wait, waits));
+      TAILRACE_OK(add_column(target, from, column, as_at_source, may_wait, waits));
     } else if (sqlite_layout::storage_type(*there) != sqlite_layout::storage_type(column)) {
       return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text, there->type_text,
                               target.database, target.table), from.ddl);
@@ -282,7 +282,7 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Outp
 
 // `may_wait`: a schema read from the live server can be newer than its statement. A column that the statement does not
 // name is then left to a later one, `waits` says so; the first row that has it decides.
-Status SqliteTables::add_column(Target& target, const SourceTable& from, const OutputTable& output, const Column& column,
+Status SqliteTables::add_column(Target& target, const SourceTable& from, const Column& column, bool as_at_source,
                                 bool may_wait, bool& waits) {
   std::string name = sqlite::quote_name(target.name);
   TAILRACE_TRY(auto any, database_.query_int(fmt::format("SELECT 1 FROM {} LIMIT 1", name)));
@@ -296,7 +296,6 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const O
       return Status();
     }
     // A rule may have changed the column on its way here; then only NULL is sure to stay NULL.
-    bool as_at_source = same_columns(*output.source, *output.schema);
     if (added.state != State::kKnown || (added.literal != "NULL" && !as_at_source)) {
       return stop(fmt::format("column {} {} was added, and what the rows already here hold in it is not certain from the "
                               "statement", column.name, column.type_text), from.ddl);
@@ -316,6 +315,8 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const O
   return save_target(target);
 }
 
+// The rule stage gives the target's layout before the statement in `output` (after it, for a new table), and the one
+// after it in `new_schema`.
 Status SqliteTables::schema_change(const ChangeEvent& event) {
   if (!event.output || !event.output->source) return Status();  // none of ours, or dropped by the rules
   const OutputTable& output = *event.output;
@@ -327,24 +328,21 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
       if (candidate.name == source) from = &candidate;
     }
   }
-  bool gone = !event.new_schema || !*event.new_schema;
-  if (gone) {
-    if (!from) return Status();  // never came here
+  SchemaRef wanted = event.new_schema ? *event.new_schema : nullptr;
+  if (!from) {
+    // Nothing of it is here. A new table is made now, so that an empty one shows; any other with its first row.
+    return wanted && wanted == output.schema && !wanted->columns.empty() ? make_route(output).status() : Status();
+  }
+  if (!wanted && !sqlite_layout::keeps_table(event.sql)) {
     return stop(fmt::format("the table {} was dropped or renamed", source), event.sql);
   }
-  if ((*event.new_schema)->qualified_name() != source) {
-    if (!from) return Status();
-    return stop(fmt::format("the table {} was renamed to {}", source, (*event.new_schema)->qualified_name()), event.sql);
-  }
-  bool is_new_layout = output.source == *event.new_schema || same_columns(*output.source, **event.new_schema);
-  if (!from) {
-    // A table that is new to this target: create it when the event brings its final layout, else its first row will.
-    return is_new_layout ? make_route(output).status() : Status();
+  if (wanted && (wanted->database != target->database || wanted->table != target->table)) {
+    return stop(fmt::format("the table {} now goes to {}", source, wanted->qualified_name()), event.sql);
   }
   from->ddl += (from->ddl.empty() ? "" : ";\n") + std::string(event.sql);
-  if (is_new_layout) return follow_layout(*target, *from, output, true);
-  // The columns at the target are the rules' business; they come with the first row of the new layout.
-  return save_source(*target, *from);
+  // Not known what it looks like now: the first row of the new layout tells.
+  if (!wanted) return save_source(*target, *from);
+  return follow_layout(*target, *from, *wanted, same_columns(*output.source, *output.schema), true);
 }
 
 }  // namespace tailrace

@@ -102,13 +102,13 @@ TEST_CASE("merged tables are altered one after the other") {
   auto a = into(shard("user_1"), "dw", "user", false), c = into(shard("user_2"), "dw", "user", false);
   REQUIRE(b.write(b.next().insert(a, row(1, "x", 10)).insert(c, row(2, "x", 20))).ok());
   auto wide_a = into(shard("user_1", true), "dw", "user", false);
-  Status status = b.write(b.next().ddl(wide_a, "ALTER TABLE user_1 ADD w INT", wide_a->source)
+  Status status = b.write(b.next().ddl(a, "ALTER TABLE user_1 ADD w INT", wide_a->schema)
                               .insert(wide_a, {num(3), text("x"), num(30), num(300)})
                               .insert(c, row(4, "x", 40)));
   INFO(status.to_string());
   REQUIRE(status.ok());
   auto wide_c = into(shard("user_2", true), "dw", "user", false);
-  status = b.write(b.next().ddl(wide_c, "ALTER TABLE user_2 ADD w INT", wide_c->source)
+  status = b.write(b.next().ddl(c, "ALTER TABLE user_2 ADD w INT", wide_c->schema)
                        .insert(wide_c, {num(5), text("x"), num(50), num(500)}));
   INFO(status.to_string());
   REQUIRE(status.ok());
