@@ -104,8 +104,7 @@ class Loop:
                 self.engine.kill()
         else:
             limit = self.args.seconds_per_round * (0.3 if phase == "snapshot" else 1)
-            moved = lambda: self.progress() != before
-            wait_for(lambda: moved() or not self.engine.alive(), "any progress", 30)
+            wait_for(lambda: self.progress() != before or not self.engine.alive(), "any progress", 30)
             time.sleep(self.rng.uniform(0, limit))
             seen = self.engine.phase()
             phase = "snapshot" if seen == "snapshot" else "stream"

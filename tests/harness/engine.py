@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,15 +12,22 @@ from .servers import MIG, REPO, Unavailable
 
 
 def find_worker():
-    """The C++ worker: $TAILRACE_WORKER, or the newest of the build folders."""
+    """The C++ worker: $TAILRACE_WORKER, or the newest of the build folders, or one built now."""
     given = os.environ.get("TAILRACE_WORKER")
     if given:
         return Path(given)
-    found = [path for path in REPO.glob("build/*/**/tailrace-worker") if path.is_file() and os.access(path, os.X_OK)]
-    if not found:
-        raise Unavailable("no tailrace-worker: build it (cmake --preset release && cmake --build --preset release "
-                          "--target tailrace-worker) or set TAILRACE_WORKER")
-    return max(found, key=lambda path: path.stat().st_mtime)
+
+    def built():
+        return [path for path in REPO.glob("build/*/**/tailrace-worker") if path.is_file() and os.access(path, os.X_OK)]
+
+    if not built():
+        print("building tailrace-worker", file=sys.stderr, flush=True)
+        for command in (["cmake", "--preset", "release", "--log-level=WARNING"],
+                        ["cmake", "--build", "--preset", "release", "--target", "tailrace-worker"]):
+            done = subprocess.run(command, cwd=REPO, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode:
+                raise Unavailable(f"tailrace-worker cannot be built: {done.stdout[-1500:]}")
+    return max(built(), key=lambda path: path.stat().st_mtime)
 
 
 def source_config(database, **options):

@@ -54,7 +54,9 @@ EventBatch Table::ddl(uint64_t sequence, std::string_view sql) const {
 
 MockCluster::MockCluster(int brokers) {
   char text[256];
-  owner_ = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "log_level", "3", text, sizeof text);  // not that it has no brokers
+  owner_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
   if (!owner_) throw std::runtime_error(text);
   cluster_ = rd_kafka_mock_cluster_new(owner_, brokers);
 }

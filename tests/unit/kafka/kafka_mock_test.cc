@@ -190,6 +190,20 @@ TEST_CASE("a topic the broker does not let us write to fails the sink") {
   CHECK(under.acks.failures()[0].code() == ErrorCode::kSinkWrite);
 }
 
+TEST_CASE("a producer that lost its place in the sequence fails the sink instead of risking order") {
+  MockCluster cluster;
+  cluster.topic("shop.orders", 1);
+  SinkUnderTest under(cluster.bootstrap());
+  REQUIRE(under.open().ok());
+  cluster.produce_errors({RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER});
+  REQUIRE(under.write(Table("orders").batch(1, 1, 1)).ok());
+  REQUIRE(under.acks.wait_for([](auto&, auto& failures) { return !failures.empty(); }));
+  CHECK(under.acks.failures()[0].code() == ErrorCode::kSinkWrite);
+  CHECK(under.acks.failures().size() == 1);
+  CHECK_FALSE(under.sink->flush({}).ok());
+  CHECK(under.acks.sequences().empty());
+}
+
 TEST_CASE("a full buffer holds the writer back, in bounded memory, until stop or room") {
   MockCluster cluster;
   cluster.topic("shop.orders", 1);
