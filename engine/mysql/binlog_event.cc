@@ -91,6 +91,23 @@ std::string_view base_name(uint8_t type) {
   return "not a known type";
 }
 
+// Integer of the server's tagged serialization: the trailing one bits of the first byte count the bytes that follow.
+uint64_t tagged_integer(ByteCursor& in) {
+  uint8_t first = in.u8();
+  unsigned more = 0;
+  while (more < 8 && (first >> more & 1)) ++more;
+  if (more == 8) return in.u64();
+  uint64_t rest = in.le(more);
+  uint64_t low = static_cast<uint64_t>(first) >> (more + 1);
+  return more == 7 ? rest : low | rest << (7 - more);
+}
+
+int64_t tagged_signed(ByteCursor& in) {
+  uint64_t raw = tagged_integer(in);
+  uint64_t magnitude = raw >> 1;
+  return static_cast<int64_t>(raw & 1 ? ~magnitude : magnitude);
+}
+
 // Lengths of the status variables of a QUERY event: fixed ones by code, -1 for those with a length of their own.
 bool skip_status_variable(uint8_t code, ByteCursor& in, QueryEvent& out) {
   switch (code) {
@@ -217,6 +234,36 @@ Result<GtidEvent> parse_mysql_gtid(std::string_view body) {
   in.skip(16);
   if (in.failed()) return malformed("GTID");
   if (in.remaining() >= 7) event.commit_time_us = in.le(7) & ~(1ULL << 55);
+  return event;
+}
+
+Result<GtidEvent> parse_tagged_gtid(std::string_view body) {
+  ByteCursor in(body);
+  GtidEvent event;
+  tagged_integer(in);  // version of the form
+  tagged_integer(in);  // size
+  uint64_t last_needed = tagged_integer(in);
+  // Fields come in order of their numbers; those up to `last_needed` must be understood.
+  bool done = false;
+  while (!done && !in.empty() && !in.failed()) {
+    uint64_t field = tagged_integer(in);
+    switch (field) {
+      case 0: tagged_integer(in); break;  // flags
+      case 1:
+        for (uint8_t& byte : event.gtid.uuid) byte = static_cast<uint8_t>(tagged_integer(in));
+        break;
+      case 2: event.gtid.number = static_cast<uint64_t>(tagged_signed(in)); break;
+      case 3: event.gtid.tag = std::string(in.bytes(tagged_integer(in))); break;
+      case 4: case 5: tagged_signed(in); break;  // logical clock
+      case 6: event.commit_time_us = tagged_integer(in); break;
+      case 7: case 8: case 9: case 10: case 11: tagged_integer(in); break;
+      default: done = true; break;
+    }
+    if (done && field <= last_needed) {
+      return Status(ErrorCode::kSourceUnknownEvent, fmt::format("field {} of a tagged GTID event", field));
+    }
+  }
+  if (in.failed() || event.gtid.number == 0) return malformed("GTID_TAGGED");
   return event;
 }
 

@@ -88,9 +88,24 @@ bool describe(const MappedColumn& mapped, Column& out) {
   }
 }
 
+bool take_hint(const MappedColumn& mapped, const TableSchema* hint, Column& out) {
+  if (!hint || mapped.type != ColumnType::kString) return false;
+  int index = hint->find_column(mapped.name);
+  if (index < 0) return false;
+  const Column& known = hint->columns[static_cast<size_t>(index)];
+  bool fits = known.type_name == "inet4" ? mapped.meta == 4
+                                         : (known.type_name == "inet6" || known.type_name == "uuid") && mapped.meta == 16;
+  if (!fits || mapped.charset != 63) return false;
+  out.type_name = known.type_name;
+  out.type_text = known.type_text;
+  out.kind = known.kind;
+  out.charset = known.charset;
+  return true;
+}
+
 }  // namespace
 
-Result<SchemaRef> schema_from_table_map(const TableMap& map) {
+Result<SchemaRef> schema_from_table_map(const TableMap& map, const TableSchema* hint) {
   std::string name = map.database + "." + map.table;
   if (!map.has_names) {
     return Status(ErrorCode::kSchemaMissing, "the log has no column names (binlog_row_metadata is not FULL)").with("table", name);
@@ -107,7 +122,7 @@ Result<SchemaRef> schema_from_table_map(const TableMap& map) {
     column.name = mapped.name;
     column.nullable = mapped.nullable;
     column.charset = mapped.charset;
-    if (!describe(mapped, column)) {
+    if (!take_hint(mapped, hint, column) && !describe(mapped, column)) {
       return Status(ErrorCode::kSchemaType,
                     fmt::format("column `{}` of type {}", mapped.name, column_type_name(mapped.type))).with("table", name);
     }

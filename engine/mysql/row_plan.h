@@ -45,6 +45,8 @@ using RowPlanRef = std::shared_ptr<const RowPlan>;
 Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema);
 
 // A schema made of nothing but the metadata of binlog_row_metadata=FULL; kSchemaMissing when the log has less.
-Result<SchemaRef> schema_from_table_map(const TableMap& map);
+// `hint`, which may be null, is an earlier or later schema of the table: it tells columns apart that the log does not
+// (INET4, INET6, UUID and BINARY look the same there).
+Result<SchemaRef> schema_from_table_map(const TableMap& map, const TableSchema* hint);
 
 }  // namespace tailrace

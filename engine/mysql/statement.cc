@@ -30,7 +30,13 @@ class Reader {
       add(TableChange::kTruncate);
       return tables();
     }
-    for (std::string_view word : {"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH", "DO", "SELECT", "IMPORT"}) {
+    if (tokens_.accept("DELETE")) {
+      // Logged by the server for a MEMORY table that a restart has emptied.
+      if (tokens_.accept("FROM") && add(TableChange::kTruncate) && tokens_.at_end()) return tables();
+      statement_.tables.clear();
+      return of(StatementKind::kRows);
+    }
+    for (std::string_view word : {"INSERT", "UPDATE", "REPLACE", "LOAD", "CALL", "WITH", "DO", "SELECT", "IMPORT"}) {
       if (tokens_.accept(word)) return of(StatementKind::kRows);
     }
     for (std::string_view word :

@@ -1,0 +1,151 @@
+// BinlogAssembler: turns a sequence of log events into RawBatches of whole transactions, or slices of one. Frames,
+// checks sums, keeps position, GTID state, table maps and schemas. Shared by the server and the file source.
+// Reader thread only; the batches it makes are immutable and go anywhere.
+#pragma once
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/arena.h"
+#include "mysql/binlog_event.h"
+#include "mysql/compression.h"
+#include "mysql/gtid.h"
+#include "mysql/rows_decoder.h"
+#include "mysql/statement.h"
+#include "source/schema_tracker.h"
+#include "source/source.h"
+
+namespace tailrace {
+
+// Events kept for decoding. The bytes are shared with the EventBatch made from them.
+class BinlogRawBatch : public RawBatch {
+ public:
+  struct Item {
+    uint8_t type = 0;              // a rows event; 0 = a schema change
+    Op op = Op::kSchemaChange;     // schema change: kSchemaChange or kTruncate
+    uint32_t txn = 0;
+    std::string_view body;         // rows event without header and checksum; or the statement
+    const RowPlan* plan = nullptr;
+    SchemaRef table, new_schema;   // schema change
+    uint64_t offset = 0;           // of the event in its file, for messages
+  };
+  std::shared_ptr<Arena> buffer = std::make_shared<Arena>();
+  std::shared_ptr<const FormatDescription> format;
+  std::string file;
+  std::vector<Transaction> txns;
+  std::vector<Item> items;
+  std::vector<RowPlanRef> plans;   // keeps every Item::plan alive
+  uint64_t first_ordinal = 0;      // of the first transaction, when it began in an earlier batch
+};
+
+// Any thread.
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out);
+
+class BinlogAssembler {
+ public:
+  BinlogAssembler(const TableFilter* filter, SchemaTracker& schemas, std::string source_kind);
+
+  // Where the first event comes from. A position without GTIDs leaves the set unknown until the log tells it.
+  Status start(const LogPosition& at);
+  // The file and offset of the event taken next, when the caller knows them better (files).
+  void locate(const std::string& file, uint64_t offset);
+  // Takes one event with its header. The bytes need not outlive the call.
+  Status take(std::string_view event);
+  // A compressed transaction is being unpacked: call `step` until this is false, before the next `take`.
+  bool unpacking() const noexcept { return payload_ != nullptr; }
+  Status step();
+
+  bool has_output() const noexcept { return !batch_->items.empty() || !batch_->txns.empty() || boundary_moved_; }
+  bool has_rows() const noexcept { return !batch_->items.empty() || !batch_->txns.empty(); }
+  bool in_transaction() const noexcept { return open_; }
+  size_t pending_bytes() const noexcept { return batch_bytes_; }
+  // What has been taken so far, as a batch; null when there is nothing.
+  Result<std::unique_ptr<BinlogRawBatch>> cut();
+  // After a failure: forgets what the batch has of the transaction that cannot be completed, so that `cut` gives
+  // what came before it.
+  void drop_open();
+  // The last transaction boundary.
+  LogPosition log_position() const;
+  uint64_t offset() const noexcept { return offset_; }
+  const std::string& file() const noexcept { return file_; }
+  bool knows_format() const noexcept { return format_ != nullptr; }
+  const FormatDescription* format() const noexcept { return format_.get(); }
+
+ private:
+  struct Mapped {
+    std::string bytes;            // of the TABLE_MAP, to see whether it is the same again
+    uint64_t generation = 0;
+    RowPlanRef plan;              // null: the table is not wanted
+  };
+
+  Status dispatch(const EventHeader& header, std::string_view body);
+  Status place(Status failure, const EventHeader& header) const;
+  Status check_sum(std::string_view event, const EventHeader& header, std::string_view& body) const;
+  Status on_format(std::string_view event, const EventHeader& header);
+  Status on_rotate(const EventHeader& header, std::string_view body);
+  Status on_gtid(const EventHeader& header, std::string_view body);
+  Status on_maria_gtid(const EventHeader& header, std::string_view body);
+  Status on_gtid_state(const EventHeader& header, std::string_view body);
+  Status on_query(const EventHeader& header, std::string_view body);
+  Status on_statement(const EventHeader& header, const QueryEvent& query, const Statement& statement);
+  Status on_tables(const QueryEvent& query, const Statement& statement);
+  Status on_table_map(std::string_view body);
+  Status on_rows(const EventHeader& header, std::string_view body);
+  Status on_payload(std::string_view body);
+
+  void begin(std::string id, const EventHeader& header, bool explicit_end);
+  Status end(const EventHeader& header);
+  Status abandoned(const EventHeader& header) const;
+  Transaction& transaction();     // of the batch, made when it is first needed
+  uint64_t extend_offset(uint32_t low) const;
+  void move_boundary(const std::string& file, uint64_t offset);
+  bool wanted(std::string_view database, std::string_view table) const;
+  LogPosition after_event() const;
+  BinlogRawBatch::Item& add_item(std::string_view bytes);
+  Result<uint64_t> count_open_rows() const;
+
+  const TableFilter* filter_;
+  SchemaTracker& schemas_;
+  const std::string source_kind_;
+
+  std::shared_ptr<const FormatDescription> format_;
+  std::string file_;
+  uint64_t offset_ = 0;           // end of the event being taken
+  uint64_t event_offset_ = 0;     // its start
+  bool located_ = false;          // the caller told file and offset
+  bool first_rotate_ = true;
+  LogPosition boundary_;          // its gtid is made when asked for
+  bool boundary_moved_ = false;
+  bool gtid_known_ = false;
+  bool gtid_is_maria_ = false;
+  MariaGtidList maria_set_;
+  MysqlGtidSet mysql_set_;
+
+  bool open_ = false;             // inside a transaction
+  bool explicit_end_ = false;     // it ends with COMMIT, XID …, not with its only statement
+  bool in_batch_ = false;         // it has a Transaction in the batch being made
+  bool handed_out_ = false;       // … or in an earlier one
+  bool statement_open_ = false;   // between TABLE_MAP and the end of its statement
+  bool has_rows_ = false;         // rows or schema changes of wanted tables seen in it
+  std::string id_, xa_name_;
+  int64_t time_us_ = 0;
+  bool precise_time_ = false;
+  uint32_t server_id_ = 0;
+  MariaGtid maria_gtid_;
+  MysqlGtid mysql_gtid_;
+  uint64_t ordinal_ = 0;          // rows of the open transaction in earlier batches
+
+  std::unordered_map<uint64_t, Mapped> maps_;
+  uint64_t generation_ = 1;       // grows with every schema change
+  std::set<std::string> harmless_xa_;
+  std::string payload_bytes_;     // what payload_ reads
+  std::unique_ptr<PayloadReader> payload_;
+
+  std::unique_ptr<BinlogRawBatch> batch_ = std::make_unique<BinlogRawBatch>();
+  size_t batch_bytes_ = 0;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,258 @@
+// BinlogAssembler, second part: what each kind of event does.
+#include <fmt/format.h>
+
+#include "base/byte_cursor.h"
+#include "source/binlog_assembler.h"
+
+namespace tailrace {
+namespace {
+
+std::string beginning(std::string_view sql) {
+  constexpr size_t kShown = 120;
+  return sql.size() <= kShown ? std::string(sql) : std::string(sql.substr(0, kShown)) + "…";
+}
+
+SchemaRef nameless_schema(const TableName& name) {
+  auto schema = std::make_shared<TableSchema>();
+  schema->schema_id = next_schema_id();
+  schema->database = name.database;
+  schema->table = name.table;
+  return schema;
+}
+
+}  // namespace
+
+Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view body) {
+  if (is_rows_event(header.type) || is_compressed_rows_event(header.type)) return on_rows(header, body);
+  switch (static_cast<EventType>(header.type)) {
+    case EventType::kTableMap:
+      if (!open_) begin({}, header, false);
+      return on_table_map(body);
+    case EventType::kQuery: case EventType::kMariaQueryCompressed:
+      return on_query(header, body);
+    case EventType::kXid:
+      return end(header);
+    case EventType::kMariaGtid:
+      return on_maria_gtid(header, body);
+    case EventType::kGtid: case EventType::kAnonymousGtid: case EventType::kGtidTagged:
+      return on_gtid(header, body);
+    case EventType::kRotate:
+      return on_rotate(header, body);
+    case EventType::kPreviousGtids: case EventType::kMariaGtidList:
+      return on_gtid_state(header, body);
+    case EventType::kTransactionPayload:
+      return on_payload(body);
+    case EventType::kXaPrepare: {
+      bool one_phase = !body.empty() && body[0] != 0;
+      if (!one_phase && has_rows_) return Status(ErrorCode::kSourceUnsupported, "rows changed in a prepared XA transaction");
+      if (!one_phase && !xa_name_.empty() && harmless_xa_.size() < 4096) harmless_xa_.insert(xa_name_);
+      return end(header);
+    }
+    // Nothing that changes rows.
+    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable: case EventType::kMariaAnnotateRows:
+    case EventType::kMariaBinlogCheckpoint: case EventType::kTransactionContext: case EventType::kViewChange:
+    case EventType::kHeartbeat: case EventType::kHeartbeatV2:
+    // Belong to a statement in the log, which is then refused itself.
+    case EventType::kIntvar: case EventType::kRand: case EventType::kUserVar:
+      return Status();
+    case EventType::kLoad: case EventType::kNewLoad: case EventType::kCreateFile: case EventType::kAppendBlock:
+    case EventType::kExecLoad: case EventType::kDeleteFile: case EventType::kBeginLoadQuery:
+    case EventType::kExecuteLoadQuery:
+      return Status(ErrorCode::kSourceNotRow, "LOAD DATA was logged as a statement");
+    case EventType::kIncident:
+      return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
+    case EventType::kMariaStartEncryption:
+      return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
+    case EventType::kPartialUpdateRows:
+      return Status(ErrorCode::kSourceUnsupported,
+                    "partial JSON updates; SET GLOBAL binlog_row_value_options='' and take a new start position");
+    case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
+      return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
+    default:
+      return Status(ErrorCode::kSourceUnknownEvent, fmt::format("event type {}", header.type));
+  }
+}
+
+bool BinlogAssembler::wanted(std::string_view database, std::string_view table) const {
+  if (filter_) return filter_->matches(database, table);
+  return database != "mysql" && database != "sys" && database != "performance_schema" && database != "information_schema";
+}
+
+BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes) {
+  transaction();
+  has_rows_ = true;
+  if (batch_->items.empty()) batch_->file = file_;
+  BinlogRawBatch::Item& item = batch_->items.emplace_back();
+  item.txn = static_cast<uint32_t>(batch_->txns.size() - 1);
+  item.body = {batch_->buffer->copy(bytes), bytes.size()};
+  item.offset = event_offset_;
+  batch_bytes_ += bytes.size() + sizeof item;
+  return item;
+}
+
+Status BinlogAssembler::on_table_map(std::string_view body) {
+  ByteCursor in(body);
+  uint64_t id = in.le(table_id_size(*format_, EventType::kTableMap));
+  if (maps_.size() > 10000 && !statement_open_) maps_.clear();
+  statement_open_ = true;
+  Mapped& mapped = maps_[id];
+  if (mapped.generation == generation_ && mapped.bytes == body) return Status();
+  mapped.generation = 0;
+  in.skip(2);
+  std::string_view database = in.bytes(in.u8());
+  in.skip(1);
+  std::string_view table = in.bytes(in.u8());
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed TABLE_MAP event");
+  mapped.plan.reset();
+  if (wanted(database, table)) {
+    TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
+    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, log_position()));
+  }
+  mapped.bytes.assign(body);
+  mapped.generation = generation_;
+  return Status();
+}
+
+Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body) {
+  ByteCursor in(body);
+  uint64_t id = in.le(table_id_size(*format_, static_cast<EventType>(header.type)));
+  uint16_t flags = in.u16();
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed rows event");
+  if (!open_) begin({}, header, false);
+  if (id != kDummyTableId) {
+    auto mapped = maps_.find(id);
+    if (mapped == maps_.end() || mapped->second.generation == 0) {
+      return Status(ErrorCode::kSourceCorrupt, fmt::format("rows of table id {} without a TABLE_MAP event", id));
+    }
+    if (const RowPlanRef& plan = mapped->second.plan) {
+      BinlogRawBatch::Item& item = add_item(body);
+      item.type = header.type;
+      item.plan = plan.get();
+      if (batch_->plans.empty() || batch_->plans.back() != plan) batch_->plans.push_back(plan);
+    }
+  }
+  if (flags & kRowsStatementEnd) {
+    statement_open_ = false;
+    if (!explicit_end_) return end(header);
+  }
+  return Status();
+}
+
+Status BinlogAssembler::on_payload(std::string_view body) {
+  if (payload_) return Status(ErrorCode::kSourceCorrupt, "a compressed transaction inside another");
+  payload_bytes_.assign(body);
+  TAILRACE_TRY(payload_, PayloadReader::open(payload_bytes_));
+  return Status();
+}
+
+Status BinlogAssembler::step() {
+  auto event = payload_->next();
+  EventHeader outer;
+  outer.type = static_cast<uint8_t>(EventType::kTransactionPayload);
+  if (!event.ok()) return place(std::move(event).status(), outer);
+  if (event->empty()) {
+    payload_.reset();
+    payload_bytes_ = std::string();
+    return Status();
+  }
+  EventHeader header = parse_event_header(event->data());
+  auto type = static_cast<EventType>(header.type);
+  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid) {
+    return place(Status(ErrorCode::kSourceCorrupt, "an event that cannot be inside a compressed transaction"), header);
+  }
+  Status status = dispatch(header, event->substr(kEventHeaderSize));
+  return status.ok() ? Status() : place(std::move(status), header);
+}
+
+Status BinlogAssembler::on_query(const EventHeader& header, std::string_view body) {
+  TAILRACE_TRY(QueryEvent query, parse_query(body, *format_));
+  std::string unpacked;
+  if (static_cast<EventType>(header.type) == EventType::kMariaQueryCompressed) {
+    if (!unpack_event_part(query.sql, unpacked)) {
+      return Status(ErrorCode::kSourceCorrupt, "a compressed statement cannot be unpacked");
+    }
+    query.sql = unpacked;
+  }
+  return on_statement(header, query, read_statement(query.sql, query.database, query.ansi_quotes));
+}
+
+Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent& query, const Statement& statement) {
+  auto refuse = [&](ErrorCode code, std::string_view why) {
+    return Status(code, fmt::format("{}: {}", why, beginning(query.sql))).with("database", std::string(query.database));
+  };
+  switch (statement.kind) {
+    case StatementKind::kBegin: case StatementKind::kXaStart:
+      if (open_ && explicit_end_ && maria_gtid_.sequence == 0) {
+        TAILRACE_OK(abandoned(header));
+        open_ = false;
+      }
+      if (!open_) begin({}, header, true);
+      explicit_end_ = true;
+      if (statement.kind == StatementKind::kXaStart) xa_name_ = statement.name;
+      return Status();
+    case StatementKind::kSavepoint: case StatementKind::kXaEnd:
+      return Status();
+    case StatementKind::kRollbackTo:
+      if (!has_rows_ || !open_) return Status();
+      return refuse(ErrorCode::kSourceUnsupported, "rows were logged and then rolled back to a savepoint");
+    case StatementKind::kRollback:
+      if (open_ && has_rows_) return refuse(ErrorCode::kSourceUnsupported, "rows were logged and then rolled back");
+      break;
+    case StatementKind::kXaCommit:
+      if (!harmless_xa_.erase(statement.name)) {
+        return refuse(ErrorCode::kSourceUnsupported, "a prepared XA transaction is committed");
+      }
+      break;
+    case StatementKind::kRows:
+      return refuse(ErrorCode::kSourceNotRow, "a statement that changes rows was logged as it is");
+    case StatementKind::kUnknown:
+      return refuse(ErrorCode::kSourceUnsupported, "a statement this engine does not understand");
+    case StatementKind::kTables:
+      if (!open_) begin({}, header, false);
+      TAILRACE_OK(on_tables(query, statement));
+      return explicit_end_ ? Status() : end(header);
+    case StatementKind::kDropDatabase:
+      if (!open_) begin({}, header, false);
+      schemas_.database_changed(statement.name, after_event());
+      ++generation_;
+      return explicit_end_ ? Status() : end(header);
+    case StatementKind::kNothing: case StatementKind::kOther: case StatementKind::kXaPrepare:
+      if (open_ && explicit_end_) return Status();
+      break;
+    case StatementKind::kCommit: case StatementKind::kXaRollback:
+      break;
+  }
+  if (!open_) begin({}, header, false);
+  return end(header);
+}
+
+Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& statement) {
+  LogPosition after = after_event();
+  ++generation_;
+  for (const TableName& name : statement.tables) {
+    if (!wanted(name.database, name.table)) continue;
+    SchemaRef before = schemas_.current(name.database, name.table);
+    SchemaRef now;
+    switch (name.change) {
+      case TableChange::kDrop: case TableChange::kRenameFrom:
+        TAILRACE_OK(schemas_.dropped(name.database, name.table, after));
+        break;
+      case TableChange::kTruncate:
+        if (!before) {
+          TAILRACE_TRY(before, schemas_.changed(name.database, name.table, after));
+        }
+        break;
+      case TableChange::kCreate: case TableChange::kAlter: case TableChange::kRenameTo: {
+        TAILRACE_TRY(now, schemas_.changed(name.database, name.table, after));
+        break;
+      }
+    }
+    BinlogRawBatch::Item& item = add_item(query.sql);
+    item.op = name.change == TableChange::kTruncate ? Op::kTruncate : Op::kSchemaChange;
+    item.table = before ? before : now ? now : nameless_schema(name);
+    item.new_schema = now;
+  }
+  return Status();
+}
+
+}  // namespace tailrace

@@ -1,0 +1,215 @@
+#include "source/mysql_source.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "base/log.h"
+#include "mysql/schema_reader.h"
+#include "mysql/snapshot_reader.h"
+
+namespace tailrace {
+namespace {
+
+constexpr std::string_view kKind = "mysql";
+constexpr size_t kMaxItems = 2048;
+constexpr std::chrono::milliseconds kLongestWait{1000};
+
+}  // namespace
+
+// The SchemaFetch calls back into this object, which does not move.
+MysqlSource::MysqlSource(ConnectOptions options, const SourceContext& context)
+    : options_(std::move(options)),
+      context_(context),
+      schemas_(context.schemas, std::string(kKind),
+               [this](const std::string& database, const std::string& table) { return fetch_schema(database, table); }),
+      assembler_(context.tables, schemas_, std::string(kKind)) {}
+
+bool MysqlSource::chosen(std::string_view database, std::string_view table) const {
+  return !context_.tables || context_.tables->matches(database, table);
+}
+
+Result<SchemaRef> MysqlSource::fetch_schema(const std::string& database, const std::string& table) {
+  for (int attempt = 0;; ++attempt) {
+    if (!control_) {
+      TAILRACE_TRY(control_, Connection::open(options_));
+    }
+    auto schema = read_schema(*control_, database, table);
+    if (schema.ok() || schema.status().code() == ErrorCode::kSchemaMissing) return schema.ok() ? schema : SchemaRef();
+    control_.reset();  // its session may have timed out while nothing was asked
+    if (attempt > 0 || schema.status().retry() != Retry::kTransient) return schema;
+  }
+}
+
+Status MysqlSource::check_server(Connection& connection) const {
+  const ServerInfo& server = connection.server();
+  auto refuse = [&](ErrorCode code, std::string detail) {
+    return Status(code, std::move(detail)).with("server", options_.address());
+  };
+  if (!server.log_bin) return refuse(ErrorCode::kSourceBinlogOff, "log_bin is OFF");
+  if (!server.binlog_format.empty() && server.binlog_format != "ROW") {
+    return refuse(ErrorCode::kSourceNotRow, "binlog_format is " + server.binlog_format);
+  }
+  return Status();
+}
+
+Status MysqlSource::open(const std::optional<Position>& from) {
+  {
+    std::lock_guard lock(wire_mutex_);
+    wire_.reset();
+    interrupted_ = false;
+  }
+  failure_ = Status();
+  control_.reset();
+  TAILRACE_TRY(control_, Connection::open(options_));
+  TAILRACE_OK(check_server(*control_));
+  is_mariadb_ = control_->server().is_mariadb;
+  if (from) {
+    start_ = *from;
+  } else {
+    TAILRACE_TRY(start_, tailrace::current_position(*control_));
+  }
+  TAILRACE_TRY(LogPosition at, parse_log_position(start_));
+  TAILRACE_OK(schemas_.load());
+  if (!schemas_.knows_any()) {
+    TAILRACE_TRY(auto schemas, read_schemas(*control_, [this](std::string_view d, std::string_view t) { return chosen(d, t); }));
+    TAILRACE_OK(schemas_.preload(schemas, at));
+  }
+  TAILRACE_OK(assembler_.start(at));
+  return start_stream(at);
+}
+
+Status MysqlSource::start_stream(const LogPosition& at) {
+  TAILRACE_TRY(auto wire, BinlogWire::open(options_));
+  BinlogWire* stream = wire.get();
+  {
+    std::lock_guard lock(wire_mutex_);
+    if (interrupted_) return Status(ErrorCode::kSourceLost, "interrupted").with("server", options_.address());
+    wire_ = std::move(wire);
+  }
+  bool has_set = at.has_gtid && !at.gtid.empty();
+  if (has_set && is_maria_gtid_text(at.gtid) != is_mariadb_) {
+    if (at.file.empty()) {
+      return Status(ErrorCode::kSourcePosition, fmt::format("gtid={} is not of this server's form", at.gtid));
+    }
+    has_set = false;
+  }
+  if (has_set && is_mariadb_) return stream->start_mariadb_gtid(at.gtid);
+  if (has_set && (stream->server().gtid_mode == "ON" || at.file.empty())) {
+    TAILRACE_TRY(MysqlGtidSet set, MysqlGtidSet::parse(at.gtid));
+    return stream->start_mysql_gtid(set.encode());
+  }
+  if (!at.file.empty()) return stream->start(at.file, at.offset);
+  // An empty set: everything the server still has.
+  return is_mariadb_ ? stream->start_mariadb_gtid("") : stream->start_mysql_gtid(MysqlGtidSet().encode());
+}
+
+Result<ReadState> MysqlSource::hand_out(std::unique_ptr<RawBatch>& out) {
+  TAILRACE_TRY(auto batch, assembler_.cut());
+  out = std::move(batch);
+  return out ? ReadState::kMore : ReadState::kIdle;
+}
+
+Result<ReadState> MysqlSource::fail(Status failure, std::unique_ptr<RawBatch>& out) {
+  assembler_.drop_open();
+  if (!assembler_.has_output()) return failure;
+  failure_ = std::move(failure);
+  return hand_out(out);
+}
+
+Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) {
+  out.reset();
+  if (!failure_.ok()) return failure_;
+  BinlogWire* wire = wire_.get();
+  if (!wire) return Status(ErrorCode::kInternal, "the source is not open");
+  const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
+  const std::string file = assembler_.file();
+  size_t taken = 0;
+  while (true) {
+    if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && (taken >= kMaxItems || assembler_.file() != file))) {
+      return hand_out(out);
+    }
+    if (assembler_.unpacking()) {
+      Status status = assembler_.step();
+      if (!status.ok()) return fail(std::move(status), out);
+      ++taken;
+      continue;
+    }
+    if (stop.stop_requested()) return ReadState::kIdle;
+    if (!assembler_.in_transaction() && assembler_.has_output() && !wire->data_waiting()) return hand_out(out);
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return assembler_.in_transaction() ? ReadState::kIdle : hand_out(out);
+    auto ready = wire->wait(left);
+    if (!ready.ok() && stop.stop_requested()) return ReadState::kIdle;
+    if (!ready.ok()) return fail(std::move(ready).status(), out);
+    if (!*ready) continue;
+    auto event = wire->next();
+    if (!event.ok() && stop.stop_requested()) return ReadState::kIdle;
+    if (!event.ok()) return fail(std::move(event).status(), out);
+    if (!*event) {
+      return fail(Status(ErrorCode::kSourceLost, "the server ended the stream").with("server", options_.address()), out);
+    }
+    Status status = assembler_.take({reinterpret_cast<const char*>((*event)->data()), (*event)->size()});
+    if (!status.ok()) return fail(std::move(status), out);
+    ++taken;
+  }
+}
+
+Status MysqlSource::decode(const RawBatch& in, EventBatch& out) const {
+  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out);
+}
+
+bool MysqlSource::covers(const Position& at, const Transaction& transaction) const {
+  auto place = parse_log_position(at);
+  if (!place.ok()) return false;
+  bool has_set = place->has_gtid && !place->gtid.empty();
+  if (has_set && !is_maria_gtid_text(place->gtid)) {
+    auto gtid = parse_mysql_gtid_text(transaction.id);
+    auto set = MysqlGtidSet::parse(place->gtid);
+    if (gtid.ok() && set.ok()) return set->contains(*gtid);
+  }
+  if (!place->file.empty() && !transaction.file.empty()) {
+    int order = compare_log_files(place->file, transaction.file);
+    return order > 0 || (order == 0 && place->offset >= transaction.end_offset);
+  }
+  auto gtid = parse_maria_gtid_text(transaction.id);
+  auto list = MariaGtidList::parse(place->gtid);
+  return has_set && gtid.ok() && list.ok() && list->contains(*gtid);
+}
+
+bool MysqlSource::reached(const Position& at, const Position& target) const {
+  auto a = parse_log_position(at);
+  auto b = parse_log_position(target);
+  return a.ok() && b.ok() && log_position_reached(*a, *b);
+}
+
+Result<Position> MysqlSource::current_position() {
+  TAILRACE_TRY(Connection connection, Connection::open(options_));
+  return tailrace::current_position(connection);
+}
+
+Result<std::unique_ptr<SnapshotReader>> MysqlSource::snapshot_reader() {
+  return make_snapshot_reader(options_, [this](std::string_view d, std::string_view t) { return chosen(d, t); });
+}
+
+void MysqlSource::interrupt() noexcept {
+  std::lock_guard lock(wire_mutex_);
+  interrupted_ = true;
+  if (wire_) wire_->interrupt();
+}
+
+namespace {
+
+Result<std::unique_ptr<Source>> create_mysql(const Options& options, const Url& url, const SourceContext& context) {
+  TAILRACE_TRY(ConnectOptions connect, connect_options(url, options));
+  return std::unique_ptr<Source>(std::make_unique<MysqlSource>(std::move(connect), context));
+}
+
+}  // namespace
+
+extern const SourceInfo tailrace_source_mysql;
+const SourceInfo tailrace_source_mysql{"mysql", "change stream of a MySQL or MariaDB server", mysql_option_specs(), &create_mysql};
+extern const SourceInfo tailrace_source_mariadb;
+const SourceInfo tailrace_source_mariadb{"mariadb", "the same as mysql", mysql_option_specs(), &create_mysql};
+
+}  // namespace tailrace
