@@ -106,7 +106,7 @@ void SqlTokens::advance() {
   size_t end = at_;
   if (is_word(c)) {
     bool all_digits = true;
-    while (end < sql_.size() && is_word(sql_[end])) all_digits = all_digits && is_digit(sql_[end++]);
+    for (; end < sql_.size() && is_word(sql_[end]); ++end) all_digits = all_digits && is_digit(sql_[end]);
     token_.kind = all_digits ? SqlToken::Kind::kNumber : SqlToken::Kind::kWord;
   } else {
     token_.kind = SqlToken::Kind::kPunctuation;
