@@ -62,6 +62,7 @@ struct PayloadReader::State {
   std::string_view packed;
   size_t packed_at = 0;
   bool is_plain = false;
+  bool frame_complete = false;
   std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream{nullptr, &ZSTD_freeDStream};
   std::vector<char> window;   // decompressed, not yet handed out
   size_t begin = 0, end = 0;
@@ -118,6 +119,7 @@ Status PayloadReader::fill(size_t wanted) {
       s.end += n;
       continue;
     }
+    if (s.packed_at == s.packed.size() && s.frame_complete) return Status();
     ZSTD_inBuffer from{s.packed.data(), s.packed.size(), s.packed_at};
     ZSTD_outBuffer to{s.window.data() + s.end, step, 0};
     size_t result = ZSTD_decompressStream(s.stream.get(), &to, &from);
@@ -125,7 +127,8 @@ Status PayloadReader::fill(size_t wanted) {
     bool moved = to.pos != 0 || from.pos != s.packed_at;
     s.packed_at = from.pos;
     s.end += to.pos;
-    if (!moved) return result == 0 || s.packed_at != s.packed.size() ? Status() : bad();
+    s.frame_complete = result == 0;
+    if (!moved) return bad();  // the input ends inside a frame
   }
   return Status();
 }

@@ -110,7 +110,19 @@ Result<ReadState> MysqlSource::hand_out(std::unique_ptr<RawBatch>& out) {
   return out ? ReadState::kMore : ReadState::kIdle;
 }
 
+// The server tells only by its text that the position asked for is not one of its log.
+Status MysqlSource::explain(Status failure) const {
+  if (failure.code() != ErrorCode::kSourceQuery) return failure;
+  for (std::string_view sign : {"impossible position", "not in the master's binlog", "in the middle of event", "bogus data",
+                                "more GTIDs than the"}) {
+    if (failure.detail().find(sign) == std::string::npos) continue;
+    return Status(ErrorCode::kSourcePosition, failure.detail()).with("position", start_.text).with("server", options_.address());
+  }
+  return failure;
+}
+
 Result<ReadState> MysqlSource::fail(Status failure, std::unique_ptr<RawBatch>& out) {
+  failure = explain(std::move(failure));
   assembler_.drop_open();
   if (!assembler_.has_output()) return failure;
   failure_ = std::move(failure);

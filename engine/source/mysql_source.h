@@ -31,6 +31,7 @@ class MysqlSource : public Source {
   Result<SchemaRef> fetch_schema(const std::string& database, const std::string& table);
   Status check_server(Connection& connection) const;
   Status start_stream(const LogPosition& at);
+  Status explain(Status failure) const;
   Result<ReadState> fail(Status failure, std::unique_ptr<RawBatch>& out);
   Result<ReadState> hand_out(std::unique_ptr<RawBatch>& out);
   bool chosen(std::string_view database, std::string_view table) const;
