@@ -1,0 +1,183 @@
+// The low-level stream for Python: batches of change events as Arrow.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "app/wire.h"
+#include "python/arrow_rows.h"
+#include "python/module.h"
+#include "python/py_status.h"
+
+namespace tailrace::python {
+namespace py = pybind11;
+using std::chrono::milliseconds;
+namespace {
+
+// The batch's memory is charged to the reader's budget, so whoever holds the batch holds the reader.
+struct SharedBatch {
+  std::shared_ptr<StreamReader> reader;
+  std::unique_ptr<EventBatch> batch;
+};
+using BatchRef = std::shared_ptr<const SharedBatch>;
+
+// The rows of one table with one schema inside a batch. Arrow columns are made at the first export.
+class PyRows {
+ public:
+  PyRows(BatchRef batch, const TableSchema* schema) : batch_(std::move(batch)), schema_(schema) {}
+  void add(const ChangeEvent* event) { events_.push_back(event); }
+  size_t size() const { return events_.size(); }
+  const TableSchema& schema() const { return *schema_; }
+  py::object arrow(const py::object&) {
+    if (!arrow_) arrow_ = take(without_gil([&] { return rows_to_arrow(*batch_->batch, *schema_, events_); }));
+    return stream_capsule(arrow_);
+  }
+
+ private:
+  BatchRef batch_;
+  const TableSchema* schema_;  // kept alive by the batch
+  std::vector<const ChangeEvent*> events_;
+  std::shared_ptr<const ArrowTable> arrow_;
+};
+
+bool is_row(const ChangeEvent& event) {
+  return event.table != nullptr &&
+         (event.op == Op::kInsert || event.op == Op::kUpdate || event.op == Op::kDelete || event.op == Op::kRead);
+}
+
+class PyBatch {
+ public:
+  PyBatch(BatchRef batch, Position position) : batch_(std::move(batch)), position_(std::move(position)) {}
+  // Changes in it: rows, DDL, truncations.
+  size_t size() const {
+    size_t n = 0;
+    for (const ChangeEvent& event : batch_->batch->events) n += event.op != Op::kHeartbeat;
+    return n;
+  }
+  std::vector<std::string> tables() const {
+    std::vector<std::string> names;
+    for (const ChangeEvent& event : batch_->batch->events) {
+      if (!is_row(event)) continue;
+      std::string name = event.table->qualified_name();
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+    }
+    return names;
+  }
+  // One element per schema the table had in the batch, in order.
+  std::vector<PyRows> parts(const std::string& table) const {
+    std::vector<PyRows> out;
+    const TableSchema* last = nullptr;
+    for (const ChangeEvent& event : batch_->batch->events) {
+      if (!is_row(event)) continue;
+      if (event.table != last && event.table->qualified_name() != table) continue;
+      if (event.table != last) out.emplace_back(batch_, event.table);
+      last = event.table;
+      out.back().add(&event);
+    }
+    return out;
+  }
+  py::object changes(const py::object&) {
+    if (!arrow_) arrow_ = take(without_gil([&] { return changes_to_arrow(*batch_->batch); }));
+    return stream_capsule(arrow_);
+  }
+  py::tuple position() const { return py::make_tuple(position_.source_kind, position_.text); }
+  bool is_boundary() const { return batch_->batch->boundary.has_value(); }
+  bool is_snapshot() const { return batch_->batch->is_snapshot; }
+
+ private:
+  BatchRef batch_;
+  Position position_;
+  std::shared_ptr<const ArrowTable> arrow_;
+};
+
+class PyReader {
+ public:
+  explicit PyReader(const StreamConfig& config)
+      : reader_(take(without_gil([&] { return open_stream(config); }))) {}
+  ~PyReader() {
+    if (fork_.forked()) {
+      new std::shared_ptr<StreamReader>(std::move(reader_));  // leaked: its threads are not in this process
+      return;
+    }
+    py::gil_scoped_release release;
+    reader_.reset();
+  }
+  py::object next(int64_t ms) {
+    fork_.check();
+    auto batch = take(without_gil([&] { return reader_->next(milliseconds(ms)); }));
+    if (!batch) return py::none();
+    auto shared = std::make_shared<SharedBatch>();
+    shared->reader = reader_;
+    shared->batch = std::move(batch);
+    return py::cast(PyBatch(shared, without_gil([&] { return reader_->position(); })));
+  }
+  bool ended() const { return reader_->ended(); }
+  void interrupt() {
+    fork_.check();
+    without_gil([&] { reader_->interrupt(); });
+  }
+  void commit(const std::string& source_kind, const std::string& text) {
+    fork_.check();
+    check(without_gil([&] { return reader_->commit(Position{source_kind, text}); }));
+  }
+  py::tuple position() const {
+    Position p = without_gil([&] { return reader_->position(); });
+    return py::make_tuple(p.source_kind, p.text);
+  }
+
+ private:
+  ForkGuard fork_;
+  std::shared_ptr<StreamReader> reader_;
+};
+
+py::list check_items(const std::string& url, const std::map<std::string, std::string>& options) {
+  auto items = without_gil([&] { return check_source({url, options}); });
+  py::list out;
+  for (const CheckItem& item : items) out.append(py::make_tuple(item.name, item.detail, exception_of(item.status)));
+  return out;
+}
+
+}  // namespace
+
+void bind_streams(py::module_& m) {
+  py::class_<PyRows>(m, "Rows")
+      .def("__len__", &PyRows::size)
+      .def_property_readonly("table", [](const PyRows& self) { return self.schema().qualified_name(); })
+      .def_property_readonly("schema_id", [](const PyRows& self) { return self.schema().schema_id; })
+      .def("__arrow_c_stream__", &PyRows::arrow, py::arg("requested_schema") = py::none());
+  py::class_<PyBatch>(m, "Batch")
+      .def("__len__", &PyBatch::size)
+      .def_property_readonly("tables", &PyBatch::tables)
+      .def("parts", &PyBatch::parts, py::arg("table"))
+      .def("__arrow_c_stream__", &PyBatch::changes, py::arg("requested_schema") = py::none())
+      .def_property_readonly("position", &PyBatch::position)
+      .def_property_readonly("is_boundary", &PyBatch::is_boundary)
+      .def_property_readonly("is_snapshot", &PyBatch::is_snapshot);
+  py::class_<PyReader>(m, "StreamReader")
+      .def(py::init([](const std::string& url, const std::map<std::string, std::string>& options,
+                       const std::vector<std::string>& tables, const std::string& rules_file,
+                       const std::map<std::string, std::string>& rules_options, const std::string& start,
+                       const std::string& job_path, size_t batch_bytes) {
+             StreamConfig config;
+             config.source = {url, options};
+             config.tables = tables;
+             config.rules.file = rules_file;
+             config.rules.options = rules_options;
+             config.start = start;
+             config.job_path = job_path;
+             config.batch_bytes = batch_bytes;
+             return std::make_unique<PyReader>(config);
+           }),
+           py::kw_only(), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("rules_file"),
+           py::arg("rules_options"), py::arg("start"), py::arg("job_path"), py::arg("batch_bytes"))
+      .def("next", &PyReader::next, py::arg("timeout_ms"))
+      .def("interrupt", &PyReader::interrupt)
+      .def("commit", &PyReader::commit, py::arg("source_kind"), py::arg("text"))
+      .def_property_readonly("ended", &PyReader::ended)
+      .def_property_readonly("position", &PyReader::position);
+  m.def("check_source", &check_items, py::arg("url"), py::arg("options"));
+}
+
+}  // namespace tailrace::python

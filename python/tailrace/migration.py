@@ -1,0 +1,393 @@
+"""Migration: one job, run in this process or watched in another."""
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from tailrace import _core, _logs, config, errors
+from tailrace import status as status_module
+from tailrace._waiting import SLICE_MS, SLICE_S, PendingCall, run_interruptibly
+from tailrace.endpoint import Endpoint
+from tailrace.metadb import MetaDB
+from tailrace.status import Duration, Position, Status, seconds
+
+if TYPE_CHECKING:
+    from tailrace.watch import LiveView
+
+Until = str | Position | timedelta
+Mode = Literal["drain", "abort"]
+# After Ctrl-C the prompt is back within a second: drain for this long, then abort. The checkpoint holds either way.
+_INTERRUPT_DRAIN_S = 0.6
+_INTERRUPT_LIMIT_S = 0.9
+_live: weakref.WeakSet[Migration] = weakref.WeakSet()
+
+
+class Migration(AbstractContextManager["Migration"]):
+    """A job and its file. Thread-safe. The job file is owned from start() until the job has stopped or failed."""
+
+    def __init__(self, job: str | os.PathLike[str], /, *, source: Endpoint, sink: Endpoint,
+                 tables: Sequence[str] = ("*.*",), rules: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+                 phases: Sequence[str] = config.DEFAULT_PHASES, name: str | None = None, **options: object) -> None:
+        path = Path(job)
+        for role, endpoint in (("source", source), ("sink", sink)):
+            if not isinstance(endpoint, Endpoint):
+                raise TypeError(f"{role}: tailrace.{role}(url, …) expected, got {type(endpoint).__name__}")
+        self._set_up(path, config.build(name or path.stem, source, sink, tables, rules, phases, options))
+
+    def _set_up(self, path: Path, job_config: config.JobConfig | None, secrets: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self._config = job_config
+        self._secrets = {**(job_config.secrets if job_config else {}), **(secrets or {})}
+        self._job: _core.Job | None = None
+        self._last: Status | None = None
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self.meta = MetaDB(path, lambda: self._job)
+
+    @classmethod
+    def from_config(cls, source: str | os.PathLike[str] | Mapping[str, Any], /, *,
+                    job: str | os.PathLike[str] | None = None, set: Mapping[str, object] | None = None) -> Migration:
+        """A job from a TOML file or a mapping of the same form. ``set`` changes dotted keys. The job file is ``job``,
+        else ``NAME.db`` in the current folder."""
+        if isinstance(source, Mapping):
+            tree = json.loads(json.dumps(source, default=str))
+            config.apply(tree, set or {})
+            loaded = config.from_mapping(config.interpolate(tree, lambda key: None), default_name="job", folder=Path.cwd())
+        else:
+            loaded = config.load(source, set or {})
+        self = cls.__new__(cls)
+        self._set_up(Path(job) if job is not None else Path(f"{loaded.name}.db"), loaded)
+        return self
+
+    # -- running --------------------------------------------------------------------------------
+    def start(self) -> Migration:
+        """Begins, or goes on where the job stopped. Returns at once."""
+        self._check_fork()
+        with self._lock:
+            if self._job is None:
+                _close_ended(self.path)
+                _logs.start()
+                text = self._config.to_json() if self._config else ""
+                try:
+                    self._job = _core.Job(str(self.path), text, self._secrets)
+                except errors.ConfigError as error:
+                    raise self._placed(error) from None
+                _live.add(self)
+            self._last = None
+            self._job.start()
+        return self
+
+    def run(self, until: Until = "caught_up", timeout: Duration | None = None) -> Status:
+        """start() and wait(), then stop. Ctrl-C drains and raises KeyboardInterrupt; running again resumes."""
+        for _ in self.running(until, timeout):
+            pass
+        return self.status
+
+    def running(self, until: Until = "caught_up", timeout: Duration | None = None) -> Iterator[Status]:
+        """run() as an iterator that gives a status a few times a second, for progress of your own."""
+        job = self._job
+        if job is None or job.status()["state"] not in ("running", "retrying", "paused"):
+            self.start()
+        try:
+            last = 0.0
+            for _ in self._slices(until, timeout):
+                if time.monotonic() - last >= 0.2:
+                    last = time.monotonic()
+                    yield self.status
+        except (KeyboardInterrupt, GeneratorExit):
+            self._stop_soon()
+            raise
+        except errors.TailraceError:
+            self._end("drain", 1.0)
+            raise
+        self._end("drain", 30.0)
+
+    def wait(self, until: Until = "caught_up", timeout: Duration | None = None) -> Status:
+        """Waits for a goal of the started job: ``"snapshot"``, ``"caught_up"`` (with the source as it is now),
+        ``"forever"``, a position, or a time span. Ctrl-C ends only the waiting. Raises the job's error if it fails."""
+        for _ in self._slices(until, timeout):
+            pass
+        return self.status
+
+    def _slices(self, until: Until, timeout: Duration | None) -> Iterator[None]:
+        goal, position, span = _goal_of(until)
+        now = time.monotonic()
+        deadline = None if timeout is None else now + seconds(timeout)
+        span_end = None if span is None else now + span
+        job = self._job
+        if job is None:
+            if span_end is None and goal != "end" or not self.owner:
+                self._not_started()
+            yield from self._watch_other(deadline, span_end)
+            return
+        marked = goal == "end"
+        marking: PendingCall[None] | None = None
+        mark_at = now
+        while True:
+            now = time.monotonic()
+            if not marked and marking is None and now >= mark_at:
+                marking = PendingCall(lambda: job.mark(goal, position))
+            if marking is not None and marking.wait(0.0 if marked else 0.002):
+                try:
+                    marking.result()
+                    marked = True
+                except errors.TailraceError as error:
+                    if not error.retryable:
+                        raise self._placed(error) from None
+                    mark_at = now + 0.5  # the source is away: the job retries, and so do we
+                marking = None
+            try:
+                reached = job.wait(SLICE_MS)
+            except errors.JobStopped:
+                if self._job is not job:
+                    raise  # another thread ended the job
+                if job.status()["state"] != "paused":
+                    self._close()
+                    raise
+                time.sleep(SLICE_S)
+                reached = False
+            except errors.TailraceError as error:
+                self._close()
+                raise self._placed(error) from None
+            if reached:
+                if job.status()["state"] == "done":
+                    self._close()
+                    return
+                if marked:
+                    return
+                time.sleep(SLICE_S)  # an earlier goal, ours is not set yet
+            if span_end is not None and time.monotonic() >= span_end:
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                raise errors.make("JOB-0008", f"waiting for {until}", job=self.path)
+            yield
+
+    def _watch_other(self, deadline: float | None, span_end: float | None) -> Iterator[None]:
+        while self.owner:
+            if span_end is not None and time.monotonic() >= span_end:
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                raise errors.make("JOB-0008", "waiting for the job's process to end", job=self.path)
+            time.sleep(SLICE_S)
+            yield
+
+    def _not_started(self) -> None:
+        owner = self.owner
+        if owner and owner != _me():
+            raise errors.make("JOB-0006", f"{owner} runs this job; only its own process can wait for this goal",
+                              job=self.path)
+        raise errors.make("JOB-0006", "the job is not started; call start() or run()", job=self.path)
+
+    # -- steering -------------------------------------------------------------------------------
+    def stop(self, mode: Mode = "drain", timeout: Duration = "30s") -> Status:
+        """Ends the run: what is in flight is made durable (``drain``, at most for ``timeout``) or dropped (``abort``).
+        The checkpoint holds in both cases. In another process' job this is a command to its owner."""
+        if self._job is None:
+            return self._command("stop", timeout)
+        self._end(mode, seconds(timeout))
+        return self.status
+
+    def pause(self, mode: Mode = "drain", timeout: Duration = "30s") -> Status:
+        """Like stop(), but the job stays ours, and resume() by anybody goes on."""
+        job = self._job
+        if job is None:
+            return self._command("pause", timeout)
+        run_interruptibly(lambda: job.pause(_patience_ms(mode, seconds(timeout))))
+        return self.status
+
+    def resume(self) -> Status:
+        """Goes on: here if the job is ours or nobody's, else by a command to its owner."""
+        job = self._job
+        if job is not None:
+            if job.status()["state"] not in ("running", "retrying"):
+                run_interruptibly(job.resume)
+            return self.status
+        if self.owner:
+            return self._command("resume", "10s")
+        return self.start().status
+
+    def _command(self, verb: str, timeout: Duration) -> Status:
+        command = _core.post_job_command(str(self.path), verb)
+        reader = _core.JobFile(str(self.path))
+        deadline = time.monotonic() + max(1.0, seconds(timeout))
+        while time.monotonic() < deadline:
+            row = reader.command(command)
+            if row is not None and row["state"] == "failed":
+                raise errors.make("JOB-0006", f"{verb}: {row['answer']}", job=self.path)
+            if row is not None and row["state"] == "done" or not self.owner:
+                return self.status
+            time.sleep(SLICE_S)
+        raise errors.make("JOB-0008", f"{self.owner} did not answer the command {verb}", job=self.path)
+
+    def _end(self, mode: Mode, patience_s: float) -> None:
+        job = self._job
+        if job is None:
+            return
+        stopping = PendingCall(lambda: job.stop(_patience_ms(mode, patience_s)))
+        try:
+            while not stopping.wait():
+                pass
+        except KeyboardInterrupt:  # the second one: no more draining
+            PendingCall(lambda: job.stop(0)).wait(_INTERRUPT_LIMIT_S)
+            raise
+        finally:
+            self._close()
+        stopping.result()
+
+    def _stop_soon(self) -> None:
+        """Drains within the second that Ctrl-C may take."""
+        job = self._job
+        if job is None:
+            return
+        stopping = PendingCall(lambda: job.stop(int(_INTERRUPT_DRAIN_S * 1000)))
+        try:
+            stopping.wait(_INTERRUPT_LIMIT_S)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Gives the job file back. What still waits for the job in another thread sees JOB-0007."""
+        with self._lock:
+            job = self._job
+            if job is None:
+                return
+            self._last = status_module.from_core(job.status(), "")
+            self._job = None
+            _live.discard(self)
+        PendingCall(job.close).wait(1.0)  # may join engine threads, which must not hold up the caller
+
+    # -- looking --------------------------------------------------------------------------------
+    @property
+    def status(self) -> Status:
+        """One look; in another process' job it is at most half a second old."""
+        job = self._job
+        if job is not None:
+            return status_module.from_core(job.status(), _me())
+        last = self._last
+        if last is not None and not self.owner:
+            return last
+        try:
+            return status_module.from_core(_core.read_job_status(str(self.path)), self.owner)
+        except errors.JobError as error:
+            if error.code != "JOB-0009" or self._config is None:
+                raise
+        return status_module.from_core(_NEW | {"name": self._config.name}, "")
+
+    @property
+    def owner(self) -> str:
+        """"pid@host" of the process that runs the job, empty when none does."""
+        return _core.job_owner(str(self.path))
+
+    def watch(self, every: Duration = "500ms") -> LiveView:
+        """A live picture, in a terminal or a notebook cell. It ends with the job, or with .stop()."""
+        from tailrace.watch import LiveView
+
+        return LiveView(self, seconds(every)).start()
+
+    # -- the rest -------------------------------------------------------------------------------
+    def _placed(self, error: errors.TailraceError) -> errors.TailraceError:
+        return self._config.place(error) if self._config else error
+
+    def _check_fork(self) -> None:
+        if self._pid != os.getpid():
+            raise errors.make("INT-0001", "this object was made before a fork; start processes with spawn")
+
+    def __enter__(self) -> Migration:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._stop_soon()
+        else:
+            self._end("drain", 30.0)
+
+    def __repr__(self) -> str:
+        return f"<Migration {self.path}>"
+
+    def _repr_html_(self) -> str:
+        return self.status._repr_html_()
+
+
+def attach(job: str | os.PathLike[str], /, *, secrets: Mapping[str, str] | None = None) -> Migration:
+    """A job by its file: to look at, to steer, and, when no process runs it, to resume with its stored configuration.
+    ``secrets`` holds literal passwords again, which are never stored: ``{"sink.password": …}``."""
+    path = Path(job)
+    if not path.is_file():
+        raise errors.make("JOB-0009", str(path))
+    row = _core.JobFile(str(path)).row()
+    if row is None:
+        raise errors.make("JOB-0009", f"{path} holds no job yet")
+    self = Migration.__new__(Migration)
+    self._set_up(path, None, secrets)
+    return self
+
+
+_NEW: dict[str, Any] = {
+    "name": "", "state": "created", "phase": "", "rows_done": 0, "rows_durable": 0, "rows_total": 0, "rate": 0.0,
+    "lag_s": None, "eta_s": None, "checkpoint": {"source_kind": "", "text": ""}, "tables": {}, "attempts": 0,
+    "error": None, "rules": "", "dropped_by_rules": 0, "memory_peak": 0, "idle": False, "snapshot_done": False,
+    "warnings": [],
+}
+
+
+def _goal_of(until: Until) -> tuple[str, str, float | None]:
+    """The engine's goal, its position, and a time span."""
+    if isinstance(until, timedelta):
+        return "end", "", until.total_seconds()
+    if isinstance(until, Position):
+        return "position", until.text, None
+    if until in ("snapshot", "caught_up"):
+        return until, "", None
+    if until == "forever":
+        return "end", "", None
+    if status_module.is_duration(until):
+        return "end", "", seconds(until)
+    if re.search(r"[=:]", until):
+        return "position", until, None
+    raise errors.make("CFG-0003", f"until: snapshot, caught_up, forever, a position or a duration expected, got {until!r}")
+
+
+def _patience_ms(mode: Mode, timeout_s: float) -> int:
+    if mode not in ("drain", "abort"):
+        raise errors.make("CFG-0003", f"mode: drain or abort expected, got {mode!r}")
+    return int(timeout_s * 1000) if mode == "drain" else 0
+
+
+def _me() -> str:
+    return f"{os.getpid()}@{socket.gethostname()}"
+
+
+def _close_ended(path: Path) -> None:
+    """Lets go of the job if an older object of this process has it but no longer runs it."""
+    for other in list(_live):
+        job = other._job
+        same = job is not None and other.path.exists() and path.exists() and other.path.samefile(path)
+        if same and job is not None and job.status()["state"] in ("failed", "done", "stopped", "created"):
+            other._close()
+
+
+def _stop_all() -> None:
+    mine = [other for other in list(_live) if other._pid == os.getpid()]
+    jobs = [other._job for other in mine if other._job is not None]
+    stopping = [PendingCall(lambda job=job: job.stop(0)) for job in jobs]  # type: ignore[misc]
+    end = time.monotonic() + 2.0
+    for call in stopping:
+        call.wait(max(0.0, end - time.monotonic()))
+    for other in mine:
+        other._close()
+
+
+atexit.register(_stop_all)
