@@ -60,7 +60,10 @@ class BinlogAssembler {
 
   bool has_output() const noexcept { return !batch_->items.empty() || !batch_->txns.empty() || boundary_moved_; }
   bool has_rows() const noexcept { return !batch_->items.empty() || !batch_->txns.empty(); }
+  // The batch has rows of an earlier file: cut before taking more.
+  bool file_changed() const noexcept { return !batch_->items.empty() && batch_->file != file_; }
   bool in_transaction() const noexcept { return open_; }
+  bool in_open_rows() const noexcept { return open_ && has_rows_; }
   size_t pending_bytes() const noexcept { return batch_bytes_; }
   // What has been taken so far, as a batch; null when there is nothing.
   Result<std::unique_ptr<BinlogRawBatch>> cut();

@@ -135,10 +135,9 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
   BinlogWire* wire = wire_.get();
   if (!wire) return Status(ErrorCode::kInternal, "the source is not open");
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
-  const std::string file = assembler_.file();
   size_t taken = 0;
   while (true) {
-    if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && (taken >= kMaxItems || assembler_.file() != file))) {
+    if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && (taken >= kMaxItems || assembler_.file_changed()))) {
       return hand_out(out);
     }
     if (assembler_.unpacking()) {

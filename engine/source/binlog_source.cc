@@ -1,0 +1,238 @@
+// BinlogFileSource: change stream read from binary log files, in the order given.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <sstream>
+
+#include "mysql/create_table.h"
+#include "source/binlog_assembler.h"
+#include "source/log_file.h"
+#include "source/source.h"
+
+namespace tailrace {
+namespace {
+
+constexpr std::string_view kKind = "binlog";
+constexpr size_t kMaxItems = 2048;
+
+using TableKey = std::pair<std::string, std::string>;
+
+class BinlogFileSource : public Source {
+ public:
+  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, const SourceContext& context)
+      : paths_(std::move(paths)),
+        given_(std::move(given)),
+        has_given_(!given_.empty()),
+        schemas_(context.schemas, std::string(kKind), {}),
+        assembler_(context.tables, schemas_, std::string(kKind)) {}
+
+  Status open(const std::optional<Position>& from) override {
+    failure_ = Status();
+    interrupted_ = false;
+    index_ = 0;
+    LogPosition at;
+    at.file = name_of(paths_.front());
+    at.offset = 4;
+    if (from) {
+      TAILRACE_TRY(at, parse_log_position(*from));
+      index_ = index_of(at.file);
+      if (index_ == paths_.size()) {
+        return Status(ErrorCode::kSourcePosition, "no file of this source has the position").with("position", from->text);
+      }
+    }
+    start_ = Position{std::string(kKind), at.text()};
+    TAILRACE_OK(schemas_.load());
+    if (has_given_) {
+      std::vector<SchemaRef> all;
+      for (const auto& [key, schema] : given_) all.push_back(schema);
+      TAILRACE_OK(schemas_.preload(all, at));
+    }
+    TAILRACE_OK(assembler_.start(at));
+    return open_file(at.offset);
+  }
+
+  Result<ReadState> read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) override {
+    out.reset();
+    if (!failure_.ok()) return failure_;
+    if (done_) return ReadState::kEnd;
+    size_t taken = 0;
+    while (true) {
+      if (stop.stop_requested() || interrupted_) return ReadState::kIdle;
+      if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && taken >= kMaxItems)) return hand_out(out);
+      if (assembler_.unpacking()) {
+        Status status = assembler_.step();
+        if (!status.ok()) return fail(std::move(status), out);
+        ++taken;
+        continue;
+      }
+      uint64_t offset = file_->offset();
+      auto event = file_->next();
+      if (!event.ok()) return fail(std::move(event).status(), out);
+      if (event->empty()) {
+        if (assembler_.has_rows() && !assembler_.in_transaction()) return hand_out(out);
+        Status status = next_file();
+        if (!status.ok()) return fail(std::move(status), out);
+        if (!done_) continue;
+        TAILRACE_TRY(ReadState state, hand_out(out));
+        return state == ReadState::kMore ? state : ReadState::kEnd;
+      }
+      assembler_.locate(file_->name(), offset);
+      Status status = assembler_.take(*event);
+      if (!status.ok()) return fail(std::move(status), out);
+      ++taken;
+    }
+  }
+
+  Status decode(const RawBatch& in, EventBatch& out) const override {
+    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out);
+  }
+
+  bool covers(const Position& at, const Transaction& transaction) const override {
+    auto place = parse_log_position(at);
+    return place.ok() && at_or_before(transaction.file, transaction.end_offset, *place);
+  }
+  bool reached(const Position& at, const Position& target) const override {
+    auto place = parse_log_position(at);
+    auto goal = parse_log_position(target);
+    return place.ok() && goal.ok() && at_or_before(goal->file, goal->offset, *place);
+  }
+  Position start_position() const override { return start_; }
+
+  Result<Position> current_position() override {
+    std::ifstream last(paths_.back(), std::ios::binary | std::ios::ate);
+    if (!last) return Status(ErrorCode::kSourceFile, "it cannot be opened").with("file", paths_.back());
+    return Position{std::string(kKind), fmt::format("file={};offset={}", name_of(paths_.back()), static_cast<uint64_t>(last.tellg()))};
+  }
+  Result<std::unique_ptr<SnapshotReader>> snapshot_reader() override {
+    return Status(ErrorCode::kSourceUnsupported, "binary log files have no tables to copy; switch the snapshot off");
+  }
+  void interrupt() noexcept override { interrupted_ = true; }
+
+ private:
+  static std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+  size_t index_of(const std::string& name) const {
+    size_t i = 0;
+    while (i < paths_.size() && name_of(paths_[i]) != name) ++i;
+    return i;
+  }
+  bool at_or_before(const std::string& file, uint64_t offset, const LogPosition& place) const {
+    size_t a = index_of(file);
+    size_t b = index_of(place.file);
+    return a < b || (a == b && offset <= place.offset);
+  }
+
+  // The description of the format stands at the start of each file, wherever reading begins.
+  Status open_file(uint64_t offset) {
+    done_ = false;
+    TAILRACE_TRY(LogFile opened, LogFile::open(paths_[index_]));
+    file_ = std::make_unique<LogFile>(std::move(opened));
+    if (offset <= 4) return Status();
+    for (int i = 0; i < 2; ++i) {
+      uint64_t at = file_->offset();
+      TAILRACE_TRY(std::string_view event, file_->next());
+      // Behind the description only the mark of an encrypted file matters.
+      if (event.empty() || (i == 1 && event[4] != static_cast<char>(EventType::kMariaStartEncryption))) break;
+      assembler_.locate(file_->name(), at);
+      TAILRACE_OK(assembler_.take(event));
+    }
+    file_->seek(offset);
+    assembler_.locate(file_->name(), offset);
+    return Status();
+  }
+
+  Status next_file() {
+    if (assembler_.in_open_rows()) {
+      return Status(ErrorCode::kSourceTruncated, "the file ends inside a transaction")
+          .with("position", fmt::format("{}:{}", file_->name(), file_->offset()))
+          .with("file", file_->path());
+    }
+    if (index_ + 1 == paths_.size()) {
+      done_ = true;
+      return Status();
+    }
+    ++index_;
+    return open_file(4);
+  }
+
+  Result<ReadState> hand_out(std::unique_ptr<RawBatch>& out) {
+    TAILRACE_TRY(auto batch, assembler_.cut());
+    out = std::move(batch);
+    return out ? ReadState::kMore : ReadState::kIdle;
+  }
+  // What is complete goes out before the failure is told.
+  Result<ReadState> fail(Status failure, std::unique_ptr<RawBatch>& out) {
+    assembler_.drop_open();
+    if (!assembler_.has_output()) return failure;
+    failure_ = std::move(failure);
+    return hand_out(out);
+  }
+
+  const std::vector<std::string> paths_;
+  const std::map<TableKey, SchemaRef> given_;
+  const bool has_given_;
+  SchemaTracker schemas_;
+  BinlogAssembler assembler_;
+  Position start_;
+  size_t index_ = 0;
+  std::unique_ptr<LogFile> file_;
+  bool done_ = false;
+  Status failure_;
+  std::atomic<bool> interrupted_{false};
+};
+
+constexpr OptionSpec kOptions[] = {
+    {"files", "int", "1", "how many files to read, counting up from the one named"},
+    {"schema", "path", "", "SQL file with CREATE TABLE statements, for logs without full row metadata"},
+};
+
+// "/logs/binlog.000041" -> "/logs/binlog.000042".
+Result<std::string> following(const std::string& path) {
+  size_t digits = path.size();
+  while (digits > 0 && path[digits - 1] >= '0' && path[digits - 1] <= '9') --digits;
+  if (digits == path.size()) return Status(ErrorCode::kConfigBadValue, "files: the file's name does not end in a number: " + path);
+  std::string next = path;
+  for (size_t i = path.size(); i > digits; --i) {
+    if (next[i - 1] != '9') {
+      ++next[i - 1];
+      return next;
+    }
+    next[i - 1] = '0';
+  }
+  return next.insert(digits, "1");
+}
+
+Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url& url, const SourceContext& context) {
+  std::vector<std::string> paths;
+  std::string_view rest = url.path;
+  while (!rest.empty()) {
+    size_t comma = rest.find(',');
+    if (comma != 0) paths.emplace_back(rest.substr(0, comma));
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  if (paths.empty()) return Status(ErrorCode::kConfigUrl, "binlog: a path is missing (binlog:///folder/binlog.000042)");
+  for (int64_t i = 1; i < options.integer("files"); ++i) {
+    TAILRACE_TRY(std::string next, following(paths.back()));
+    paths.push_back(std::move(next));
+  }
+  std::map<TableKey, SchemaRef> given;
+  if (options.has("schema")) {
+    const std::string& path = options.text("schema");
+    std::ifstream in(path, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    if (!in) return Status(ErrorCode::kSourceFile, "the schema file cannot be read").with("file", path);
+    auto schemas = read_create_tables(text.str());
+    if (!schemas.ok()) return std::move(schemas).status().with("file", path);
+    for (SchemaRef& schema : *schemas) given[TableKey(schema->database, schema->table)] = std::move(schema);
+  }
+  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), context));
+}
+
+}  // namespace
+
+extern const SourceInfo tailrace_source_binlog;
+const SourceInfo tailrace_source_binlog{"binlog", "binary log files of MySQL or MariaDB", kOptions, &create_binlog};
+
+}  // namespace tailrace
