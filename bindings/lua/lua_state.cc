@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -64,19 +63,9 @@ LuaState::~LuaState() {
 
 void* LuaState::allocate(void* self, void* block, size_t old_size, size_t new_size) {
   auto* state = static_cast<LuaState*>(self);
-  if (new_size == 0) {
-    std::free(block);
-    state->used_bytes_ -= old_size;
-    return nullptr;
-  }
-  if (!block) old_size = 0;
-  if (new_size > old_size && state->used_bytes_ + (new_size - old_size) > state->options_.memory_bytes) {
-    state->data_.abi.exhausted = kMemory;
-    return nullptr;
-  }
-  void* moved = std::realloc(block, new_size);
-  if (moved) state->used_bytes_ += new_size - old_size;
-  return moved;
+  void* result = state->memory_.resize(block, old_size, new_size);
+  if (!result && new_size) state->data_.abi.exhausted = kMemory;
+  return result;
 }
 
 LuaState* LuaState::self_of(lua_State* lua) {
@@ -385,6 +374,9 @@ Status LuaState::start(const RuleSpec& spec) {
   }
   if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
   lua_gc(lua_, LUA_GCCOLLECT, 0);
+  // Garbage of a rule is short strings: a larger heap between collections is cheaper than marking the prelude often.
+  lua_gc(lua_, LUA_GCSETPAUSE, 400);
+  lua_gc(lua_, LUA_GCSETSTEPMUL, 400);
   if (options_.trusted) {
     lua_sethook(lua_, nullptr, 0, 0);
     if (options_.jit) luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);

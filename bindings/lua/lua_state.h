@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "lua_abi.h"
+#include "lua_allocator.h"
 #include "rule/rule_node.h"
 #include "rule/rule_spec.h"
 #include "rule/rule_stage.h"
@@ -44,7 +45,8 @@ class LuaState {
   std::optional<HookFailure> run(const HookBatch& batch);
 
  private:
-  explicit LuaState(const RuleOptions& options, LuaFiles& files) : options_(options), files_(files) {}
+  explicit LuaState(const RuleOptions& options, LuaFiles& files)
+      : options_(options), files_(files), memory_(options.memory_bytes) {}
   Status open();
   Status run_chunk(const char* name, std::string_view source, bool keep_result);
   Status failure(ErrorCode fallback, const std::string& message);
@@ -65,8 +67,8 @@ class LuaState {
   RuleOptions options_;
   LuaFiles& files_;
   LuaHostData data_;
+  LuaAllocator memory_;
   lua_State* lua_ = nullptr;
-  size_t used_bytes_ = 0;
   int core_ref_ = -1;
   int functions_ref_ = -1;
   int function_count_ = 0;
