@@ -173,6 +173,17 @@ class Checked:
         self.problems.append(text)
 
 
+def split_moves(table, changes, make):
+    """An update that changes the key is a delete of the old key and an insert of the new one: the order that is kept
+    is that of each key."""
+    for change in changes:
+        if change.op == "update" and table.key and table.key_of(change.before) != table.key_of(change.after):
+            yield make(change, "delete", change.before, None)
+            yield make(change, "insert", None, change.after)
+        else:
+            yield change
+
+
 def same_change(table, change, message):
     if change.op != message.op:
         return False
@@ -185,24 +196,23 @@ def same_change(table, change, message):
 
 
 def check_messages(table, messages, log, start, final, restarts, result):
-    """Every change of the log from `start` on is there, per routing key and in order; what was delivered again is a
+    """Every change of the log from `start` on is there, per key and in order; what was delivered again is a
     contiguous repetition, at most one a restart; rows read by the copy agree with the state the messages give;
     the state at the end is what SELECT says.
 
-    The routing key is the key of the row before the change. `start` (file, offset) is a position at or after the one
-    the job began with: changes before it may be missing.
+    `start` (file, offset) is a position at or after the one the job began with: changes before it may be missing.
     """
     def route(before, after):
         return table.key_of(before if before is not None else after) if table.key else ()
 
+    log = list(split_moves(table, log, lambda change, op, before, after: truth.Change(op, before, after, change.place)))
+    messages = list(split_moves(table, messages, lambda message, *images: Message(message.lane, *images)))
     expected = collections.defaultdict(list)
     for change in log:
         expected[route(change.before, change.after)].append(change)
     at, rewinds, lane_of = {}, collections.Counter(), {}
     lanes = {message.lane for message in messages}
-    moves = table.key and any(change.op == "update" and table.key_of(change.before) != table.key_of(change.after)
-                              for change in log)
-    can_fold = len(lanes) <= 1 or (table.key and not moves)
+    can_fold = len(lanes) <= 1 or table.key
     state = {}             # key -> row, or None once deleted
     limit = len(result.problems) + SHOWN
     for message in messages:

@@ -238,6 +238,7 @@ class Writers:
                 self.failure = self.failure or RuntimeError(f"sysbench ended with {self._sysbench.returncode}")
             self._sysbench.terminate()
             self._sysbench.wait()
+            self._sysbench = None
         for thread in self._threads:
             thread.join(timeout=60)
         if self.failure:
