@@ -23,6 +23,16 @@ std::string upper(std::string text) {
   return text;
 }
 
+// Why a connection could not be made, as opposed to why a session ended.
+ErrorCode code_of_refusal(unsigned number, std::string_view text) noexcept {
+  if (number == CR_SERVER_LOST || number == CR_SERVER_GONE_ERROR) return ErrorCode::kSourceConnect;
+  if (number != CR_SSL_CONNECTION_ERROR) return code_of(number);
+  for (std::string_view broken : {"unexpected eof", "reset by peer", "roken pipe", "timed out"}) {
+    if (text.find(broken) != std::string_view::npos) return ErrorCode::kSourceConnect;
+  }
+  return ErrorCode::kSourceTls;
+}
+
 bool is_on(const std::string& value) { return upper(value) == "ON" || value == "1"; }
 
 constexpr OptionSpec kOptions[] = {
@@ -119,9 +129,8 @@ ErrorCode code_of(unsigned number) noexcept {
     case kConnectionKilled:
     case kClientTimeout:
     case kQueryInterrupted:
+    case CR_SSL_CONNECTION_ERROR:  // in the middle of a session that is how a TLS connection breaks off
       return ErrorCode::kSourceLost;
-    case CR_SSL_CONNECTION_ERROR:
-      return ErrorCode::kSourceTls;
     default:
       return ErrorCode::kSourceQuery;
   }
@@ -182,9 +191,9 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
   if (!mysql_real_connect(mysql, socket ? nullptr : options.host.c_str(), options.user.c_str(), options.password.c_str(),
                           nullptr, options.port, socket ? options.unix_socket.c_str() : nullptr, 0)) {
     unsigned number = mysql_errno(mysql);
-    // A connection lost during the handshake is a server that cannot be reached, not one that went away.
-    Status status = mysql_status(number == CR_SERVER_LOST ? static_cast<unsigned>(CR_CONN_HOST_ERROR) : number,
-                                 mysql_error(mysql), options.address());
+    std::string text = mysql_error(mysql);
+    Status status(code_of_refusal(number, text), fmt::format("{} (error {})", text, number));
+    status = std::move(status).with("server", options.address());
     return std::move(status).with("user", options.user);
   }
   if (options.tls >= TlsMode::kRequired && !socket && !connection.is_encrypted()) {
@@ -199,7 +208,7 @@ Status Connection::prepare_session() {
   TAILRACE_OK(execute("SET NAMES utf8mb4"));
   TAILRACE_OK(execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"));
   // wait_timeout: a snapshot reader may rest while the sink is slow. net_write_timeout: so may a result half read.
-  return execute("SET SESSION sql_mode='', time_zone='+00:00', wait_timeout=86400, net_write_timeout=3600, "
+  return execute("SET SESSION sql_mode='', time_zone='+00:00', wait_timeout=86400, net_write_timeout=600, "
                  "net_read_timeout=600, lock_wait_timeout=60");
 }
 

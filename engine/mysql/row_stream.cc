@@ -30,7 +30,13 @@ Result<bool> RowStream::next() {
   return failure();
 }
 
-void RowStream::abandon() noexcept { ::shutdown(static_cast<int>(mysql_get_socket(connection_->handle())), SHUT_RDWR); }
+void RowStream::abandon() noexcept {
+  int socket = static_cast<int>(mysql_get_socket(connection_->handle()));
+  // Closed with a reset, so that a server in the middle of sending stops and frees the table.
+  linger at_once{1, 0};
+  (void)::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);  // at worst it notices later
+  ::shutdown(socket, SHUT_RDWR);
+}
 
 size_t RowStream::columns() const noexcept { return statement_->field_count; }
 uint8_t RowStream::wire_type(size_t column) const noexcept { return static_cast<uint8_t>(statement_->fields[column].type); }
