@@ -329,6 +329,16 @@ Status Pipeline::prepare(Delivery& d, const SinkContext& sink_context) {
   return {};
 }
 
+Status Pipeline::reset_copy(Delivery& d, const SchemaRef& table) {
+  EventBatch reset;
+  reset.txns.push_back(Transaction{"snapshot", 0, "", 0, 0, true, true});
+  ChangeEvent event;
+  event.op = Op::kTruncate;
+  event.table = reset.keep(table);
+  reset.events.push_back(event);
+  return d.deliver_rows(reset, false);
+}
+
 Status Pipeline::copy_keyless(Delivery& d) {
   d.set_phase("snapshot");
   std::unique_ptr<SnapshotReader> reader;
@@ -338,14 +348,8 @@ Status Pipeline::copy_keyless(Delivery& d) {
       TAILRACE_TRY(reader, parts_.source->snapshot_reader());
     }
     d.set_table_state(table->qualified_name(), "copying");
-    // What an earlier, interrupted copy left behind is taken away first.
-    EventBatch reset;
-    reset.txns.push_back(Transaction{"snapshot", 0, "", 0, 0, true, true});
-    ChangeEvent event;
-    event.op = Op::kTruncate;
-    event.table = reset.keep(table);
-    reset.events.push_back(event);
-    TAILRACE_OK(d.deliver_rows(reset, false));
+    // What an earlier, interrupted copy left behind is taken away first; messages cannot be taken back.
+    if (!d.caps_.wants_records) TAILRACE_OK(reset_copy(d, table));
     uint64_t ordinal = 0;
     auto deliver = [&](SnapshotChunk chunk) -> Status {
       if (drain_.stop_requested()) return stopped();
@@ -552,14 +556,14 @@ PipelineStatus Pipeline::status() const {
 
 bool Pipeline::snapshot_durable() const {
   auto durable = tracker_.durable();
-  return snapshot_done_ && durable && durable->snapshot_state.empty();
+  return snapshot_done_ && durable && !SnapshotStage::is_open(durable->snapshot_state);
 }
 
 bool Pipeline::reached(const Position& target) const {
   // A copy that is delivered but not yet durable is not reached: its checkpoint still tells of an open snapshot.
   if (!snapshot_done_) return false;
   auto durable = tracker_.durable();
-  return durable && durable->snapshot_state.empty() && parts_.source->reached(durable->position, target);
+  return durable && !SnapshotStage::is_open(durable->snapshot_state) && parts_.source->reached(durable->position, target);
 }
 
 }  // namespace tailrace

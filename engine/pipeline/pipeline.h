@@ -104,6 +104,7 @@ class Pipeline {
   class ChunkReader;
   Status prepare(Delivery& delivery, const SinkContext& sink_context);
   Status copy_keyless(Delivery& delivery);
+  Status reset_copy(Delivery& delivery, const SchemaRef& table);
   Status run_inline(Delivery& delivery);
   Status run_threaded(Delivery& delivery);
   Result<std::unique_ptr<RawBatch>> read_once(ReadState& state);
