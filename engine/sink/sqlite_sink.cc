@@ -93,7 +93,8 @@ class SqliteSink final : public Sink {
     if (checkpoint_) may_lack_rows_ = !checkpoint_->snapshot_state.empty();
     if (!checkpoint_) return Status();
     // On a slow disk commits are spaced out, so that they take a fifth of the time at most.
-    auto due = std::max<Clock::duration>(options_.commit_every, std::min<Clock::duration>(4 * commit_took_, kLongestWait));
+    Clock::duration due = options_.commit_every;
+    if (due.count() > 0) due = std::max(due, std::min<Clock::duration>(4 * commit_took_, kLongestWait));
     return bytes_ >= options_.commit_bytes || Clock::now() - begun_at_ >= due ? commit() : Status();
   }
 
@@ -199,7 +200,7 @@ class SqliteSink final : public Sink {
 constexpr OptionSpec kOptions[] = {
     {"naming", "enum:table|db__table", "table", "name of a target table in the file: dw.user as user, or as dw__user"},
     {"synchronous", "enum:normal|full", "full", "full: every commit survives a power cut; normal: the last ones may not"},
-    {"commit_every", "duration", "50ms", "commit at the first transaction end after this time"},
+    {"commit_every", "duration", "50ms", "commit at the first transaction end after this time; 0 = at each"},
     {"commit_bytes", "bytes", "4MiB", "… or after this many bytes"},
     {"cache", "bytes", "8MiB", "page cache"},
     {"max_page_count", "int", "0", "size limit of the file in pages; 0 = none"},
