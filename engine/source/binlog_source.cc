@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "mysql/create_table.h"
-#include "source/binlog_assembler.h"
+#include "source/log_assembler.h"
 #include "source/log_file.h"
 #include "source/source.h"
 

@@ -8,7 +8,7 @@
 
 #include "mysql/binlog_wire.h"
 #include "mysql/connection.h"
-#include "source/binlog_assembler.h"
+#include "source/log_assembler.h"
 #include "source/source.h"
 
 namespace tailrace {

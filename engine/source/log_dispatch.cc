@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/byte_cursor.h"
-#include "source/binlog_assembler.h"
+#include "source/log_assembler.h"
 
 namespace tailrace {
 namespace {

@@ -1,7 +1,7 @@
 // Decoding of the batches that BinlogAssembler makes.
 #include <fmt/format.h>
 
-#include "source/binlog_assembler.h"
+#include "source/log_assembler.h"
 
 namespace tailrace {
 namespace {

@@ -1,4 +1,4 @@
-#include "source/binlog_assembler.h"
+#include "source/log_assembler.h"
 
 #include <fmt/format.h>
 
