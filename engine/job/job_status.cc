@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "pipeline/snapshot_stage.h"
+
+#include "pipeline/snapshot_stage.h"
+
 namespace tailrace {
 namespace {
 
@@ -53,7 +57,7 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
   if (pipeline.durable) {
     out.checkpoint = pipeline.durable->position;
     out.rows_durable = pipeline.durable->rows;
-    out.snapshot_done = pipeline.durable->snapshot_state.empty();
+    out.snapshot_done = !SnapshotStage::is_open(pipeline.durable->snapshot_state);
   }
   uint64_t read = 0;
   for (const auto& [name, table] : pipeline.tables) {

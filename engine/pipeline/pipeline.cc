@@ -60,6 +60,7 @@ class Pipeline::Delivery {
     batch.charge = MemoryCharge(p_.budget_, 0);
     batch.charge.adjust(batch.bytes());
     if (checkpoint_after) {
+      snapshot_.passed(position_);
       batch.boundary = position_;
       batch.snapshot_state = snapshot_.state();
     }

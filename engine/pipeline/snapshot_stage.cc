@@ -66,6 +66,12 @@ std::string SnapshotStage::state() const {
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+bool SnapshotStage::is_open(std::string_view state) {
+  if (state.empty()) return false;
+  json in = json::parse(state, nullptr, false);
+  return !in.is_object() || in.value("phase", "") != "done";
+}
+
 void SnapshotStage::set_tables(std::vector<SnapshotTable> tables) {
   tables_ = std::move(tables);
   std::sort(tables_.begin(), tables_.end(), [](const SnapshotTable& a, const SnapshotTable& b) {

@@ -30,6 +30,8 @@ class SnapshotStage {
   Status restore(const std::string& state);
   // "" once nothing is left to remember.
   std::string state() const;
+  // Does this stored state belong to a copy that is not finished?
+  static bool is_open(std::string_view state);
   // Does a stored state tell of rows still to be copied? A finished one may yet remember where tables were read whole.
   static bool is_open(std::string_view state) noexcept;
 
