@@ -46,10 +46,6 @@ Status SnapshotStage::restore(const std::string& state) {
   return {};
 }
 
-bool SnapshotStage::is_open(std::string_view state) noexcept {
-  return !state.empty() && state.find("\"phase\":\"done\"") == std::string_view::npos;
-}
-
 std::string SnapshotStage::state() const {
   if (phase_ == Phase::kDone && whole_.empty()) return "";
   json out;

@@ -33,7 +33,6 @@ class SnapshotStage {
   // Does this stored state belong to a copy that is not finished?
   static bool is_open(std::string_view state);
   // Does a stored state tell of rows still to be copied? A finished one may yet remember where tables were read whole.
-  static bool is_open(std::string_view state) noexcept;
 
   void set_tables(std::vector<SnapshotTable> tables);   // all tables of the job; sorts them
   Phase phase() const noexcept { return phase_; }
