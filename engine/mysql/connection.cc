@@ -11,6 +11,8 @@
 #include <mutex>
 #include <utility>
 
+#include "mysql/greeting.h"
+
 namespace tailrace {
 namespace {
 
@@ -186,6 +188,12 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
     if (verify && !options.tls_ca.empty()) mysql_options(mysql, MYSQL_OPT_SSL_CA, options.tls_ca.c_str());
   }
   bool socket = !options.unix_socket.empty();
+  if (options.tls == TlsMode::kRequired && !socket) {
+    TAILRACE_TRY(bool offered, server_offers_tls(options.host, options.port, options.connect_timeout_us));
+    if (!offered) {
+      return Status(ErrorCode::kSourceTls, "the server offers no TLS, and tls is required").with("server", options.address());
+    }
+  }
   unsigned protocol = socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
   mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
   if (!mysql_real_connect(mysql, socket ? nullptr : options.host.c_str(), options.user.c_str(), options.password.c_str(),
@@ -197,7 +205,7 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
     return std::move(status).with("user", options.user);
   }
   if (options.tls >= TlsMode::kRequired && !socket && !connection.is_encrypted()) {
-    return Status(ErrorCode::kSourceTls, "the server offers no TLS, and tls is required").with("server", options.address());
+    return Status(ErrorCode::kSourceTls, "the session is not encrypted, and tls is required").with("server", options.address());
   }
   TAILRACE_OK(connection.prepare_session());
   TAILRACE_OK(connection.read_server_info());

@@ -85,6 +85,20 @@ TEST_CASE("required and verified TLS never end in plain text") {
   }
 }
 
+TEST_CASE("with TLS required no login is tried in plain text") {
+  for (const LiveServer& server : live_servers()) {
+    if (server.name != "mariadb") continue;  // the one without TLS
+    ConnectOptions options = server.options;
+    options.user = "mig";
+    options.password = "wrong";
+    options.tls = TlsMode::kRequired;
+    auto refused = Connection::open(options);
+    REQUIRE_FALSE(refused.ok());
+    // Not kSourceAuth: the server was never asked.
+    CHECK(refused.status().code() == ErrorCode::kSourceTls);
+  }
+}
+
 TEST_CASE("a session is UTC, utf8mb4 and permissive") {
   for (const LiveServer& server : live_servers()) {
     INFO(server.name);
