@@ -30,9 +30,8 @@ class SnapshotStage {
   Status restore(const std::string& state);
   // "" once nothing is left to remember.
   std::string state() const;
-  // Does this stored state belong to a copy that is not finished?
-  static bool is_open(std::string_view state);
   // Does a stored state tell of rows still to be copied? A finished one may yet remember where tables were read whole.
+  static bool is_open(std::string_view state);
 
   void set_tables(std::vector<SnapshotTable> tables);   // all tables of the job; sorts them
   Phase phase() const noexcept { return phase_; }
