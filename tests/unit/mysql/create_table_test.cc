@@ -1,0 +1,58 @@
+#include "mysql/create_table.h"
+
+#include "unit/catch.h"
+
+using namespace tailrace;
+
+TEST_CASE("A dump gives schemas") {
+  auto read = read_create_tables(R"(
+-- a dump
+/*!40101 SET NAMES utf8mb4 */;
+CREATE DATABASE IF NOT EXISTS `shop`;
+USE `shop`;
+DROP TABLE IF EXISTS `t`;
+CREATE TABLE `t` (
+  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT COMMENT 'it''s, the (key)',
+  `name` varchar(80) CHARACTER SET latin1 DEFAULT 'a,b)',
+  `price` decimal(10,2) DEFAULT (1 + (2)),
+  kind enum('a','b,c') COLLATE utf8mb4_bin NOT NULL,
+  `twice` int(11) GENERATED ALWAYS AS (`id` * 2) VIRTUAL,
+  at datetime(3) NOT NULL DEFAULT current_timestamp(3),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `u` (`name`(10),`kind`),
+  KEY `k` (`price`),
+  CONSTRAINT `c` CHECK (`price` > 0)
+) ENGINE=InnoDB DEFAULT CHARSET=gbk;
+INSERT INTO t VALUES (1,'x);CREATE TABLE no (a int);');
+create table other.u (a int not null, b int, c binary(4), unique (b), unique key using btree (a)) comment='x';
+)");
+  REQUIRE(read.ok());
+  REQUIRE(read->size() == 2);
+  const TableSchema& t = *read->front();
+  CHECK(t.qualified_name() == "shop.t");
+  REQUIRE(t.columns.size() == 6);
+  CHECK(t.columns[0].type_name == "bigint");
+  CHECK(t.columns[0].is_unsigned);
+  CHECK_FALSE(t.columns[0].nullable);
+  CHECK(t.columns[1].charset == 8);
+  CHECK(t.columns[1].length == 80);
+  CHECK(t.columns[2].length == 10);
+  CHECK(t.columns[2].scale == 2);
+  CHECK(t.columns[3].labels == std::vector<std::string>{"a", "b,c"});
+  CHECK(t.columns[4].generated);
+  CHECK(t.columns[5].scale == 3);
+  CHECK(t.primary_key == std::vector<uint16_t>{0});
+  const TableSchema& u = *read->back();
+  CHECK(u.qualified_name() == "other.u");
+  CHECK(u.primary_key == std::vector<uint16_t>{0});
+  CHECK(u.columns[2].kind == Kind::kBytes);
+}
+
+TEST_CASE("A CREATE TABLE that cannot be followed is told with its line") {
+  auto broken = read_create_tables("\ncreate table t (a int");
+  REQUIRE_FALSE(broken.ok());
+  CHECK(broken.status().to_string().find("line 2") != std::string::npos);
+  auto unknown = read_create_tables("create table t (a frob)");
+  REQUIRE_FALSE(unknown.ok());
+  CHECK(unknown.status().code() == ErrorCode::kSchemaType);
+}
