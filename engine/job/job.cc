@@ -264,6 +264,29 @@ void Job::Impl::end(milliseconds patience, JobState into) {
   changed.notify_all();
 }
 
+namespace {
+
+// Makes every part once, without opening any.
+Status check_parts(const JobConfig& config, const std::map<std::string, std::string>& secrets,
+                   const JobFactories& factories, JobFile& file) {
+  EndpointConfig source_config = config.source, sink_config = config.sink;
+  for (auto* endpoint : {&source_config, &sink_config}) {
+    std::string name = endpoint == &source_config ? "source.password" : "sink.password";
+    for (auto& [key, value] : endpoint->options) {
+      TAILRACE_TRY(value, resolve_references(value));
+    }
+    if (auto given = secrets.find(name); given != secrets.end()) endpoint->options["password"] = given->second;
+  }
+  TAILRACE_TRY(TableFilter filter, TableFilter::parse(config.tables));
+  TAILRACE_TRY(auto source, factories.source(source_config, SourceContext{&filter, &file}));
+  std::unique_ptr<Serializer> serializer;
+  TAILRACE_TRY(auto sink, factories.sink(sink_config, config.format, serializer));
+  TAILRACE_TRY(auto rules, factories.rules(RuleStageConfig{config.rules, sink->caps().detects_collisions}));
+  return {};
+}
+
+}  // namespace
+
 Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories, std::map<std::string, std::string> secrets)
     : impl_(std::make_unique<Impl>()) {
   impl_->file = std::move(file);
@@ -297,6 +320,9 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
     config.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
     if (size_t dot = config.name.rfind('.'); dot != std::string::npos && dot > 0) config.name.resize(dot);
   }
+  TAILRACE_TRY(auto known, file->read_job());
+  // A configuration that cannot work is refused before it is kept: correcting it must not look like another job.
+  if (!known) TAILRACE_OK(check_parts(config, secrets, factories, *file));
   TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url)));
   (void)row;
   return std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories), secrets));
