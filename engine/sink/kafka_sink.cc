@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <condition_variable>
@@ -161,10 +162,11 @@ Status KafkaSink::open(const SinkContext& context, AckReceiver& acks) {
 
 Status KafkaSink::connect() {
   auto deadline = Clock::now() + settings_.connect_timeout;
-  while (true) {
+  // Short at first, to notice abandon soon; longer later, so that a slow line gets its answer through.
+  for (int slice_ms = 200;; slice_ms = std::min(slice_ms + 50, 1000)) {
     if (abandoned_) return Status(ErrorCode::kJobAborted, "while connecting to Kafka");
     const rd_kafka_metadata_t* metadata = nullptr;
-    rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, 200);
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, slice_ms);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       int brokers = metadata->broker_cnt;
       rd_kafka_metadata_destroy(metadata);
@@ -199,7 +201,8 @@ void KafkaSink::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void
   if (self->abandoned_) return;
   bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
   Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
-                         fmt::format("message of {} bytes not delivered: {}", message->len, rd_kafka_message_errstr(message)))
+                         // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
+                         fmt::format("message of {} bytes not delivered: {}", message->len, rd_kafka_err2str(message->err)))
                       .with("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : "")
                       .with("table", origin->table)
                       .with("key", printable({static_cast<const char*>(message->key), message->key_len}));

@@ -13,8 +13,9 @@ namespace tailrace {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-// A metadata request cannot be cancelled, so it is asked for in short slices, to notice a stop.
-constexpr int kSlicesMs[] = {100, 200, 400};
+// A metadata request cannot be cancelled, so it is asked for in short slices, to notice a stop; in longer ones when
+// the line is that slow.
+constexpr int kSlicesMs[] = {100, 100, 200, 200, 400, 400, 400, 1000};
 
 Status stopped() { return Status(ErrorCode::kJobAborted, "while waiting for a topic"); }
 
