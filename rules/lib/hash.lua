@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- tailrace.hash: one-way text of 64 hex digits. `salt` and `key` name a `secret` option of the rule file.
 local core = ...
 return core.freeze({

@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- tailrace.mask: hide values, keep their type. Handles: native in `columns`, callable in `map`.
 local core = ...
 return core.freeze({

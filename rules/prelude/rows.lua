@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- Rows as rules see them: proxies over the cells of the batch. The cells' address never leaves the upvalues below,
 -- and a proxy kept beyond its hook refuses to be read.
 local core = ...

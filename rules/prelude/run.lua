@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- The batch loop: one call from the engine per batch, the loop over runs and rows is here so that the JIT sees it.
 local core = ...
 local cx = core.cx

@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- The names a rule sees, and nothing else. Everything reachable from here is either plain data, frozen, or a function
 -- that keeps its internals in upvalues.
 local core = ...

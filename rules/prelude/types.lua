@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- Layouts shared with the engine, and the exact number types of rules: bigint and decimal.
 -- Both are values: structs of const members, no pointer inside, so a rule cannot reach memory through them.
 local core = ...

@@ -1,3 +1,4 @@
+-- luacheck: ignore
 -- Exact numbers, checked while the file loads: every assertion must hold for the file to load.
 local max = bigint "9223372036854775807"
 local umax = bigint "18446744073709551615"

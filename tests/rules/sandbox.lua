@@ -1,3 +1,4 @@
+-- luacheck: ignore
 -- What a rule can and cannot reach, checked while the file loads.
 local function raises(f, text)
   local ok, message = pcall(f)
