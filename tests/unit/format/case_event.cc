@@ -6,56 +6,22 @@
 #include <stdexcept>
 
 #include "event/value_text.h"
+#include "mysql/type_info.h"
 
 namespace tailrace::test {
 namespace {
 
 using Json = nlohmann::json;
 
-// "decimal(10,2)" -> "10,2"
-std::string arguments(const std::string& type) {
-  size_t open = type.find('('), close = type.rfind(')');
-  return open == std::string::npos ? "" : type.substr(open + 1, close - open - 1);
-}
-
-Kind kind_of(const std::string& name, bool is_unsigned) {
-  if (name == "tinyint" || name == "smallint" || name == "mediumint" || name == "int" || name == "bigint") {
-    return is_unsigned ? Kind::kUint : Kind::kInt;
-  }
-  static const std::map<std::string, Kind> kinds = {
-      {"year", Kind::kYear},       {"float", Kind::kDouble},     {"double", Kind::kDouble},   {"decimal", Kind::kDecimal},
-      {"char", Kind::kText},       {"varchar", Kind::kText},     {"tinytext", Kind::kText},   {"text", Kind::kText},
-      {"mediumtext", Kind::kText}, {"longtext", Kind::kText},    {"binary", Kind::kBytes},    {"varbinary", Kind::kBytes},
-      {"tinyblob", Kind::kBytes},  {"blob", Kind::kBytes},       {"mediumblob", Kind::kBytes}, {"longblob", Kind::kBytes},
-      {"bit", Kind::kBit},         {"date", Kind::kDate},        {"time", Kind::kTime},       {"datetime", Kind::kDateTime},
-      {"timestamp", Kind::kTimestamp}, {"enum", Kind::kEnum},    {"set", Kind::kSet},         {"json", Kind::kJson},
-      {"geometry", Kind::kGeometry}};
-  auto it = kinds.find(name);
-  if (it == kinds.end()) throw std::runtime_error("type " + name);
-  return it->second;
-}
-
+// The cases write a type without "unsigned" and say that apart.
 Column make_column(const Json& given) {
-  Column column;
-  column.name = given.at("name");
-  column.type_text = given.at("mysql_type");
-  column.type_name = column.type_text.substr(0, column.type_text.find('('));
-  column.is_unsigned = given.value("unsigned", false);
-  column.nullable = !given.value("pk", false);
-  column.kind = kind_of(column.type_name, column.is_unsigned);
-  std::string args = arguments(column.type_text);
-  if (column.kind == Kind::kEnum || column.kind == Kind::kSet) {
-    for (size_t at = 0; (at = args.find('\'', at)) != std::string::npos;) {
-      size_t end = args.find('\'', at + 1);
-      column.labels.push_back(args.substr(at + 1, end - at - 1));
-      at = end + 1;
-    }
-    return column;
-  }
-  bool is_clock = column.kind == Kind::kTime || column.kind == Kind::kDateTime || column.kind == Kind::kTimestamp;
-  if (!args.empty()) (is_clock ? void(column.scale = static_cast<uint8_t>(std::stoi(args))) : void(column.length = std::stoul(args)));
-  if (size_t comma = args.find(','); comma != std::string::npos) column.scale = static_cast<uint8_t>(std::stoi(args.substr(comma + 1)));
-  return column;
+  std::string type = given.at("mysql_type");
+  bool is_unsigned = given.value("unsigned", false);
+  if (is_unsigned) type += " unsigned";
+  constexpr uint16_t kUtf8mb4 = 45;
+  auto column = column_from_type(given.at("name").get<std::string>(), type, !given.value("pk", false), kUtf8mb4);
+  if (!column.ok()) throw std::runtime_error(column.status().to_string());
+  return *column;
 }
 
 std::string unhex(const std::string& hex) {
