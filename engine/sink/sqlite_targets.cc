@@ -10,6 +10,7 @@ namespace tailrace {
 namespace {
 
 constexpr std::string_view kReserved = "_tailrace";
+constexpr size_t kKeptStatements = 64 * 1024;  // bytes of statements whose columns have not shown up
 
 bool same_name(std::string_view a, std::string_view b) {  // as SQLite compares names
   auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -273,8 +274,10 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
                               target.database, target.table), from.ddl);
     }
   }
-  if (waits) return save_source(target, from);
-  if (same_columns(*from.layout, wanted) && from.ddl.empty()) return Status();
+  bool unchanged = same_columns(*from.layout, wanted);
+  if (unchanged && from.ddl.empty()) return Status();
+  // A schema older than the statement looks unchanged; its rows tell later, and then the statement is wanted.
+  if (waits || (unchanged && may_wait)) return save_source(target, from);
   from.layout = std::make_shared<TableSchema>(wanted);
   from.ddl.clear();
   return save_source(target, from);
@@ -340,6 +343,7 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
     return stop(fmt::format("the table {} now goes to {}", source, wanted->qualified_name()), event.sql);
   }
   from->ddl += (from->ddl.empty() ? "" : ";\n") + std::string(event.sql);
+  if (from->ddl.size() > kKeptStatements) from->ddl = event.sql;
   // Not known what it looks like now: the first row of the new layout tells.
   if (!wanted) return save_source(*target, *from);
   return follow_layout(*target, *from, *wanted, same_columns(*output.source, *output.schema), true);

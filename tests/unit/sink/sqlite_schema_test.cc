@@ -130,6 +130,18 @@ TEST_CASE("when nobody knows the layout after an ALTER, the next row tells it") 
   CHECK(b.write(b.next().ddl(after, "ALTER TABLE user RENAME TO v", nullptr)).code() == ErrorCode::kSchemaChange);
 }
 
+TEST_CASE("a statement that comes with the layout before it is kept for the rows after it") {
+  Bench b;
+  auto schema = users({kId});
+  auto before = same(schema);
+  REQUIRE(b.write(b.next().insert(before, {num(1)})).ok());
+  REQUIRE(b.write(b.next().ddl(before, "ALTER TABLE user ADD a INT NOT NULL DEFAULT 4", schema)).ok());
+  b.open(true);
+  auto after = same(users({kId, column("a", "int(11)", Kind::kInt, false)}));
+  REQUIRE(b.write(b.next().insert(after, {num(2), num(5)})).ok());
+  CHECK(b.rows("SELECT id, a FROM user ORDER BY id") == "1|4\n2|5\n");
+}
+
 TEST_CASE("what is not ADD COLUMN stops") {
   Bench b;
   Column e = column("e", "enum('a','b')", Kind::kEnum);
