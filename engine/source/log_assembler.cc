@@ -132,7 +132,12 @@ Status BinlogAssembler::take(std::string_view event) {
   std::string_view body;
   Status status = check_sum(event, header, body);
   if (status.ok()) status = dispatch(header, body);
-  return status.ok() ? Status() : place(std::move(status), header);
+  if (!status.ok()) return place(std::move(status), header);
+  // What stands at the start of a file ends no transaction; a job that waits for the end of the log has to pass it.
+  bool of_the_file = type == EventType::kPreviousGtids || type == EventType::kMariaGtidList ||
+                     type == EventType::kMariaBinlogCheckpoint;
+  if (of_the_file && !open_ && !located_ && offset_ != event_offset_) move_boundary(file_, offset_);
+  return Status();
 }
 
 Status BinlogAssembler::check_sum(std::string_view event, const EventHeader& header, std::string_view& body) const {
