@@ -21,6 +21,7 @@ struct Charset {
   TextCodec codec;
   const char* system_name;      // for kSingleByte and kMultiByte; null otherwise
   bool ascii_compatible;        // bytes below 0x80 are ASCII
+  uint8_t max_bytes;            // of one character
 };
 
 // By collation id, as in TABLE_MAP metadata and Column::charset. Id 0 is "not known". Never null.

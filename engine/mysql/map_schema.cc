@@ -30,6 +30,8 @@ bool describe(const MappedColumn& mapped, Column& out) {
     if (out.scale) out.type_text = fmt::format("{}({})", name, out.scale);
   };
   bool binary = mapped.charset == 63;
+  uint32_t characters = (mapped.meta - (mapped.type == ColumnType::kVarcharCompressed ? 1U : 0U)) /
+                        charset_of_collation(mapped.charset)->max_bytes;
   switch (mapped.type) {
     case ColumnType::kTiny: integer("tinyint"); return true;
     case ColumnType::kShort: integer("smallint"); return true;
@@ -55,10 +57,10 @@ bool describe(const MappedColumn& mapped, Column& out) {
     case ColumnType::kDateTime2: fraction("datetime", Kind::kDateTime); return true;
     case ColumnType::kTimestamp2: fraction("timestamp", Kind::kTimestamp); return true;
     case ColumnType::kString:
-      sized(binary ? "binary" : "char", binary ? Kind::kBytes : Kind::kText, mapped.meta);
+      sized(binary ? "binary" : "char", binary ? Kind::kBytes : Kind::kText, characters);
       return true;
     case ColumnType::kVarchar: case ColumnType::kVarcharCompressed:
-      sized(binary ? "varbinary" : "varchar", binary ? Kind::kBytes : Kind::kText, mapped.meta);
+      sized(binary ? "varbinary" : "varchar", binary ? Kind::kBytes : Kind::kText, characters);
       return true;
     case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:
     case ColumnType::kBlobCompressed:

@@ -199,7 +199,7 @@ struct Planner {
       case ColumnType::kVarchar: case ColumnType::kVarcharCompressed:
         prefixed(mapped.meta > 255 ? 2 : 1);
         text(mapped.type == ColumnType::kVarcharCompressed);
-        if (problem.empty() && mapped.meta < column.length) problem = fmt::format("is {} bytes long in the log", mapped.meta);
+        length(mapped.type == ColumnType::kVarcharCompressed ? 1 : 0);
         break;
       case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:
       case ColumnType::kBlobCompressed: blob(); break;
@@ -229,9 +229,13 @@ struct Planner {
       return;
     }
     text(false);
-    bool bytes = column.kind == Kind::kBytes;
-    if (problem.empty() && (bytes ? mapped.meta != column.length : mapped.meta < column.length)) {
-      problem = fmt::format("is {} bytes long in the log", mapped.meta);
+    length(0);
+  }
+  // The log has the largest length in bytes, the schema in characters.
+  void length(uint32_t header) {
+    uint32_t expected = column.length * (plan.charset ? plan.charset->max_bytes : 1) + header;
+    if (problem.empty() && mapped.meta != expected) {
+      problem = fmt::format("has a length of {} bytes in the log, not {}", mapped.meta, expected);
     }
   }
   void blob() {

@@ -1,6 +1,5 @@
 #include "mysql/rows_decoder.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <bit>
@@ -466,9 +465,34 @@ void append_inet4(const uint8_t* bytes, std::string& out) {
   fmt::format_to(std::back_inserter(out), "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]);
 }
 
+// Unlike the usual form, a single zero group is shortened to "::" as well.
 void append_inet6(const uint8_t* bytes, std::string& out) {
-  char text[INET6_ADDRSTRLEN];
-  if (inet_ntop(AF_INET6, bytes, text, sizeof text)) out.append(text);
+  unsigned words[8];
+  for (size_t i = 0; i < 8; ++i) words[i] = static_cast<unsigned>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+  size_t gap = 8;
+  size_t gap_length = 0;
+  for (size_t i = 0; i < 8;) {
+    size_t end = i;
+    while (end < 8 && words[end] == 0) ++end;
+    if (end - i > gap_length) {
+      gap = i;
+      gap_length = end - i;
+    }
+    i = end == i ? i + 1 : end;
+  }
+  bool has_inet4 = gap == 0 && (gap_length == 6 || (gap_length == 5 && words[5] == 0xFFFF));
+  for (size_t i = 0; i < 8; ++i) {
+    if (i == gap) {
+      out.append(i == 0 ? "::" : ":");
+      i += gap_length - 1;
+    } else if (i == 6 && has_inet4) {
+      append_inet4(bytes + 12, out);
+      return;
+    } else {
+      fmt::format_to(std::back_inserter(out), "{:x}", words[i]);
+      if (i != 7) out.push_back(':');
+    }
+  }
 }
 
 void append_uuid(const uint8_t* bytes, std::string& out) {

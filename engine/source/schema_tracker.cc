@@ -87,6 +87,12 @@ Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition
 Result<SchemaRef> SchemaTracker::changed(const std::string& database, const std::string& name, const LogPosition& after) {
   Key key(database, name);
   Table& table = tables_[key];
+  // What the history tells of before the statement is what the statement changed, not its result.
+  for (; table.next < table.history.size(); ++table.next) {
+    const Entry& entry = table.history[table.next];
+    if (log_position_reached(entry.position, after)) break;
+    table.current = entry.schema;
+  }
   table.stale = true;
   table.stale_since = after;
   advance(table, after);

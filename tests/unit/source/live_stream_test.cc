@@ -1,0 +1,235 @@
+// The change stream of real servers: order, slices, resume, schema changes, refusals.
+#include <thread>
+
+#include "event/value_text.h"
+#include "source/mysql_source.h"
+#include "unit/catch.h"
+#include "unit/mysql_conn/live_server.h"
+#include "unit/source/stream_reader.h"
+
+using namespace tailrace;
+using namespace tailrace::test;
+
+namespace {
+
+// "insert t 0 1|x|" per event, in order; transactions as "[" and "]".
+std::string transcript(const std::vector<std::unique_ptr<EventBatch>>& batches) {
+  std::string out;
+  for (const auto& batch : batches) {
+    size_t next = 0;
+    for (uint32_t t = 0; t < batch->txns.size(); ++t) {
+      if (batch->txns[t].begins_here) out += "[";
+      for (; next < batch->events.size() && batch->events[next].txn == t; ++next) {
+        const ChangeEvent& event = batch->events[next];
+        out += std::string(op_name(event.op)) + " " + event.table->table + " " + std::to_string(event.ordinal);
+        for (Row row : {event.before, event.after}) {
+          if (!row.empty()) out += " ";
+          for (size_t i = 0; i < row.size(); ++i) {
+            out += row[i].is_null() ? "NULL|" : row[i].is_absent() ? "-|" : to_text(row[i], event.table->columns[i]) + "|";
+          }
+        }
+        out += ";";
+      }
+      if (batch->txns[t].ends_here) out += "]";
+    }
+  }
+  return out;
+}
+
+struct Stream {
+  explicit Stream(const LiveServer& live) : server(live), scratch(live) {
+    patterns = {scratch.name() + ".*", "!" + scratch.name() + ".skip*"};
+    filter = must(TableFilter::parse(patterns));
+    scratch.run("SET SESSION sql_mode=''");
+  }
+  Position now() { return must(current_position(scratch.connection())); }
+  std::unique_ptr<MysqlSource> source() const {
+    return std::make_unique<MysqlSource>(server.options, SourceContext{&filter, nullptr});
+  }
+  std::string read(const Position& from, const Position& to, size_t max_bytes = 256 * 1024) {
+    auto stream = source();
+    must(stream->open(from));
+    return transcript(read_all(*stream, &to, max_bytes));
+  }
+  const LiveServer& server;
+  ScratchDatabase scratch;
+  std::vector<std::string> patterns;
+  TableFilter filter;
+};
+
+Position without(const Position& position, std::string_view part) {
+  LogPosition parsed = must(parse_log_position(position));
+  if (part == "gtid") parsed.has_gtid = false;
+  if (part == "file") parsed.file.clear();
+  return {"mysql", parsed.text()};
+}
+
+}  // namespace
+
+TEST_CASE("Transactions come whole and in order, by GTID and by file") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    s.scratch.run("CREATE TABLE t (id int primary key, v varchar(20))");
+    s.scratch.run("CREATE TABLE skipped (id int primary key)");
+    Position from = s.now();
+    s.scratch.run("INSERT INTO t VALUES (1,'a'),(2,NULL)");
+    s.scratch.run("INSERT INTO skipped VALUES (1)");
+    s.scratch.run("BEGIN");
+    s.scratch.run("UPDATE t SET v = 'b' WHERE id = 1");
+    s.scratch.run("SAVEPOINT one");
+    s.scratch.run("INSERT INTO t VALUES (9,'gone')");
+    s.scratch.run("ROLLBACK TO one");
+    s.scratch.run("UPDATE t SET id = 3 WHERE id = 2");
+    s.scratch.run("COMMIT");
+    s.scratch.run("DELETE FROM t");
+    Position to = s.now();
+    std::string expected =
+        "[insert t 0 1|a|;insert t 1 2|NULL|;][update t 0 1|a| 1|b|;update t 1 2|NULL| 3|NULL|;][delete t 0 1|b|;delete t 1 3|NULL|;]";
+    CHECK(s.read(from, to) == expected);
+    CHECK(s.read(without(from, "gtid"), to) == expected);
+    CHECK(s.read(without(from, "file"), to) == expected);
+  }
+}
+
+TEST_CASE("A large transaction flows in slices whose ordinals go on, and is read again from its start") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    s.scratch.run("CREATE TABLE t (id int primary key, pad varchar(1000))");
+    Position from = s.now();
+    s.scratch.run("BEGIN");
+    for (int i = 0; i < 40; ++i) {
+      std::string sql = "INSERT INTO t VALUES ";
+      for (int k = 0; k < 50; ++k) sql += (k ? ",(" : "(") + std::to_string(i * 50 + k) + ",repeat('x',900))";
+      s.scratch.run(sql);
+    }
+    s.scratch.run("COMMIT");
+    Position to = s.now();
+    auto stream = s.source();
+    for (int round = 0; round < 2; ++round) {
+      must(stream->open(from));
+      auto batches = read_all(*stream, &to, 64 * 1024);
+      CHECK(batches.size() > 10);
+      uint64_t rows = 0;
+      for (size_t b = 0; b < batches.size(); ++b) {
+        REQUIRE(batches[b]->txns.size() == 1);
+        CHECK(batches[b]->txns[0].begins_here == (b == 0));
+        CHECK(batches[b]->txns[0].ends_here == (b + 1 == batches.size()));
+        CHECK(batches[b]->boundary.has_value() == (b + 1 == batches.size()));
+        CHECK(batches[b]->txns[0].id == batches[0]->txns[0].id);
+        CHECK_FALSE(stream->covers(from, batches[b]->txns[0]));
+        CHECK(stream->covers(to, batches[b]->txns[0]));
+        for (const ChangeEvent& event : batches[b]->events) {
+          CHECK(event.ordinal == rows);
+          CHECK(event.after[0].i == static_cast<int64_t>(rows));
+          ++rows;
+        }
+      }
+      CHECK(rows == 2000);
+    }
+  }
+}
+
+TEST_CASE("Schema changes come in their place and rows after them have the new schema") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    s.scratch.run("CREATE TABLE t (id int primary key)");
+    Position from = s.now();
+    s.scratch.run("INSERT INTO t VALUES (1)");
+    s.scratch.run("ALTER TABLE t ADD COLUMN v varchar(5) DEFAULT 'new'");
+    s.scratch.run("INSERT INTO t (id) VALUES (2)");
+    s.scratch.run("RENAME TABLE t TO u");
+    s.scratch.run("INSERT INTO u (id) VALUES (3)");
+    s.scratch.run("TRUNCATE u");
+    s.scratch.run("CREATE TABLE w AS SELECT 7 AS a");
+    s.scratch.run("DROP TABLE u");
+    Position to = s.now();
+    std::string expected =
+        "[insert t 0 1|;][ddl t 0;][insert t 0 2|new|;][ddl t 0;ddl u 1;][insert u 0 3|new|;][truncate u 0;]"
+        "[ddl w 0;insert w 1 7|;][ddl u 0;]";
+    CHECK(s.read(from, to) == expected);
+  }
+}
+
+TEST_CASE("What cannot be read stops with its name") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    s.scratch.run("CREATE TABLE t (id int primary key)");
+    auto refusal = [&](const std::vector<std::string>& statements) {
+      Position from = s.now();
+      s.scratch.run("INSERT INTO t VALUES (1)");
+      for (const std::string& sql : statements) s.scratch.run(sql);
+      s.scratch.run("DELETE FROM t");
+      Position to = s.now();
+      auto stream = s.source();
+      must(stream->open(from));
+      std::stop_source stop;
+      size_t rows = 0;
+      for (int i = 0; i < 100; ++i) {
+        std::unique_ptr<RawBatch> raw;
+        auto state = stream->read(raw, 256 * 1024, stop.get_token());
+        if (!state.ok()) {
+          CHECK(rows == 1);  // what came before it was handed out
+          return state.status().to_string();
+        }
+        EventBatch batch;
+        if (raw) must(stream->decode(*raw, batch));
+        rows += batch.events.size();
+      }
+      return std::string("no refusal");
+    };
+    std::string statement = refusal({"SET SESSION binlog_format=STATEMENT", "INSERT INTO t VALUES (2)", "SET SESSION binlog_format=ROW"});
+    CHECK(statement.find("SRC-0006") != std::string::npos);
+    CHECK(statement.find("INSERT INTO t VALUES (2)") != std::string::npos);
+    CHECK(statement.find("position=") != std::string::npos);
+    CHECK(refusal({"XA START 'x'", "INSERT INTO t VALUES (4)", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"}).find("XA") != std::string::npos);
+  }
+}
+
+TEST_CASE("Positions that are not there are refused with their own codes") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    auto code = [&](const std::string& text) {
+      auto stream = s.source();
+      Status status = stream->open(Position{"mysql", text});
+      std::stop_source stop;
+      std::unique_ptr<RawBatch> raw;
+      for (int i = 0; status.ok() && i < 50; ++i) status = stream->read(raw, 1 << 20, stop.get_token()).status();
+      return status.ok() ? "ok" : std::string(error_info(status.code()).text);
+    };
+    LogPosition now = must(parse_log_position(s.now()));
+    CHECK(code("file=nosuch.999999;offset=4") == "SRC-0007");
+    CHECK(code("file=" + now.file + ";offset=4000000000") == "SRC-0015");
+    CHECK(code("nonsense") == "SRC-0015");
+  }
+}
+
+TEST_CASE("A read is interrupted from another thread, and the source opens again") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    auto stream = s.source();
+    must(stream->open(std::nullopt));
+    std::atomic<bool> reading{false};
+    std::jthread interrupter([&] {
+      while (!reading) std::this_thread::yield();
+      stream->interrupt();
+    });
+    std::stop_source stop;
+    std::unique_ptr<RawBatch> raw;
+    Status status;
+    auto begin = std::chrono::steady_clock::now();
+    while (status.ok() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
+      reading = true;
+      status = stream->read(raw, 1 << 20, stop.get_token()).status();
+    }
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.code() == ErrorCode::kSourceLost);
+    interrupter.join();
+    CHECK(stream->open(std::nullopt).ok());
+  }
+}
