@@ -97,7 +97,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
   std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
   Status status = current->run(sink_context);
   PipelineStatus ended = current->status();
-  got_open = got_open || ended.phase_reached;
+  got_open = got_open || ended.was_open;
   progressed = ended.durable_rows > 0;
   {
     std::lock_guard lock(mutex);

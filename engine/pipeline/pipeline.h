@@ -7,14 +7,12 @@
 // `run` blocks its caller until the end of the source, a stop, or the first failure; after a transient failure the
 // owner makes new parts and runs again from the durable checkpoint. `stop` and `status` may be called by any thread.
 #pragma once
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <thread>
 #include <string>
 #include <vector>
@@ -74,7 +72,7 @@ struct TableProgress {
 };
 
 struct PipelineStatus {
-  bool phase_reached = false;          // source and sink were opened
+  bool was_open = false;               // source and sink were reached
   std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
   uint64_t events = 0;                 // handed to the sink in this run
   uint64_t durable_rows = 0;           // acknowledged in this run
@@ -100,26 +98,9 @@ class Pipeline {
   bool snapshot_durable() const;
 
  private:
-  class Delivery;
-  class ChunkReader;
-  Status prepare(Delivery& delivery, const SinkContext& sink_context);
-  Status copy_keyless(Delivery& delivery);
-  Status reset_copy(Delivery& delivery, const SchemaRef& table);
-  Status run_inline(Delivery& delivery);
-  Status run_threaded(Delivery& delivery);
-  Result<std::unique_ptr<RawBatch>> read_once(ReadState& state);
-
-  const PipelineOptions options_;
-  PipelineParts parts_;
-  MemoryBudget budget_;
-  CheckpointTracker& tracker_;
-  std::stop_source drain_;             // reading ends
-  std::stop_source abort_;             // waiting for the sink ends
-  std::atomic<bool> snapshot_done_{false};
-  mutable std::mutex status_mutex_;
-  PipelineStatus status_;
-  std::optional<std::jthread> patience_;  // aborts when a drain takes too long
-  std::mutex stop_mutex_;
+  std::unique_ptr<struct RunState> run_;
+  std::mutex stop_mutex_;                 // guards patience_
+  std::optional<std::jthread> patience_;  // aborts when a drain takes too long; last: it uses run_
 };
 
 }  // namespace tailrace

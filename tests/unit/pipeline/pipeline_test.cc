@@ -141,6 +141,30 @@ TEST_CASE("a stop while idle and while full ends the run at once") {
   }
 }
 
+TEST_CASE("the end of a log is a good end, not a stop") {
+  for (int threads : {1, 2}) {
+    FakeDatabase database(8);
+    database.write(10);
+    database.settle();
+    MemoryCheckpoints checkpoints;
+    IdentityRules rules;
+    Durable durable;
+    TableFilter filter;
+    Acknowledgements acks;
+    FakeSource source(database, 10, 10, 0);
+    FaultSink sink(durable, false, 1, 0);
+    PipelineOptions options;
+    options.threads = threads;
+    options.snapshot = false;
+    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, &acks, &checkpoints, &filter, fake_position(0), nullptr});
+    CHECK(pipeline.run(SinkContext{"job", false, nullptr}).ok());
+    Rows folded;
+    for (const FakeChange& change : durable.messages) FakeDatabase::apply(change, folded);
+    CHECK(folded == database.rows_at(10));
+    CHECK((*checkpoints.load())->position.text == "10");
+  }
+}
+
 TEST_CASE("checkpoints move over the acknowledged prefix only") {
   CheckpointTracker tracker;
   auto at = [](int n) { return Checkpoint{fake_position(static_cast<uint64_t>(n)), 0, "", 0}; };

@@ -1,0 +1,255 @@
+#include "pipeline/delivery.h"
+
+#include <utility>
+
+#include "base/fault_point.h"
+
+namespace tailrace {
+
+Status Delivery::prepare(const SinkContext& sink_context) {
+  TAILRACE_OK(run_.parts.sink->open(sink_context, *run_.parts.acks));
+  std::optional<Checkpoint> stored;
+  if (caps_.owns_checkpoint) {
+    TAILRACE_TRY(stored, run_.parts.sink->stored_checkpoint());
+  } else {
+    TAILRACE_TRY(stored, run_.parts.checkpoints->load());
+  }
+  TAILRACE_OK(restore(stored));
+  if (snapshot_.phase() != SnapshotStage::Phase::kDone) TAILRACE_OK(list_tables());
+  if (!stored) TAILRACE_OK(write_first_checkpoint());
+  {
+    std::lock_guard lock(run_.mutex);
+    run_.status.read_position = position_;
+    run_.status.was_open = !stored || snapshot_.phase() != SnapshotStage::Phase::kDone;
+  }
+  if (snapshot_.phase() == SnapshotStage::Phase::kKeyless) TAILRACE_OK(copy_keyless());
+  run_.set_phase("snapshot");
+  note_snapshot_end();
+  if (run_.drain.stop_requested()) return {};
+  // Opened last: while nobody reads, a server's send buffer would fill and it would hang up.
+  TAILRACE_OK(run_.parts.source->open(position_));
+  std::lock_guard lock(run_.mutex);
+  run_.status.was_open = true;
+  return {};
+}
+
+Status Delivery::restore(const std::optional<Checkpoint>& stored) {
+  if (!stored) {
+    TAILRACE_OK(run_.parts.source->open(run_.parts.start));
+    position_ = run_.parts.source->start_position();
+    if (!run_.options.snapshot) snapshot_.begin_keyed();  // no tables set: ends the snapshot at once
+    return {};
+  }
+  position_ = stored->position;
+  rows_total_ = stored->rows;
+  last_commit_time_us_ = stored->commit_time_us;
+  started_ = true;
+  run_.tracker.restore(*stored);
+  if (stored->snapshot_state.empty()) snapshot_.begin_keyed();
+  return snapshot_.restore(stored->snapshot_state);
+}
+
+Status Delivery::list_tables() {
+  TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
+  TAILRACE_TRY(auto tables, reader->tables());
+  {
+    std::lock_guard lock(run_.mutex);
+    for (const SnapshotTable& table : tables) {
+      TableProgress& progress = run_.status.tables[table.schema->qualified_name()];
+      progress.rows_total = table.estimated_rows;
+      progress.state = "waiting";
+    }
+  }
+  snapshot_.set_tables(std::move(tables));
+  return {};
+}
+
+// Goes down before any row: a job killed now begins at the same place.
+Status Delivery::write_first_checkpoint() {
+  EventBatch first;
+  first.boundary = position_;
+  first.snapshot_state = snapshot_.state();
+  TAILRACE_OK(deliver(first));
+  TAILRACE_OK(run_.parts.sink->flush(run_.abort.get_token()));
+  TAILRACE_OK(run_.parts.acks->failure());
+  return save();
+}
+
+Status Delivery::reset_copy(const SchemaRef& table) {
+  EventBatch reset;
+  reset.txns.push_back(Transaction{"snapshot", 0, "", 0, 0, true, true});
+  ChangeEvent event;
+  event.op = Op::kTruncate;
+  event.table = reset.keep(table);
+  reset.events.push_back(event);
+  return deliver_rows(reset, false);
+}
+
+Status Delivery::copy_keyless() {
+  run_.set_phase("snapshot");
+  std::unique_ptr<SnapshotReader> reader;
+  while (const SnapshotTable* next = snapshot_.next_table()) {
+    SchemaRef table = next->schema;
+    if (!reader) {
+      TAILRACE_TRY(reader, run_.parts.source->snapshot_reader());
+    }
+    run_.set_table_state(table->qualified_name(), "copying");
+    // What an earlier, interrupted copy left behind is taken away first; messages cannot be taken back.
+    if (!caps_.wants_records) TAILRACE_OK(reset_copy(table));
+    uint64_t ordinal = 0;
+    auto pass_on = [&](SnapshotChunk chunk) -> Status {
+      if (run_.drain.stop_requested()) return Status(ErrorCode::kJobAborted, "");
+      for (ChangeEvent& row : chunk.rows.events) row.ordinal = ordinal++;
+      return deliver_rows(chunk.rows, false);
+    };
+    TAILRACE_TRY(Position at, reader->read_whole(table, run_.options.chunk_bytes, pass_on));
+    snapshot_.finish_keyless(table, at);
+    EventBatch done;
+    TAILRACE_OK(deliver_rows(done, true));
+    run_.set_table_state(table->qualified_name(), "copied");
+  }
+  snapshot_.begin_keyed();
+  EventBatch done;
+  return deliver_rows(done, true);
+}
+
+void Delivery::hold(ChunkReader::Chunk chunk) {
+  snapshot_.forget_covered(chunk.rows.low);
+  held_.emplace(std::move(chunk));
+}
+
+Result<bool> Delivery::merge_held() {
+  if (!held_ || !at_boundary_ || !run_.parts.source->reached(position_, held_->rows.high)) return false;
+  snapshot_.filter(held_->rows);
+  snapshot_.finish_chunk(held_->rows.next_key);
+  TAILRACE_OK(deliver_rows(held_->rows.rows, true));
+  run_.set_table_state(held_->table->qualified_name(), held_->rows.next_key.empty() ? "copied" : "copying");
+  held_.reset();
+  note_snapshot_end();
+  return true;
+}
+
+void Delivery::note_snapshot_end() {
+  if (snapshot_.phase() != SnapshotStage::Phase::kDone || run_.snapshot_done) return;
+  run_.snapshot_done = true;
+  run_.set_phase("stream");
+}
+
+Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
+  EventBatch batch;
+  batch.charge = std::move(charge);
+  TAILRACE_OK(run_.parts.source->decode(raw, batch));
+  batch.charge.adjust(raw.bytes + batch.bytes());
+  batch.boundary = raw.boundary;
+  if (!batch.txns.empty()) last_commit_time_us_ = batch.txns.back().commit_time_us;
+  snapshot_.observe(batch);
+  if (batch.boundary) {
+    position_ = *batch.boundary;
+    snapshot_.passed(position_);
+    batch.snapshot_state = snapshot_.state();
+  }
+  at_boundary_ = batch.boundary.has_value();
+  return deliver(batch);
+}
+
+// Rows of a copy. A checkpoint stands after them: they are only merged between transactions.
+Status Delivery::deliver_rows(EventBatch& batch, bool checkpoint_after) {
+  batch.is_snapshot = true;
+  if (batch.charge.bytes() == 0) batch.charge = MemoryCharge(run_.budget, 0);
+  batch.charge.adjust(batch.bytes());
+  if (checkpoint_after) {
+    snapshot_.passed(position_);
+    batch.boundary = position_;
+    batch.snapshot_state = snapshot_.state();
+  }
+  count_rows(batch);
+  return deliver(batch);
+}
+
+Status Delivery::deliver(EventBatch& batch) {
+  batch.sequence = ++sequence_;
+  size_t rows = batch.events.size();
+  if (!batch.is_snapshot) count_rows(batch);
+  TAILRACE_OK(run_.parts.rules->run(batch));
+  LaneBatch lane{&batch, std::nullopt};
+  rows_total_ += rows;
+  if (batch.boundary) {
+    lane.checkpoint = Checkpoint{*batch.boundary, last_commit_time_us_, batch.snapshot_state, rows_total_};
+  }
+  run_.tracker.expect(batch.sequence, lane.checkpoint, rows);
+  TAILRACE_OK(run_.parts.sink->write(lane, run_.abort.get_token()));
+  if (!batch.events.empty()) fault_point(batch.is_snapshot ? "snapshot" : "mid-batch");
+  {
+    std::lock_guard lock(run_.mutex);
+    run_.status.events += batch.events.size();
+    run_.status.read_position = position_;
+    run_.status.last_commit_time_us = last_commit_time_us_;
+    run_.status.idle = false;
+  }
+  return tick(false);
+}
+
+Status Delivery::tick(bool idle) {
+  TAILRACE_OK(run_.parts.acks->failure());
+  auto now = Clock::now();
+  bool unacknowledged = run_.tracker.unacknowledged() != 0;
+  if (unacknowledged && at_boundary_ && !caps_.asynchronous && (idle || now - flushed_at_ >= run_.options.flush_every)) {
+    fault_point("flush");
+    TAILRACE_OK(run_.parts.sink->flush(run_.abort.get_token()));
+    flushed_at_ = now;
+  }
+  if (now - saved_at_ >= (idle ? run_.options.save_every / 5 : run_.options.save_every)) {
+    TAILRACE_OK(save());
+    saved_at_ = now;
+  }
+  if (idle && run_.tracker.unacknowledged() == 0) {
+    std::lock_guard lock(run_.mutex);
+    run_.status.idle = true;
+  }
+  return {};
+}
+
+Status Delivery::save() {
+  if (auto durable = run_.tracker.take_durable()) {
+    fault_point("flush");
+    TAILRACE_OK(run_.parts.checkpoints->save(*durable));
+    run_.parts.source->acknowledged(durable->position);
+    if (!started_) {
+      started_ = true;
+      if (run_.parts.on_started) TAILRACE_OK(run_.parts.on_started());
+    }
+  }
+  return {};
+}
+
+Status Delivery::finish() {
+  Status status;
+  if (run_.tracker.unacknowledged() != 0 && (at_boundary_ || !caps_.owns_checkpoint)) {
+    status = run_.parts.sink->flush(run_.abort.get_token());
+  }
+  Status saved = save();
+  if (status.ok()) status = std::move(saved);
+  return status;
+}
+
+void Delivery::count_rows(const EventBatch& batch) {
+  std::lock_guard lock(run_.mutex);
+  const TableSchema* table = nullptr;
+  TableProgress* progress = nullptr;
+  for (const ChangeEvent& event : batch.events) {
+    if (!event.table) continue;
+    if (event.table != table) {
+      table = event.table;
+      progress = &run_.status.tables[table->qualified_name()];
+    }
+    switch (event.op) {
+      case Op::kInsert: ++progress->inserts; break;
+      case Op::kUpdate: ++progress->updates; break;
+      case Op::kDelete: ++progress->deletes; break;
+      case Op::kRead: ++progress->rows_read; break;
+      default: break;
+    }
+  }
+}
+
+}  // namespace tailrace
