@@ -48,15 +48,47 @@ constexpr Entry kCharsets[] = {
     {{"gb2312", TextCodec::kMultiByte, "EUC-CN", true, 2}, 24},
     {{"gb18030", TextCodec::kMultiByte, "GB18030", true, 4}, 248},
     {{"big5", TextCodec::kMultiByte, "BIG5", true, 2}, 1},
-    {{"sjis", TextCodec::kMultiByte, "SJIS", true, 2}, 13},
+    {{"sjis", TextCodec::kMultiByte, "CP932", true, 2}, 13},
     {{"cp932", TextCodec::kMultiByte, "CP932", true, 2}, 95},
-    {{"ujis", TextCodec::kMultiByte, "EUC-JP", true, 3}, 12},
+    {{"ujis", TextCodec::kMultiByte, "EUC-JP-MS", true, 3}, 12},
     {{"eucjpms", TextCodec::kMultiByte, "EUC-JP-MS", true, 3}, 97},
     {{"euckr", TextCodec::kMultiByte, "UHC", true, 2}, 19},
     {{"utf16", TextCodec::kUtf16, nullptr, false, 4}, 54},
     {{"utf16le", TextCodec::kUtf16le, nullptr, false, 4}, 56},
     {{"ucs2", TextCodec::kUcs2, nullptr, false, 2}, 35},
     {{"utf32", TextCodec::kUtf32, nullptr, false, 4}, 60},
+};
+
+// Where the servers map a code to another character than the system's tables do. 0: they have more than one mapping or
+// none that comes back, so the code is refused.
+struct Correction {
+  std::string_view charset;
+  uint16_t first, last;   // codes
+  uint16_t to;            // code point of the first; the following ones follow
+};
+constexpr Correction kCorrections[] = {
+    {"macroman", 0xC6, 0xC6, 0x2206}, {"macroman", 0xF0, 0xF0, 0xF8FF}, {"cp866", 0xFC, 0xFC, 0x207F},
+    {"cp866", 0xFD, 0xFD, 0x00B2}, {"greek", 0xA1, 0xA1, 0x02BD}, {"greek", 0xA2, 0xA2, 0x02BC},
+    {"hebrew", 0xAF, 0xAF, 0x203E}, {"koi8u", 0x95, 0x95, 0x2022},
+    {"sjis", 0x815F, 0x815F, 0x005C}, {"sjis", 0x8160, 0x8160, 0x301C}, {"sjis", 0x8161, 0x8161, 0x2016},
+    {"sjis", 0x817C, 0x817C, 0x2212}, {"sjis", 0x8191, 0x8192, 0x00A2}, {"sjis", 0x81CA, 0x81CA, 0x00AC},
+    {"ujis", 0xA1C0, 0xA1C0, 0x005C}, {"ujis", 0xA1C1, 0xA1C1, 0x301C}, {"ujis", 0xA1C2, 0xA1C2, 0x2016},
+    {"ujis", 0xA1DD, 0xA1DD, 0x2212}, {"ujis", 0xA1F1, 0xA1F2, 0x00A2}, {"ujis", 0xA2CC, 0xA2CC, 0x00AC},
+    {"gb18030", 0xA6D9, 0xA6DF, 0xE78D}, {"gb18030", 0xA6EC, 0xA6ED, 0xE794}, {"gb18030", 0xA6F3, 0xA6F3, 0xE796},
+    {"gb18030", 0xFE51, 0xFE53, 0xE816}, {"gb18030", 0xFE59, 0xFE59, 0xE81E}, {"gb18030", 0xFE61, 0xFE61, 0xE826},
+    {"gb18030", 0xFE66, 0xFE67, 0xE82B}, {"gb18030", 0xFE6C, 0xFE6D, 0xE831}, {"gb18030", 0xFE76, 0xFE76, 0xE83B},
+    {"gb18030", 0xFE7E, 0xFE7E, 0xE843}, {"gb18030", 0xFE90, 0xFE91, 0xE854}, {"gb18030", 0xFEA0, 0xFEA0, 0xE864},
+    {"big5", 0xA145, 0xA145, 0x2022}, {"big5", 0xA14E, 0xA14E, 0xFF64}, {"big5", 0xA15A, 0xA15A, 0x0000},
+    {"big5", 0xA1C2, 0xA1C2, 0x203E}, {"big5", 0xA1C3, 0xA1C3, 0x0000}, {"big5", 0xA1C5, 0xA1C5, 0x0000},
+    {"big5", 0xA1E3, 0xA1E3, 0x223C}, {"big5", 0xA1F2, 0xA1F2, 0x2641}, {"big5", 0xA1F3, 0xA1F3, 0x2609},
+    {"big5", 0xA1FE, 0xA1FE, 0x0000}, {"big5", 0xA240, 0xA240, 0x0000}, {"big5", 0xA241, 0xA241, 0xFF0F},
+    {"big5", 0xA242, 0xA242, 0xFF3C}, {"big5", 0xA244, 0xA244, 0x00A5}, {"big5", 0xA246, 0xA247, 0x00A2},
+    {"big5", 0xA2CC, 0xA2CC, 0x0000}, {"big5", 0xA2CE, 0xA2CE, 0x0000}, {"big5", 0xC6A1, 0xC6A1, 0x30FE},
+    {"big5", 0xC6A2, 0xC6A3, 0x309D}, {"big5", 0xC6A4, 0xC6A4, 0x3005}, {"big5", 0xC6A5, 0xC6F7, 0x3041},
+    {"big5", 0xC6F8, 0xC6FE, 0x30A1}, {"big5", 0xC740, 0xC77E, 0x30A8}, {"big5", 0xC7A1, 0xC7B0, 0x30E7},
+    {"big5", 0xC7B1, 0xC7B2, 0x0414}, {"big5", 0xC7B3, 0xC7B3, 0x0401}, {"big5", 0xC7B4, 0xC7BA, 0x0416},
+    {"big5", 0xC7BB, 0xC7CD, 0x0423}, {"big5", 0xC7CE, 0xC7CE, 0x0451}, {"big5", 0xC7CF, 0xC7E8, 0x0436},
+    {"big5", 0xC7E9, 0xC7F2, 0x2460}, {"big5", 0xC7F3, 0xC7FC, 0x2474},
 };
 
 struct CollationRange {
@@ -136,6 +168,29 @@ bool append_wide(TextCodec codec, std::string_view in, std::string& out) {
   return true;
 }
 
+// The server's own character for this code: true and the code point, 0 to refuse it.
+bool corrected(std::string_view charset, uint16_t code, uint32_t& to) {
+  for (const Correction& c : kCorrections) {
+    if (c.charset != charset || code < c.first || code > c.last) continue;
+    to = c.to ? c.to + code - c.first : 0U;
+    return true;
+  }
+  return false;
+}
+
+bool has_corrections(std::string_view charset) {
+  return charset == "sjis" || charset == "ujis" || charset == "gb18030" || charset == "big5";
+}
+
+// Bytes of the character that starts here, for the charsets that have corrections.
+size_t character_size(std::string_view charset, std::string_view at) {
+  auto lead = static_cast<uint8_t>(at[0]);
+  if (lead < 0x80 || (charset == "sjis" && lead >= 0xA1 && lead <= 0xDF)) return 1;
+  if (charset == "ujis" && lead == 0x8F) return 3;
+  if (charset == "gb18030" && at.size() > 1 && at[1] >= '0' && at[1] <= '9') return 4;
+  return 2;
+}
+
 class Converter {
  public:
   explicit Converter(const char* from) : handle_(iconv_open("UTF-8", from)) {}
@@ -180,7 +235,20 @@ bool append_multi_byte(const Charset& charset, std::string_view in, std::string&
   thread_local std::array<std::unique_ptr<Converter>, kCharsetCount> converters;
   auto& converter = converters[index_of(charset)];
   if (!converter) converter = std::make_unique<Converter>(charset.system_name);
-  return converter->append(in, out);
+  if (!has_corrections(charset.name)) return converter->append(in, out);
+  size_t done = 0;
+  for (size_t at = 0; at < in.size();) {
+    size_t size = character_size(charset.name, in.substr(at));
+    uint32_t to = 0;
+    if (size == 2 && at + 1 < in.size() &&
+        corrected(charset.name, static_cast<uint16_t>(static_cast<uint8_t>(in[at]) << 8 | static_cast<uint8_t>(in[at + 1])), to)) {
+      if (to == 0 || !converter->append(in.substr(done, at - done), out)) return false;
+      append_code_point(out, to);
+      done = at + 2;
+    }
+    at += size;
+  }
+  return converter->append(in.substr(done), out);
 }
 
 struct SingleByteTable {
@@ -197,7 +265,10 @@ const SingleByteTable& single_byte_table(const Charset& charset) {
     for (int byte = 0; byte < 256; ++byte) {
       char in = static_cast<char>(byte);
       std::string out;
-      bool good = converter.append({&in, 1}, out);
+      uint32_t to = 0;
+      bool good = corrected(charset.name, static_cast<uint16_t>(byte), to);
+      if (good) append_code_point(out, to);
+      if (!good) good = converter.append({&in, 1}, out);
       if (!good && latin1) {  // the five holes of Windows-1252 stand for themselves
         out.clear();
         append_code_point(out, static_cast<uint32_t>(byte));
