@@ -16,12 +16,7 @@ namespace py = pybind11;
 using std::chrono::milliseconds;
 namespace {
 
-// The batch's memory is charged to the reader's budget, so whoever holds the batch holds the reader.
-struct SharedBatch {
-  std::shared_ptr<StreamReader> reader;
-  std::unique_ptr<EventBatch> batch;
-};
-using BatchRef = std::shared_ptr<const SharedBatch>;
+using BatchRef = std::shared_ptr<const EventBatch>;
 
 // The rows of one table with one schema inside a batch. Arrow columns are made at the first export.
 class PyRows {
@@ -31,7 +26,7 @@ class PyRows {
   size_t size() const { return events_.size(); }
   const TableSchema& schema() const { return *schema_; }
   py::object arrow(const py::object&) {
-    if (!arrow_) arrow_ = take(without_gil([&] { return rows_to_arrow(*batch_->batch, *schema_, events_); }));
+    if (!arrow_) arrow_ = take(without_gil([&] { return rows_to_arrow(*batch_, *schema_, events_); }));
     return stream_capsule(arrow_);
   }
 
@@ -53,12 +48,12 @@ class PyBatch {
   // Changes in it: rows, DDL, truncations.
   size_t size() const {
     size_t n = 0;
-    for (const ChangeEvent& event : batch_->batch->events) n += event.op != Op::kHeartbeat;
+    for (const ChangeEvent& event : batch_->events) n += event.op != Op::kHeartbeat;
     return n;
   }
   std::vector<std::string> tables() const {
     std::vector<std::string> names;
-    for (const ChangeEvent& event : batch_->batch->events) {
+    for (const ChangeEvent& event : batch_->events) {
       if (!is_row(event)) continue;
       std::string name = event.table->qualified_name();
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
@@ -69,7 +64,7 @@ class PyBatch {
   std::vector<PyRows> parts(const std::string& table) const {
     std::vector<PyRows> out;
     const TableSchema* last = nullptr;
-    for (const ChangeEvent& event : batch_->batch->events) {
+    for (const ChangeEvent& event : batch_->events) {
       if (!is_row(event)) continue;
       if (event.table != last && event.table->qualified_name() != table) continue;
       if (event.table != last) out.emplace_back(batch_, event.table);
@@ -79,12 +74,12 @@ class PyBatch {
     return out;
   }
   py::object changes(const py::object&) {
-    if (!arrow_) arrow_ = take(without_gil([&] { return changes_to_arrow(*batch_->batch); }));
+    if (!arrow_) arrow_ = take(without_gil([&] { return changes_to_arrow(*batch_); }));
     return stream_capsule(arrow_);
   }
   py::tuple position() const { return py::make_tuple(position_.source_kind, position_.text); }
-  bool is_boundary() const { return batch_->batch->boundary.has_value(); }
-  bool is_snapshot() const { return batch_->batch->is_snapshot; }
+  bool is_boundary() const { return batch_->boundary.has_value(); }
+  bool is_snapshot() const { return batch_->is_snapshot; }
 
  private:
   BatchRef batch_;
@@ -96,38 +91,44 @@ class PyReader {
  public:
   explicit PyReader(const StreamConfig& config)
       : reader_(take(without_gil([&] { return open_stream(config); }))) {}
-  ~PyReader() {
+  ~PyReader() { close(); }
+  // Ends the reader once a call of another thread that is under way has returned. GIL held.
+  void close() {
+    std::shared_ptr<StreamReader> last = std::move(reader_);
     if (fork_.forked()) {
-      new std::shared_ptr<StreamReader>(std::move(reader_));  // leaked: its threads are not in this process
+      new std::shared_ptr<StreamReader>(std::move(last));  // leaked: its threads are not in this process
       return;
     }
     py::gil_scoped_release release;
-    reader_.reset();
+    if (last) last->interrupt();
+    last.reset();
   }
   py::object next(int64_t ms) {
-    fork_.check();
-    auto batch = take(without_gil([&] { return reader_->next(milliseconds(ms)); }));
+    auto reader = held();
+    auto batch = take(without_gil([&] { return reader->next(milliseconds(ms)); }));
     if (!batch) return py::none();
-    auto shared = std::make_shared<SharedBatch>();
-    shared->reader = reader_;
-    shared->batch = std::move(batch);
-    return py::cast(PyBatch(shared, without_gil([&] { return reader_->position(); })));
+    batch->charge.reset();  // from here on it is Python's memory, and may outlive the reader and its budget
+    Position position = without_gil([&] { return reader->position(); });
+    return py::cast(PyBatch(std::move(batch), std::move(position)));
   }
-  bool ended() const { return reader_->ended(); }
-  void interrupt() {
-    fork_.check();
-    without_gil([&] { reader_->interrupt(); });
-  }
+  bool ended() const { return held()->ended(); }
   void commit(const std::string& source_kind, const std::string& text) {
-    fork_.check();
-    check(without_gil([&] { return reader_->commit(Position{source_kind, text}); }));
+    auto reader = held();
+    check(without_gil([&] { return reader->commit(Position{source_kind, text}); }));
   }
   py::tuple position() const {
-    Position p = without_gil([&] { return reader_->position(); });
+    auto reader = held();
+    Position p = without_gil([&] { return reader->position(); });
     return py::make_tuple(p.source_kind, p.text);
   }
 
  private:
+  // REQUIRES: GIL held. The caller keeps the reader while it works without the GIL.
+  std::shared_ptr<StreamReader> held() const {
+    fork_.check();
+    if (!reader_) raise(Status(ErrorCode::kJobAborted, "the stream is closed"));
+    return reader_;
+  }
   ForkGuard fork_;
   std::shared_ptr<StreamReader> reader_;
 };
@@ -173,7 +174,7 @@ void bind_streams(py::module_& m) {
            py::kw_only(), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("rules_file"),
            py::arg("rules_options"), py::arg("start"), py::arg("job_path"), py::arg("batch_bytes"))
       .def("next", &PyReader::next, py::arg("timeout_ms"))
-      .def("interrupt", &PyReader::interrupt)
+      .def("close", &PyReader::close)
       .def("commit", &PyReader::commit, py::arg("source_kind"), py::arg("text"))
       .def_property_readonly("ended", &PyReader::ended)
       .def_property_readonly("position", &PyReader::position);

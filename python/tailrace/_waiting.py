@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 SLICE_S = 0.05
@@ -21,20 +21,22 @@ class PendingCall(Generic[T]):
         self._call = call
         self._result: list[T] = []
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="tailrace-call", daemon=True)
-        _threads.add(self._thread)
-        self._thread.start()
+        # Not Thread.join: a signal that interrupts it marks a running thread as ended (CPython before 3.13).
+        self._over = threading.Event()
+        _pending.add(self)
+        threading.Thread(target=self._work, name="tailrace-call", daemon=True).start()
 
     def _work(self) -> None:
         try:
             self._result.append(self._call())
         except BaseException as failure:
             self._failure = failure
+        finally:
+            self._over.set()
 
     def wait(self, timeout: float = SLICE_S) -> bool:
         """True when the call is over."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self._over.wait(timeout)
 
     def result(self) -> T:
         """What the call returned or raised. Only after wait() said True."""
@@ -47,7 +49,7 @@ class PendingCall(Generic[T]):
             del failure  # the traceback would keep the callers' frames, and this one, alive
 
 
-_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_pending: weakref.WeakSet[PendingCall[Any]] = weakref.WeakSet()
 
 
 def run_interruptibly(call: Callable[[], T]) -> T:
@@ -63,8 +65,8 @@ def run_interruptibly(call: Callable[[], T]) -> T:
 def _join_all() -> None:
     # A thread that comes back from the engine while the interpreter is being taken apart would crash it.
     end = time.monotonic() + _EXIT_PATIENCE_S
-    for thread in list(_threads):
-        thread.join(max(0.0, end - time.monotonic()))
+    for call in list(_pending):
+        call.wait(max(0.0, end - time.monotonic()))
 
 
 atexit.register(_join_all)

@@ -31,6 +31,8 @@ Mode = Literal["drain", "abort"]
 # After Ctrl-C the prompt is back within a second: drain for this long, then abort. The checkpoint holds either way.
 _INTERRUPT_DRAIN_S = 0.6
 _INTERRUPT_LIMIT_S = 0.9
+_CLOSE_LIMIT_S = 15.0
+_closing: dict[Path, PendingCall[None]] = {}
 _live: weakref.WeakSet[Migration] = weakref.WeakSet()
 
 
@@ -78,6 +80,7 @@ class Migration(AbstractContextManager["Migration"]):
         with self._lock:
             if self._job is None:
                 _close_ended(self.path)
+                _await_closing(self.path)
                 _logs.start()
                 text = self._config.to_json() if self._config else ""
                 try:
@@ -171,7 +174,7 @@ class Migration(AbstractContextManager["Migration"]):
             if span_end is not None and time.monotonic() >= span_end:
                 return
             if deadline is not None and time.monotonic() >= deadline:
-                raise errors.make("JOB-0008", f"waiting for {until}", job=self.path)
+                raise _too_long(until, self.status)
             yield
 
     def _watch_other(self, deadline: float | None, span_end: float | None) -> Iterator[None]:
@@ -266,7 +269,9 @@ class Migration(AbstractContextManager["Migration"]):
             self._last = status_module.from_core(job.status(), "")
             self._job = None
             _live.discard(self)
-        PendingCall(job.close).wait(1.0)  # may join engine threads, which must not hold up the caller
+        closing = PendingCall(job.close)  # may join engine threads, which must not hold up the caller
+        if not closing.wait(0.2):
+            _closing[self.path.resolve()] = closing
 
     # -- looking --------------------------------------------------------------------------------
     @property
@@ -360,6 +365,13 @@ def _goal_of(until: Until) -> tuple[str, str, float | None]:
     raise errors.make("CFG-0003", f"until: snapshot, caught_up, forever, a position or a duration expected, got {until!r}")
 
 
+def _too_long(until: Until, status: Status) -> errors.TailraceError:
+    detail = f"waiting for {until}; the job is {status.state}"
+    if status.error is not None:
+        detail += f" after {status.error}"
+    return errors.make("JOB-0008", detail, job=status.name)
+
+
 def _patience_ms(mode: Mode, timeout_s: float) -> int:
     if mode not in ("drain", "abort"):
         raise errors.make("CFG-0003", f"mode: drain or abort expected, got {mode!r}")
@@ -377,6 +389,14 @@ def _close_ended(path: Path) -> None:
         same = job is not None and other.path.exists() and path.exists() and other.path.samefile(path)
         if same and job is not None and job.status()["state"] in ("failed", "done", "stopped", "created"):
             other._close()
+
+
+def _await_closing(path: Path) -> None:
+    """A job that hung in the network when it was stopped may still be letting go of its file."""
+    closing = _closing.pop(path.resolve(), None)
+    end = time.monotonic() + _CLOSE_LIMIT_S
+    while closing is not None and not closing.wait() and time.monotonic() < end:
+        pass
 
 
 def _stop_all() -> None:

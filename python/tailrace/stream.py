@@ -208,7 +208,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
             return
         self._closed = True
         _open.discard(self)
-        self._reader.interrupt()
+        PendingCall(self._reader.close).wait(2.0)
         if self._pending is not None:
             self._pending.wait(2.0)
 

@@ -1,0 +1,149 @@
+"""Configurations: interpolation, places of errors, secrets. No server is needed."""
+import warnings
+
+import pytest
+from conftest import wait_until, write
+
+import tailrace as tr
+from tailrace import config, errors
+
+NOWHERE = "mysql://mig@127.0.0.1:1"
+GOOD = """version = 1
+job     = { name = "shop" }
+source  = { url = "mysql://mig@127.0.0.1:1", password = "${env:SHOP_PW}" }
+tables  = ["shop.*"]
+
+[sink]
+url = "sqlite://./copy.db"
+"""
+
+
+def migration(folder, text=GOOD, **changes):
+    return tr.Migration.from_config(write(folder / "shop.toml", text), set=changes.get("set"))
+
+
+def failure(folder, text, run=True):
+    with pytest.raises(errors.ConfigError) as caught:
+        job = migration(folder, text)
+        if run:
+            job.start()
+    return caught.value
+
+
+def test_unknown_key_has_line_and_nearest_name(folder):
+    error = failure(folder, GOOD + 'namng = "table"\n')
+    assert error.code == "CFG-0002" and "sink.namng" in error.detail and "'naming'" in error.detail
+    assert error.context["file"].endswith("shop.toml:8")
+    error = failure(folder, GOOD.replace("tables ", "tabels "))
+    assert error.code == "CFG-0002" and "'tables'" in error.detail and error.context["file"].endswith("shop.toml:4")
+    error = failure(folder, GOOD.replace('password = "${env:SHOP_PW}"', 'tsl = "off"'))
+    assert "'tls'" in error.detail and error.context["file"].endswith("shop.toml:3")
+
+
+def test_a_refused_configuration_leaves_no_job_behind(folder):
+    failure(folder, GOOD + 'namng = "table"\n')
+    job = migration(folder)  # corrected: the same job file, no JOB-0004
+    job.start()
+    job.stop("abort")
+
+
+def test_syntax_error_has_its_line(folder):
+    error = failure(folder, 'version = 1\nsource = { url = "x\n', run=False)
+    assert error.code == "CFG-0001" and error.context["file"].endswith("shop.toml:2")
+    with pytest.raises(errors.ConfigError) as caught:
+        tr.Migration.from_config(folder / "none.toml")
+    assert caught.value.code == "CFG-0001" and "none.toml" in str(caught.value)
+
+
+def test_missing_variable_names_file_line_key_and_variable(folder, monkeypatch):
+    monkeypatch.delenv("SHOP_PW")
+    error = failure(folder, GOOD, run=False)
+    assert error.code == "CFG-0007" and "SHOP_PW" in error.detail
+    assert error.context == {"key": "source.password", "file": f"{folder}/shop.toml:3"}
+
+
+def test_interpolation_is_after_parsing_and_in_strings_only(folder, monkeypatch):
+    monkeypatch.setenv("TABLE", 'a"] # \\ ${env:HOME}')
+    (folder / "pw").write_text("from file\n")
+    tree = {"tables": ["${env:TABLE}", "$$x", "${env:NONE:-d}", "${env:NONE:-}", f"${{file:{folder}/pw}}"], "n": 5}
+    assert config.interpolate(tree, lambda key: None) == {
+        "tables": ['a"] # \\ ${env:HOME}', "$x", "d", "", "from file"], "n": 5}
+    with pytest.raises(errors.ConfigError, match="neither"):
+        config.interpolate({"tables": ["${HOME}"]}, lambda key: None)
+
+
+def test_set_changes_the_file(folder):
+    job = migration(folder, set={"sink.naming": "db__table", "pipeline.threads": 1})
+    assert job._config.fields["sink"] == {"url": "sqlite://./copy.db", "naming": "db__table"}
+    assert job._config.fields["pipeline"] == {"threads": 1}
+
+
+def test_rules_are_beside_the_configuration(folder):
+    job = migration(folder, GOOD.replace("[sink]", '[rules]\nfile = "rules/shop.lua"\n[sink]'))
+    assert job._config.fields["rules"] == {"file": str(folder / "rules/shop.lua")}
+
+
+def test_a_dollar_in_an_option_stays_a_dollar(folder):
+    sink = tr.sink("file:///tmp/x", prefix="a${b")
+    assert sink.options["prefix"] == "a$${b"  # as the engine reads it
+
+
+@pytest.mark.parametrize("make", [
+    lambda: tr.source("mysql://mig@127.0.0.1:1", password="hunter2-literal"),
+    lambda: tr.source("mysql://mig:hunter2-literal@127.0.0.1:1"),
+    lambda: tr.source("mysql://mig@127.0.0.1:1", password=tr.env("SHOP_PW")),
+])
+def test_passwords_are_nowhere_in_the_job_file(folder, monkeypatch, make):
+    monkeypatch.setenv("SHOP_PW", "hunter2-literal")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = make()
+    assert "hunter2" not in repr(source)
+    job = tr.Migration("shop.db", source=source, sink=tr.sink("sqlite://./copy.db"))
+    job.start()
+    wait_until(lambda: len(job.meta.sql("SELECT * FROM v1_event")) >= 2)  # it has tried to log in
+    job.stop("abort")
+    files = [path for path in folder.iterdir() if path.is_file()]
+    assert {path.name for path in files} >= {"shop.db", "shop.db.lock"}
+    for path in files:
+        assert b"hunter2" not in path.read_bytes(), path.name
+
+
+def test_password_in_a_url_is_warned_about():
+    with pytest.warns(UserWarning, match="password inside a URL") as caught:
+        source = tr.source("mysql://mig:pa%40ss@127.0.0.1:1/x?tls=off")
+    assert caught[0].filename == __file__
+    assert source.url == "mysql://mig@127.0.0.1:1/x?tls=off" and source.secrets == {"password": "pa@ss"}
+
+
+def test_other_secret_options_must_be_references():
+    with pytest.raises(errors.ConfigError, match="reference"):
+        tr.Migration("x.db", source=tr.source(NOWHERE), sink=tr.sink("kafka://127.0.0.1:1", properties="a=b"))
+
+
+def test_same_configuration_resumes_and_another_does_not(folder):
+    def make(url):
+        return tr.Migration("shop.db", source=tr.source(url), sink=tr.sink("sqlite://./copy.db"))
+
+    for _ in range(2):
+        make(NOWHERE).start().stop("abort")
+    with pytest.raises(errors.JobExists) as caught:
+        make("mysql://mig@127.0.0.1:2").start()
+    assert caught.value.code == "JOB-0004"
+    assert "127.0.0.1:1" in caught.value.detail and "127.0.0.1:2" in caught.value.detail
+
+
+@pytest.mark.parametrize(("arguments", "code"), [
+    ({"tables": "shop.*"}, "CFG-0003"), ({"rules": 5}, "CFG-0003"),
+])
+def test_wrong_arguments(arguments, code):
+    with pytest.raises(errors.ConfigError) as caught:
+        tr.Migration("x.db", source=tr.source(NOWHERE), sink=tr.sink("sqlite://./copy.db"), **arguments)
+    assert caught.value.code == code
+
+
+def test_wrong_until(folder):
+    job = tr.Migration("x.db", source=tr.source(NOWHERE), sink=tr.sink("sqlite://./copy.db"))
+    with pytest.raises(errors.ConfigError, match="until"):
+        job.run(until="tomorrow")
+    assert job.owner == ""
