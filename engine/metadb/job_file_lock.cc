@@ -13,7 +13,9 @@
 namespace tailrace {
 namespace {
 
-std::string lock_path(const std::string& job_path) { return job_path + ".lock"; }
+std::string lock_path(const std::string& job_path) {
+  return job_path + ".lock";
+}
 
 std::string read_owner(int descriptor) {
   char text[256];
@@ -43,9 +45,11 @@ Result<std::unique_ptr<JobFileLock>> JobFileLock::acquire(const std::string& job
       }
       std::string owner = read_owner(descriptor);
       return Status(ErrorCode::kJobOwned, fmt::format("its owner is {}", owner.empty() ? "not named" : owner))
-          .with("file", job_path).with("owner", owner);
+          .with("file", job_path)
+          .with("owner", owner);
     }
-    return Status(ErrorCode::kMetaOpen, fmt::format("cannot lock: {}", std::strerror(errno))).with("file", path);
+    return Status(ErrorCode::kMetaOpen, fmt::format("cannot lock: {}", std::strerror(errno)))
+        .with("file", path);
   }
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
@@ -68,6 +72,8 @@ std::string JobFileLock::owner_of(const std::string& job_path) {
   return owner;
 }
 
-JobFileLock::~JobFileLock() { ::close(descriptor_); }
+JobFileLock::~JobFileLock() {
+  ::close(descriptor_);
+}
 
 }  // namespace tailrace

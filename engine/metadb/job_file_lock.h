@@ -1,5 +1,5 @@
-// JobFileLock: an flock on "<job file>.lock" that holds "pid@host" of its owner. Released when the object or the
-// process dies; the file itself stays, removing it would let two owners lock two files of one name.
+// JobFileLock: an flock on "<job file>.lock" that holds "pid@host" of its owner. Released when the object or
+// the process dies; the file itself stays, removing it would let two owners lock two files of one name.
 #pragma once
 #include <memory>
 #include <string>

@@ -11,9 +11,9 @@
 namespace tailrace {
 
 struct JobRow {
-  std::string id;                 // UUID, made with the file
+  std::string id;  // UUID, made with the file
   std::string name;
-  std::string config;             // canonical JSON
+  std::string config;  // canonical JSON
   std::string config_hash;
   std::string engine_version;
   std::string sink_identity;
@@ -29,14 +29,14 @@ struct StatusRow {
   double rows_per_s = 0;
   uint64_t bytes = 0;
   uint64_t dropped = 0;
-  std::optional<double> lag_s;    // none = not known
+  std::optional<double> lag_s;  // none = not known
   std::optional<double> eta_s;
   Position position;
-  std::string rules;              // version, "shop@9f3ac1"
+  std::string rules;  // version, "shop@9f3ac1"
   std::optional<int64_t> owner_pid;
   std::string owner_host;
   std::optional<int64_t> run_started_us;
-  int64_t updated_us = 0;         // set by write_status
+  int64_t updated_us = 0;  // set by write_status
   std::string error_code, error_text, error_json;
 };
 
@@ -53,14 +53,14 @@ struct ChunkRow {
   uint64_t number = 0;
   std::string from_key, next_key;
   uint64_t rows = 0;
-  std::string low, high, state;   // read | done
+  std::string low, high, state;  // read | done
 };
 
 struct CommandRow {
   int64_t id = 0;
-  std::string verb, args, by;     // args: JSON
+  std::string verb, args, by;  // args: JSON
   int64_t at_us = 0;
-  std::string state, answer;      // new | taken | done | failed
+  std::string state, answer;  // new | taken | done | failed
 };
 
 struct EventRow {
@@ -77,7 +77,7 @@ using Cell = std::variant<std::monostate, int64_t, double, std::string, Blob>;
 struct QueryTable {
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;
-  bool truncated = false;         // more rows than asked for
+  bool truncated = false;  // more rows than asked for
 };
 
 }  // namespace tailrace

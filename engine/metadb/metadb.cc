@@ -15,7 +15,8 @@ namespace tailrace {
 namespace {
 
 constexpr sqlite::ErrorFamily kMetaFamily{ErrorCode::kMetaOpen, ErrorCode::kMetaWrite, ErrorCode::kMetaWrite};
-constexpr int64_t kApplicationId = 0x54524A42;  // "TRJB" in the file's header: told apart from any other SQLite file
+constexpr int64_t kApplicationId =
+    0x54524A42;  // "TRJB" in the file's header: told apart from any other SQLite file
 
 struct Migration {
   int version;
@@ -62,13 +63,16 @@ std::string make_uuid() {
 JobFile::JobFile(std::string path, Mode mode) : path_(std::move(path)), mode_(mode) {}
 JobFile::~JobFile() = default;
 
-std::string JobFile::owner_of(const std::string& path) { return JobFileLock::owner_of(path); }
+std::string JobFile::owner_of(const std::string& path) {
+  return JobFileLock::owner_of(path);
+}
 
 Result<std::unique_ptr<JobFile>> JobFile::open(const std::string& path, Mode mode) {
   struct stat info;
   bool exists = ::stat(path.c_str(), &info) == 0;
   if (!exists && errno != ENOENT) {
-    return Status(ErrorCode::kMetaOpen, fmt::format("cannot look at it: {}", std::strerror(errno))).with("file", path);
+    return Status(ErrorCode::kMetaOpen, fmt::format("cannot look at it: {}", std::strerror(errno)))
+        .with("file", path);
   }
   if (!exists && mode != Mode::kCreate) {
     return Status(ErrorCode::kJobMissing, "no such file").with("file", path);
@@ -80,8 +84,9 @@ Result<std::unique_ptr<JobFile>> JobFile::open(const std::string& path, Mode mod
   sqlite::OpenOptions options;
   options.mode = mode == Mode::kCreate ? sqlite::OpenMode::kCreate : sqlite::OpenMode::kReadWrite;
   options.cache_kib = 2048;
-  // Status is written four times a second: syncing each to disk would cost more than the data. A power cut may take the
-  // last writes with it, never the file; a checkpoint that falls back is only read again. Schemas are synced (append).
+  // Status is written four times a second: syncing each to disk would cost more than the data. A power cut
+  // may take the last writes with it, never the file; a checkpoint that falls back is only read again.
+  // Schemas are synced (append).
   options.synchronous = sqlite::Synchronous::kNormal;
   auto opened = sqlite::Database::open(path, options, kMetaFamily);
   if (!opened.ok() && mode == Mode::kRead) {  // a file we may only read
@@ -101,11 +106,13 @@ Status JobFile::prepare_file() {
     TAILRACE_TRY(auto tables, database_->query_int("SELECT count(*) FROM sqlite_schema"));
     if (application != 0 || tables.value_or(0) != 0) return not_a_job_file(path_);
     // An empty file: made by an owner that died before its first commit, or about to be filled by one.
-    if (mode_ == Mode::kRead) return Status(ErrorCode::kJobMissing, "the file is still empty").with("file", path_);
+    if (mode_ == Mode::kRead)
+      return Status(ErrorCode::kJobMissing, "the file is still empty").with("file", path_);
   }
   if (version > kNewestVersion) {
     if (mode_ == Mode::kRead) return Status();  // the views only gain columns
-    return Status(ErrorCode::kMetaSchema, fmt::format("version {} of the file, this engine knows {}", version, kNewestVersion))
+    return Status(ErrorCode::kMetaSchema,
+                  fmt::format("version {} of the file, this engine knows {}", version, kNewestVersion))
         .with("file", path_);
   }
   if (version == kNewestVersion || mode_ == Mode::kRead) return Status();
@@ -121,12 +128,15 @@ Status JobFile::prepare_file() {
 
 Status JobFile::require_owner(std::string_view what) const {
   if (mode_ != Mode::kRead) return Status();
-  return Status(ErrorCode::kJobState, fmt::format("{}: the job file was opened for reading", what)).with("file", path_);
+  return Status(ErrorCode::kJobState, fmt::format("{}: the job file was opened for reading", what))
+      .with("file", path_);
 }
 
 Result<std::optional<Checkpoint>> JobFile::load() {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows FROM checkpoint"));
+  TAILRACE_TRY(auto s,
+               database_->prepare(
+                   "SELECT source_kind, position, commit_time_us, snapshot_state, rows FROM checkpoint"));
   TAILRACE_TRY(bool found, s.step());
   if (!found) return std::optional<Checkpoint>();
   Checkpoint checkpoint;
@@ -153,15 +163,20 @@ Status JobFile::save(const Checkpoint& checkpoint) {
 Status JobFile::append(const Entry& entry) {
   TAILRACE_OK(require_owner("keep a schema"));
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-      "INSERT INTO schema_history(source_kind, position, database, \"table\", schema, ddl, saved_us) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(
+      auto s,
+      database_->prepare(
+          "INSERT INTO schema_history(source_kind, position, database, \"table\", schema, ddl, saved_us) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?)"));
   std::string json = entry.schema ? schema_to_json(*entry.schema) : std::string();
   s.bind_text(1, entry.position.source_kind);
   s.bind_text(2, entry.position.text);
   s.bind_text(3, entry.database);
   s.bind_text(4, entry.table);
-  if (entry.schema) s.bind_text(5, json); else s.bind_null(5);
+  if (entry.schema)
+    s.bind_text(5, json);
+  else
+    s.bind_null(5);
   s.bind_text(6, entry.ddl);
   s.bind_int(7, now_us());
   // A sink may keep a position beyond it at once, so it must outlive a power cut.
@@ -174,8 +189,10 @@ Status JobFile::append(const Entry& entry) {
 
 Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-      "SELECT source_kind, position, database, \"table\", schema, ddl FROM schema_history ORDER BY seq"));
+  TAILRACE_TRY(
+      auto s,
+      database_->prepare(
+          "SELECT source_kind, position, database, \"table\", schema, ddl FROM schema_history ORDER BY seq"));
   std::vector<Entry> entries;
   for (;;) {
     TAILRACE_TRY(bool more, s.step());
@@ -187,7 +204,10 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
     if (!s.is_null(4)) {
       auto schema = schema_from_json(s.column_text(4));
       if (!schema.ok()) {
-        return std::move(schema).status().with("file", path_).with("table", entry.database + "." + entry.table);
+        return std::move(schema)
+            .status()
+            .with("file", path_)
+            .with("table", entry.database + "." + entry.table);
       }
       entry.schema = std::move(schema).value();
     }
@@ -199,9 +219,9 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
 Status JobFile::add(const DeadLetter& letter) {
   TAILRACE_OK(require_owner("keep a dead letter"));
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-      "INSERT INTO dead_letter(at_us, code, source_kind, position, database, \"table\", key, payload, message) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s, database_->prepare("INSERT INTO dead_letter(at_us, code, source_kind, position, "
+                                          "database, \"table\", key, payload, message) "
+                                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   s.bind_int(1, now_us());
   s.bind_text(2, letter.code);
   s.bind_text(3, letter.position.source_kind);

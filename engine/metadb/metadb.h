@@ -1,6 +1,6 @@
-// JobFile: everything a job knows about itself, in one SQLite file. Thread-safe; one writer process, any number of
-// readers. Ownership is an flock on "<path>.lock", a file SQLite never opens, so a second SQLite library in this
-// process cannot drop it. Only the v1_ views are contract.
+// JobFile: everything a job knows about itself, in one SQLite file. Thread-safe; one writer process, any
+// number of readers. Ownership is an flock on "<path>.lock", a file SQLite never opens, so a second SQLite
+// library in this process cannot drop it. Only the v1_ views are contract.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -22,11 +22,11 @@ class JobFileLock;
 
 class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore {
  public:
-  // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may look and
-  // post commands while the owner runs.
+  // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may
+  // look and post commands while the owner runs.
   enum class Mode : uint8_t { kCreate, kOwn, kRead };
-  // JOB-0005 when somebody else owns the file (modes kCreate and kOwn), JOB-0009 when it does not exist, META-0001
-  // when it is not a job file, META-0002 when a newer engine made it (kRead opens it all the same).
+  // JOB-0005 when somebody else owns the file (modes kCreate and kOwn), JOB-0009 when it does not exist,
+  // META-0001 when it is not a job file, META-0002 when a newer engine made it (kRead opens it all the same).
   static Result<std::unique_ptr<JobFile>> open(const std::string& path, Mode mode);
   ~JobFile() override;
 
@@ -35,12 +35,12 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   // "pid@host" of the process that owns the file now, "" when nobody does.
   static std::string owner_of(const std::string& path);
 
-  // The job's identity. First call: keeps name, config and sink identity. Later: JOB-0004 with a readable difference
-  // unless the config is the same JSON value. Secrets must be references in it.
+  // The job's identity. First call: keeps name, config and sink identity. Later: JOB-0004 with a readable
+  // difference unless the config is the same JSON value. Secrets must be references in it.
   Result<JobRow> create_or_check_config(std::string_view name, std::string_view config_json,
                                         std::string_view sink_identity);
   Result<std::optional<JobRow>> read_job();
-  Status mark_started();                // call after the sink's open succeeded, before the first write
+  Status mark_started();  // call after the sink's open succeeded, before the first write
   Result<bool> has_started();
 
   // CheckpointStore
@@ -68,7 +68,8 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Result<std::optional<CommandRow>> read_command(int64_t id);
 
   // One reading statement, on a connection of its own; any thread, also while the owner writes.
-  Result<QueryTable> query(std::string_view sql, std::span<const Cell> parameters = {}, size_t max_rows = 1'000'000);
+  Result<QueryTable> query(std::string_view sql, std::span<const Cell> parameters = {},
+                           size_t max_rows = 1'000'000);
 
  private:
   JobFile(std::string path, Mode mode);
@@ -77,10 +78,10 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
 
   const std::string path_;
   const Mode mode_;
-  std::unique_ptr<JobFileLock> lock_;   // outlives the connections
-  std::mutex mutex_;                    // guards database_
+  std::unique_ptr<JobFileLock> lock_;  // outlives the connections
+  std::mutex mutex_;                   // guards database_
   std::unique_ptr<sqlite::Database> database_;
-  std::mutex query_mutex_;              // guards reader_
+  std::mutex query_mutex_;  // guards reader_
   std::unique_ptr<sqlite::Database> reader_;
 };
 

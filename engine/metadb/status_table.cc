@@ -8,11 +8,17 @@ namespace {
 using sqlite::Statement;
 
 void bind_optional(Statement& s, int at, const std::optional<double>& value) {
-  if (value) s.bind_double(at, *value); else s.bind_null(at);
+  if (value)
+    s.bind_double(at, *value);
+  else
+    s.bind_null(at);
 }
 template <class T>
 void bind_optional_int(Statement& s, int at, const std::optional<T>& value) {
-  if (value) s.bind_int(at, static_cast<int64_t>(*value)); else s.bind_null(at);
+  if (value)
+    s.bind_int(at, static_cast<int64_t>(*value));
+  else
+    s.bind_null(at);
 }
 std::optional<double> optional_double(Statement& s, int at) {
   return s.is_null(at) ? std::nullopt : std::optional<double>(s.column_double(at));
@@ -23,10 +29,14 @@ std::optional<T> optional_int(Statement& s, int at) {
 }
 
 Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) {
-  TAILRACE_TRY(auto s, database.prepare(
-      "INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, dropped, lag_s, "
-      "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, error_code, "
-      "error_text, error_json) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(
+      auto s,
+      database.prepare(
+          "INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
+          "dropped, lag_s, "
+          "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
+          "error_code, "
+          "error_text, error_json) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   s.bind_text(1, row.state);
   s.bind_text(2, row.phase);
   s.bind_int(3, static_cast<int64_t>(row.rows_done));
@@ -51,7 +61,7 @@ Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) 
 
 Status write_tables(sqlite::Database& database, std::span<const TableStat> tables, int64_t now) {
   TAILRACE_TRY(auto s, database.prepare(
-      "INSERT OR REPLACE INTO table_stat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                           "INSERT OR REPLACE INTO table_stat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   for (const TableStat& table : tables) {
     s.bind_text(1, table.database);
     s.bind_text(2, table.table);
@@ -71,7 +81,8 @@ Status write_tables(sqlite::Database& database, std::span<const TableStat> table
 }
 
 Status write_chunks(sqlite::Database& database, std::span<const ChunkRow> chunks, int64_t now) {
-  TAILRACE_TRY(auto s, database.prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s,
+               database.prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   for (const ChunkRow& chunk : chunks) {
     s.bind_text(1, chunk.database);
     s.bind_text(2, chunk.table);
@@ -104,9 +115,10 @@ Status JobFile::write_status(const StatusRow& status, std::span<const TableStat>
 
 Result<std::optional<StatusRow>> JobFile::read_status() {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-      "SELECT state, phase, rows_done, rows_total, rows_per_s, bytes, dropped, lag_s, eta_s, source_kind, position, "
-      "rules, owner_pid, owner_host, run_started_us, updated_us, error_code, error_text, error_json FROM status"));
+  TAILRACE_TRY(auto s, database_->prepare("SELECT state, phase, rows_done, rows_total, rows_per_s, bytes, "
+                                          "dropped, lag_s, eta_s, source_kind, position, "
+                                          "rules, owner_pid, owner_host, run_started_us, updated_us, "
+                                          "error_code, error_text, error_json FROM status"));
   TAILRACE_TRY(bool found, s.step());
   if (!found) return std::optional<StatusRow>();
   StatusRow row;
@@ -133,9 +145,9 @@ Result<std::optional<StatusRow>> JobFile::read_status() {
 
 Result<std::vector<TableStat>> JobFile::read_tables() {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-      "SELECT database, \"table\", target, state, rows_done, rows_total, rows_per_s, inserts, updates, deletes, "
-      "dropped FROM table_stat ORDER BY database, \"table\""));
+  TAILRACE_TRY(auto s, database_->prepare("SELECT database, \"table\", target, state, rows_done, rows_total, "
+                                          "rows_per_s, inserts, updates, deletes, "
+                                          "dropped FROM table_stat ORDER BY database, \"table\""));
   std::vector<TableStat> tables;
   for (;;) {
     TAILRACE_TRY(bool more, s.step());

@@ -19,7 +19,8 @@ double as_printed(float value) {
 
 }  // namespace
 
-void bind_value(sqlite::Statement& s, int at, const Value& value, const Column& column, std::string& scratch) {
+void bind_value(sqlite::Statement& s, int at, const Value& value, const Column& column,
+                std::string& scratch) {
   switch (value.kind) {
     case Kind::kAbsent:
     case Kind::kNull:

@@ -20,7 +20,8 @@ int integer_width(std::string_view type) noexcept {
 
 // Character types by how much they hold at least; a step up keeps every value. -1: not one of them.
 int text_rank(std::string_view type) noexcept {
-  constexpr std::array<std::string_view, 6> kTypes{"char", "varchar", "tinytext", "text", "mediumtext", "longtext"};
+  constexpr std::array<std::string_view, 6> kTypes{"char", "varchar",    "tinytext",
+                                                   "text", "mediumtext", "longtext"};
   for (size_t i = 0; i < kTypes.size(); ++i) {
     if (type == kTypes[i]) return static_cast<int>(i);
   }
@@ -63,7 +64,8 @@ bool widens(const Column& before, const Column& after) {
       return true;
     }
     case Kind::kBytes: {
-      if (before.type_name == "varbinary" && after.type_name == "varbinary") return after.length >= before.length;
+      if (before.type_name == "varbinary" && after.type_name == "varbinary")
+        return after.length >= before.length;
       int from = blob_rank(before.type_name), to = blob_rank(after.type_name);
       return from >= 0 && to >= from;
     }
@@ -129,7 +131,8 @@ std::string visible_change(const Column& before, const Column& after) {
   };
   if (before.kind != after.kind || storage_type(before) != storage_type(after)) return change("another type");
   if (before.is_unsigned != after.is_unsigned) return change("another signedness");
-  if (before.nullable != after.nullable) return change(after.nullable ? "NOT NULL removed" : "NOT NULL added");
+  if (before.nullable != after.nullable)
+    return change(after.nullable ? "NOT NULL removed" : "NOT NULL added");
   if (before.generated != after.generated) return change("generated or not");
   if (!widens(before, after)) return change("values may have changed");
   return "";

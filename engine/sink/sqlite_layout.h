@@ -21,11 +21,12 @@ std::string visible_change(const Column& before, const Column& after);
 // What rows that exist when a column is added hold in it at the source, as the statement tells it.
 struct AddedValue {
   enum class State : uint8_t { kKnown, kNotNamed, kUncertain } state = State::kUncertain;
-  std::string literal;   // kKnown: an SQL literal, "NULL" included
+  std::string literal;  // kKnown: an SQL literal, "NULL" included
 };
 AddedValue value_of_added(const Column& column, std::string_view ddl);
 
-// True for statements that leave the table there under its name: ALTER TABLE without RENAME, CREATE and DROP INDEX.
+// True for statements that leave the table there under its name: ALTER TABLE without RENAME, CREATE and DROP
+// INDEX.
 bool keeps_table(std::string_view ddl);
 
 }  // namespace tailrace::sqlite_layout

@@ -1,8 +1,9 @@
 // SQLite sink: rows of every target table in one file, with the checkpoint in the same transaction.
 //
 // One SQLite transaction covers one or more batches and ends only where a checkpoint may stand, so a source
-// transaction is never half there, whatever its size: pages beyond the cache go to the write-ahead log. A failure
-// rolls everything since the last commit back and ends the sink; the next one goes on from the stored checkpoint.
+// transaction is never half there, whatever its size: pages beyond the cache go to the write-ahead log. A
+// failure rolls everything since the last commit back and ends the sink; the next one goes on from the stored
+// checkpoint.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,22 +49,27 @@ class SqliteSink final : public Sink {
     TAILRACE_TRY(auto transaction, sqlite::Transaction::begin(*database_));
     TAILRACE_OK(database_->execute(
         "CREATE TABLE IF NOT EXISTS _tailrace_checkpoint (job TEXT PRIMARY KEY, source_kind TEXT NOT NULL, "
-        "position TEXT NOT NULL, commit_time_us INTEGER NOT NULL, snapshot_state TEXT NOT NULL, rows INTEGER NOT NULL, "
+        "position TEXT NOT NULL, commit_time_us INTEGER NOT NULL, snapshot_state TEXT NOT NULL, rows INTEGER "
+        "NOT NULL, "
         "saved_us INTEGER NOT NULL) STRICT"));
     TAILRACE_OK(check_owner(context.job_has_started));
     tables_.emplace(*database_, options_.naming);
     TAILRACE_OK(tables_->open());
-    TAILRACE_TRY(commit_checkpoint_, database_->prepare(
-        "UPDATE _tailrace_checkpoint SET source_kind = ?2, position = ?3, commit_time_us = ?4, snapshot_state = ?5, "
-        "rows = ?6, saved_us = ?7 WHERE job = ?1", true));
+    TAILRACE_TRY(commit_checkpoint_,
+                 database_->prepare("UPDATE _tailrace_checkpoint SET source_kind = ?2, position = ?3, "
+                                    "commit_time_us = ?4, snapshot_state = ?5, "
+                                    "rows = ?6, saved_us = ?7 WHERE job = ?1",
+                                    true));
     TAILRACE_OK(transaction.commit());
-    database_->set_busy_timeout(kBusySliceMs);  // from here on waits are cut into slices, so that a stop is seen
+    database_->set_busy_timeout(
+        kBusySliceMs);  // from here on waits are cut into slices, so that a stop is seen
     return Status();
   }
 
   Result<std::optional<Checkpoint>> stored_checkpoint() override {
-    TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows "
-                                            "FROM _tailrace_checkpoint WHERE job = ? AND position <> ''"));
+    TAILRACE_TRY(auto s,
+                 database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows "
+                                    "FROM _tailrace_checkpoint WHERE job = ? AND position <> ''"));
     s.bind_text(1, job_id_);
     TAILRACE_TRY(bool found, s.step());
     if (!found) return std::optional<Checkpoint>();
@@ -78,7 +84,8 @@ class SqliteSink final : public Sink {
 
   Status write(const LaneBatch& lane, std::stop_token stop) override {
     if (!failure_.ok()) return failure_;
-    // A slice of a large transaction gets an SQLite transaction of its own: flush can then always commit what is whole.
+    // A slice of a large transaction gets an SQLite transaction of its own: flush can then always commit what
+    // is whole.
     if (open_ && checkpoint_ && !lane.checkpoint) TAILRACE_OK(commit());
     if (!open_) TAILRACE_OK(begin(stop));
     const EventBatch& batch = *lane.events;
@@ -105,7 +112,8 @@ class SqliteSink final : public Sink {
   }
 
  private:
-  // One job per file. The job claims it on its first open, so that a job that has started finds its row for sure.
+  // One job per file. The job claims it on its first open, so that a job that has started finds its row for
+  // sure.
   Status check_owner(bool job_has_started) {
     TAILRACE_TRY(auto s, database_->prepare("SELECT job FROM _tailrace_checkpoint ORDER BY job = ? DESC"));
     s.bind_text(1, job_id_);
@@ -114,14 +122,17 @@ class SqliteSink final : public Sink {
     s.reset();
     if (found && job == job_id_) return Status();
     if (found) {
-      return Status(ErrorCode::kSinkMismatch, fmt::format("it belongs to the job {}, this is job {}", job, job_id_))
+      return Status(ErrorCode::kSinkMismatch,
+                    fmt::format("it belongs to the job {}, this is job {}", job, job_id_))
           .with("file", options_.path);
     }
     if (job_has_started) {
-      return Status(ErrorCode::kSinkMismatch, fmt::format("job {} has delivered before, but not into this file", job_id_))
+      return Status(ErrorCode::kSinkMismatch,
+                    fmt::format("job {} has delivered before, but not into this file", job_id_))
           .with("file", options_.path);
     }
-    TAILRACE_TRY(auto claim, database_->prepare("INSERT INTO _tailrace_checkpoint VALUES (?, '', '', 0, '', 0, 0)"));
+    TAILRACE_TRY(auto claim,
+                 database_->prepare("INSERT INTO _tailrace_checkpoint VALUES (?, '', '', 0, '', 0, 0)"));
     claim.bind_text(1, job_id_);
     return claim.run();
   }
@@ -132,9 +143,11 @@ class SqliteSink final : public Sink {
       Status status = database_->execute("BEGIN IMMEDIATE");
       if (status.ok()) break;
       if (!database_->is_busy_error()) return fail(std::move(status));
-      if (stop.stop_requested()) return Status(ErrorCode::kJobAborted, "stopped while another program held the sink file");
+      if (stop.stop_requested())
+        return Status(ErrorCode::kJobAborted, "stopped while another program held the sink file");
       if (Clock::now() >= until) {
-        return fail(Status(ErrorCode::kSinkConnect, "another program keeps the file locked").with("file", options_.path));
+        return fail(Status(ErrorCode::kSinkConnect, "another program keeps the file locked")
+                        .with("file", options_.path));
       }
     }
     open_ = true;
@@ -154,10 +167,12 @@ class SqliteSink final : public Sink {
     s.bind_text(5, checkpoint_->snapshot_state);
     s.bind_int(6, static_cast<int64_t>(checkpoint_->rows));
     s.bind_int(7, std::chrono::duration_cast<std::chrono::microseconds>(
-                      std::chrono::system_clock::now().time_since_epoch()).count());
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count());
     Status status = s.run();
     if (status.ok() && database_->changes() != 1) {
-      status = Status(ErrorCode::kSinkMismatch, "this job's checkpoint row is gone from the file").with("file", options_.path);
+      status = Status(ErrorCode::kSinkMismatch, "this job's checkpoint row is gone from the file")
+                   .with("file", options_.path);
     }
     if (status.ok()) status = database_->execute("COMMIT");
     if (!status.ok()) return fail(std::move(status));
@@ -185,21 +200,23 @@ class SqliteSink final : public Sink {
   std::string job_id_;
   AckReceiver* acks_ = nullptr;
   std::unique_ptr<sqlite::Database> database_;
-  std::optional<SqliteTables> tables_;      // its statements and the next one must die before the database
+  std::optional<SqliteTables> tables_;  // its statements and the next one must die before the database
   sqlite::Statement commit_checkpoint_;
   bool open_ = false;
-  bool may_lack_rows_ = true;               // until a checkpoint says that the snapshot is over
-  std::optional<Checkpoint> checkpoint_;    // stands after the last batch written
-  std::vector<uint64_t> covered_;           // batches in the open transaction
+  bool may_lack_rows_ = true;             // until a checkpoint says that the snapshot is over
+  std::optional<Checkpoint> checkpoint_;  // stands after the last batch written
+  std::vector<uint64_t> covered_;         // batches in the open transaction
   Clock::time_point begun_at_{};
-  Clock::duration commit_took_{};           // the last one
+  Clock::duration commit_took_{};  // the last one
   size_t bytes_ = 0;
   Status failure_;
 };
 
 constexpr OptionSpec kOptions[] = {
-    {"naming", "enum:table|db__table", "table", "name of a target table in the file: dw.user as user, or as dw__user"},
-    {"synchronous", "enum:normal|full", "full", "full: every commit survives a power cut; normal: the last ones may not"},
+    {"naming", "enum:table|db__table", "table",
+     "name of a target table in the file: dw.user as user, or as dw__user"},
+    {"synchronous", "enum:normal|full", "full",
+     "full: every commit survives a power cut; normal: the last ones may not"},
     {"commit_every", "duration", "50ms", "commit at the first transaction end after this time; 0 = at each"},
     {"commit_bytes", "bytes", "4MiB", "… or after this many bytes"},
     {"cache", "bytes", "8MiB", "page cache"},
@@ -208,13 +225,15 @@ constexpr OptionSpec kOptions[] = {
 
 Result<std::unique_ptr<Sink>> create_sqlite(const Options& options, const Url& url) {
   SqliteSinkOptions out;
-  // sqlite:///var/copy.db is absolute; sqlite://./copy.db and sqlite:copy.db are relative to the working directory.
+  // sqlite:///var/copy.db is absolute; sqlite://./copy.db and sqlite:copy.db are relative to the working
+  // directory.
   out.path = url.host + url.path;
   if (out.path.empty() || out.path.back() == '/' || url.port != 0 || !url.user.empty()) {
     return Status(ErrorCode::kConfigUrl, "write sqlite:///absolute/file.db or sqlite://./relative/file.db");
   }
   out.naming = options.text("naming") == "table" ? SqliteNaming::kTable : SqliteNaming::kDatabaseAndTable;
-  out.database.synchronous = options.text("synchronous") == "full" ? sqlite::Synchronous::kFull : sqlite::Synchronous::kNormal;
+  out.database.synchronous =
+      options.text("synchronous") == "full" ? sqlite::Synchronous::kFull : sqlite::Synchronous::kNormal;
   out.database.wal_autocheckpoint = 4000;
   out.database.cache_kib = static_cast<int>(std::min<int64_t>(options.integer("cache") / 1024, 1 << 20));
   out.database.max_page_count = options.integer("max_page_count");
@@ -226,7 +245,8 @@ Result<std::unique_ptr<Sink>> create_sqlite(const Options& options, const Url& u
 }  // namespace
 
 extern const SinkInfo tailrace_sink_sqlite;
-const SinkInfo tailrace_sink_sqlite{"sqlite", "one SQLite file, rows upserted, checkpoint in the data's transaction",
+const SinkInfo tailrace_sink_sqlite{"sqlite",
+                                    "one SQLite file, rows upserted, checkpoint in the data's transaction",
                                     kOptions, &create_sqlite};
 
 }  // namespace tailrace

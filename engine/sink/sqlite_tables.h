@@ -1,8 +1,8 @@
-// SqliteTables: applies change events to the tables of one SQLite sink file, inside the transaction its caller holds
-// open. Owns the prepared statements and the bookkeeping tables
-//   _tailrace_table   target table → the MySQL database it came under, its columns, whether row owners are kept
-//   _tailrace_source  which source tables feed a target, with their last columns
-//   _tailrace_origin  key → source table, only for merged targets whose entry gave no key
+// SqliteTables: applies change events to the tables of one SQLite sink file, inside the transaction its
+// caller holds open. Owns the prepared statements and the bookkeeping tables
+//   _tailrace_table   target table → the MySQL database it came under, its columns, whether row owners are
+//   kept _tailrace_source  which source tables feed a target, with their last columns _tailrace_origin  key →
+//   source table, only for merged targets whose entry gave no key
 // One thread. After a failure the caller rolls back and drops the object.
 #pragma once
 #include <memory>
@@ -29,26 +29,26 @@ class SqliteTables {
  private:
   struct SourceTable {
     int64_t id = 0;
-    std::string name;              // "shop.user"
+    std::string name;  // "shop.user"
     bool key_is_explicit = false;
-    SchemaRef layout;              // columns of its rows as they come out of the rules
-    std::string ddl;               // statements whose columns have not shown up yet
+    SchemaRef layout;  // columns of its rows as they come out of the rules
+    std::string ddl;   // statements whose columns have not shown up yet
   };
   struct Target {
-    int64_t id = 0;                      // 0: not in the file yet
-    std::string name, database, table;   // "dw__user", "dw", "user"
-    SchemaRef columns;                   // as created, added ones at the end
+    int64_t id = 0;                     // 0: not in the file yet
+    std::string name, database, table;  // "dw__user", "dw", "user"
+    SchemaRef columns;                  // as created, added ones at the end
     bool keeps_owners = false;
     std::vector<SourceTable> sources;
   };
   // Statements for the rows of one (source layout → target) pair.
   struct Route {
-    SchemaRef source, schema;      // hold the addresses, so a hit in routes_ is never another table
+    SchemaRef source, schema;  // hold the addresses, so a hit in routes_ is never another table
     Target* target = nullptr;
     size_t source_at = 0;
     sqlite::Statement upsert, remove, insert_at, find, remove_at, update_at, claim, release;
     std::unordered_map<std::string, sqlite::Statement> partial;
-    std::vector<std::string> scratch;    // text forms of bound values, one per parameter
+    std::vector<std::string> scratch;  // text forms of bound values, one per parameter
     std::string position;
     bool keyless() const { return schema->primary_key.empty(); }
     SourceTable& from() const { return target->sources[source_at]; }
@@ -65,9 +65,10 @@ class SqliteTables {
   Status create_target(Target& target, const TableSchema& schema);
   Result<size_t> source_of(Target& target, const OutputTable& output);
   // `as_at_source`: the rules leave the table's columns as they are.
-  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, bool as_at_source, bool may_wait);
-  Status add_column(Target& target, const SourceTable& from, const Column& column, bool as_at_source, bool may_wait,
-                    bool& waits);
+  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, bool as_at_source,
+                       bool may_wait);
+  Status add_column(Target& target, const SourceTable& from, const Column& column, bool as_at_source,
+                    bool may_wait, bool& waits);
   Status save_target(Target& target);
   Status save_source(const Target& target, SourceTable& from);
   Status start_keeping_owners(Target& target);

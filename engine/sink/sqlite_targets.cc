@@ -14,7 +14,8 @@ constexpr size_t kKeptStatements = 64 * 1024;  // bytes of statements whose colu
 
 bool same_name(std::string_view a, std::string_view b) {  // as SQLite compares names
   auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return fold(x) == fold(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return fold(x) == fold(y); });
 }
 
 bool is_reserved(std::string_view name) {
@@ -36,29 +37,38 @@ std::vector<std::string> key_names(const TableSchema& schema) {
 
 Status stop(std::string detail, std::string_view ddl) {
   Status status(ErrorCode::kSchemaChange, std::move(detail));
-  return ddl.empty() ? std::move(status) : std::move(status).with("statement", std::string(ddl.substr(0, 1000)));
+  return ddl.empty() ? std::move(status)
+                     : std::move(status).with("statement", std::string(ddl.substr(0, 1000)));
 }
 
 bool same_columns(const TableSchema& a, const TableSchema& b) {
-  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
-                    [](const Column& x, const Column& y) { return x.name == y.name && x.type_text == y.type_text; });
+  return std::equal(
+      a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+      [](const Column& x, const Column& y) { return x.name == y.name && x.type_text == y.type_text; });
 }
 
 }  // namespace
 
 Status SqliteTables::open() {
-  TAILRACE_OK(database_.execute(
-      "CREATE TABLE IF NOT EXISTS _tailrace_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, "
-      "database TEXT NOT NULL, \"table\" TEXT NOT NULL, columns TEXT NOT NULL, keeps_owners INTEGER NOT NULL) STRICT;"
-      "CREATE TABLE IF NOT EXISTS _tailrace_source (id INTEGER PRIMARY KEY, target INTEGER NOT NULL, source TEXT NOT NULL, "
-      "key_is_explicit INTEGER NOT NULL, layout TEXT NOT NULL, ddl TEXT NOT NULL, UNIQUE (target, source)) STRICT;"
-      "CREATE TABLE IF NOT EXISTS _tailrace_origin (target INTEGER NOT NULL, key TEXT NOT NULL, source INTEGER NOT NULL, "
-      "PRIMARY KEY (target, key)) STRICT, WITHOUT ROWID;"));
+  TAILRACE_OK(
+      database_.execute("CREATE TABLE IF NOT EXISTS _tailrace_table (id INTEGER PRIMARY KEY, name TEXT NOT "
+                        "NULL UNIQUE COLLATE NOCASE, "
+                        "database TEXT NOT NULL, \"table\" TEXT NOT NULL, columns TEXT NOT NULL, "
+                        "keeps_owners INTEGER NOT NULL) STRICT;"
+                        "CREATE TABLE IF NOT EXISTS _tailrace_source (id INTEGER PRIMARY KEY, target INTEGER "
+                        "NOT NULL, source TEXT NOT NULL, "
+                        "key_is_explicit INTEGER NOT NULL, layout TEXT NOT NULL, ddl TEXT NOT NULL, UNIQUE "
+                        "(target, source)) STRICT;"
+                        "CREATE TABLE IF NOT EXISTS _tailrace_origin (target INTEGER NOT NULL, key TEXT NOT "
+                        "NULL, source INTEGER NOT NULL, "
+                        "PRIMARY KEY (target, key)) STRICT, WITHOUT ROWID;"));
   return load_tables();
 }
 
 Status SqliteTables::load_tables() {
-  TAILRACE_TRY(auto s, database_.prepare("SELECT id, name, database, \"table\", columns, keeps_owners FROM _tailrace_table"));
+  TAILRACE_TRY(
+      auto s,
+      database_.prepare("SELECT id, name, database, \"table\", columns, keeps_owners FROM _tailrace_table"));
   for (;;) {
     TAILRACE_TRY(bool more, s.step());
     if (!more) break;
@@ -72,8 +82,8 @@ Status SqliteTables::load_tables() {
     targets_.push_back(std::move(target));
   }
   for (auto& target : targets_) {
-    TAILRACE_TRY(auto sources, database_.prepare(
-        "SELECT id, source, key_is_explicit, layout, ddl FROM _tailrace_source WHERE target = ? ORDER BY id"));
+    TAILRACE_TRY(auto sources, database_.prepare("SELECT id, source, key_is_explicit, layout, ddl FROM "
+                                                 "_tailrace_source WHERE target = ? ORDER BY id"));
     sources.bind_int(1, target->id);
     for (;;) {
       TAILRACE_TRY(bool more, sources.step());
@@ -104,14 +114,18 @@ SqliteTables::Target* SqliteTables::find_target(std::string_view name) {
 Status SqliteTables::check_names(const TableSchema& schema) const {
   std::string name = target_name(schema);
   if (name.empty() || is_reserved(name)) {
-    return Status(ErrorCode::kConfigBadValue, fmt::format("SQLite keeps the table name \"{}\" for itself or the engine does; "
-                                                          "give the table another name with a rule", name));
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("SQLite keeps the table name \"{}\" for itself or the engine does; "
+                              "give the table another name with a rule",
+                              name));
   }
   for (const Column& column : schema.columns) {
     if (is_reserved(column.name)) {
-      return Status(ErrorCode::kConfigBadValue,
-                    fmt::format("column names that begin with _tailrace or sqlite_ are reserved: rename \"{}\" with a rule",
-                                column.name));
+      return Status(
+          ErrorCode::kConfigBadValue,
+          fmt::format(
+              "column names that begin with _tailrace or sqlite_ are reserved: rename \"{}\" with a rule",
+              column.name));
     }
   }
   return Status();
@@ -122,13 +136,19 @@ Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema)
   if (Target* target = find_target(name)) {
     if (target->database == schema.database && target->table == schema.table) return target;
     if (naming_ == SqliteNaming::kTable && target->database != schema.database) {
-      return Status(ErrorCode::kConfigBadValue,
-                    fmt::format("{}.{} and {}.{} both want the table \"{}\" of the sink file; set naming=db__table to keep "
-                                "databases apart", target->database, target->table, schema.database, schema.table, name));
+      return Status(
+          ErrorCode::kConfigBadValue,
+          fmt::format(
+              "{}.{} and {}.{} both want the table \"{}\" of the sink file; set naming=db__table to keep "
+              "databases apart",
+              target->database, target->table, schema.database, schema.table, name));
     }
-    return Status(ErrorCode::kConfigBadValue,
-                  fmt::format("{}.{} and {}.{} both want the table \"{}\" of the sink file; give one another name with a "
-                              "rule", target->database, target->table, schema.database, schema.table, name));
+    return Status(
+        ErrorCode::kConfigBadValue,
+        fmt::format(
+            "{}.{} and {}.{} both want the table \"{}\" of the sink file; give one another name with a "
+            "rule",
+            target->database, target->table, schema.database, schema.table, name));
   }
   TAILRACE_OK(check_names(schema));
   auto target = std::make_unique<Target>();
@@ -141,11 +161,13 @@ Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema)
 }
 
 Status SqliteTables::create_target(Target& target, const TableSchema& schema) {
-  TAILRACE_TRY(auto taken, database_.query_int(fmt::format(
-      "SELECT 1 FROM sqlite_schema WHERE name = {} COLLATE NOCASE", sqlite::quote_text(target.name))));
+  TAILRACE_TRY(auto taken,
+               database_.query_int(fmt::format("SELECT 1 FROM sqlite_schema WHERE name = {} COLLATE NOCASE",
+                                               sqlite::quote_text(target.name))));
   if (taken) {
-    return Status(ErrorCode::kSinkMismatch,
-                  fmt::format("the sink file has a table \"{}\" already, and this job did not make it", target.name));
+    return Status(
+        ErrorCode::kSinkMismatch,
+        fmt::format("the sink file has a table \"{}\" already, and this job did not make it", target.name));
   }
   TAILRACE_OK(database_.execute(sqlite_layout::create_table_sql(target.name, schema)));
   target.columns = std::make_shared<TableSchema>(schema);
@@ -153,9 +175,10 @@ Status SqliteTables::create_target(Target& target, const TableSchema& schema) {
 }
 
 Status SqliteTables::save_target(Target& target) {
-  TAILRACE_TRY(auto s, database_.prepare(
-      "INSERT INTO _tailrace_table(name, database, \"table\", columns, keeps_owners) VALUES (?1, ?2, ?3, ?4, ?5) "
-      "ON CONFLICT (name) DO UPDATE SET columns = excluded.columns, keeps_owners = excluded.keeps_owners RETURNING id"));
+  TAILRACE_TRY(auto s, database_.prepare("INSERT INTO _tailrace_table(name, database, \"table\", columns, "
+                                         "keeps_owners) VALUES (?1, ?2, ?3, ?4, ?5) "
+                                         "ON CONFLICT (name) DO UPDATE SET columns = excluded.columns, "
+                                         "keeps_owners = excluded.keeps_owners RETURNING id"));
   std::string columns = schema_to_json(*target.columns);
   s.bind_text(1, target.name);
   s.bind_text(2, target.database);
@@ -168,10 +191,11 @@ Status SqliteTables::save_target(Target& target) {
 }
 
 Status SqliteTables::save_source(const Target& target, SourceTable& from) {
-  TAILRACE_TRY(auto s, database_.prepare(
-      "INSERT INTO _tailrace_source(target, source, key_is_explicit, layout, ddl) VALUES (?1, ?2, ?3, ?4, ?5) "
-      "ON CONFLICT (target, source) DO UPDATE SET key_is_explicit = excluded.key_is_explicit, layout = excluded.layout, "
-      "ddl = excluded.ddl RETURNING id"));
+  TAILRACE_TRY(auto s, database_.prepare("INSERT INTO _tailrace_source(target, source, key_is_explicit, "
+                                         "layout, ddl) VALUES (?1, ?2, ?3, ?4, ?5) "
+                                         "ON CONFLICT (target, source) DO UPDATE SET key_is_explicit = "
+                                         "excluded.key_is_explicit, layout = excluded.layout, "
+                                         "ddl = excluded.ddl RETURNING id"));
   std::string layout = schema_to_json(*from.layout);
   s.bind_int(1, target.id);
   s.bind_text(2, from.name);
@@ -185,10 +209,10 @@ Status SqliteTables::save_source(const Target& target, SourceTable& from) {
 
 Result<SqliteTables::Route*> SqliteTables::make_route(const OutputTable& output) {
   if (!output.schema || !output.source) return Status(ErrorCode::kInternal, "a target without a schema");
-  TAILRACE_TRY(Target* target, target_of(*output.schema));
+  TAILRACE_TRY(Target * target, target_of(*output.schema));
   TAILRACE_TRY(size_t source_at, source_of(*target, output));
   TAILRACE_OK(follow_layout(*target, target->sources[source_at], *output.schema,
-                             same_columns(*output.source, *output.schema), false));
+                            same_columns(*output.source, *output.schema), false));
   auto route = std::make_unique<Route>();
   route->source = output.source;
   route->schema = output.schema;
@@ -208,8 +232,9 @@ Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output
     if (target.sources[i].name == name) return i;
   }
   if (key_names(*output.schema) != key_names(*target.columns)) {
-    return Status(ErrorCode::kSchemaChange, fmt::format("{} has another key than {}.{}, the table it is merged into", name,
-                                                        target.database, target.table));
+    return Status(ErrorCode::kSchemaChange,
+                  fmt::format("{} has another key than {}.{}, the table it is merged into", name,
+                              target.database, target.table));
   }
   SourceTable from;
   from.name = name;
@@ -220,17 +245,21 @@ Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output
   for (const SourceTable& other : target.sources) all_explicit = all_explicit && other.key_is_explicit;
   if (!target.sources.empty() && !keyless && !all_explicit && !target.keeps_owners) {
     if (target.sources.size() > 1) {
-      return Status(ErrorCode::kRuleKeyCollision,
-                    fmt::format("{} joins the merged table {}.{} without a key of its own, and whose rows are there "
-                                "already is not known", name, target.database, target.table));
+      return Status(
+          ErrorCode::kRuleKeyCollision,
+          fmt::format("{} joins the merged table {}.{} without a key of its own, and whose rows are there "
+                      "already is not known",
+                      name, target.database, target.table));
     }
     TAILRACE_OK(start_keeping_owners(target));
   }
   if (!target.sources.empty()) {
     for (const Column& column : target.columns->columns) {
       if (!column.nullable && !find(*output.schema, column.name)) {
-        return Status(ErrorCode::kSchemaChange, fmt::format("{} lacks the NOT NULL column {} of {}.{}, the table it is "
-                                                            "merged into", name, column.name, target.database, target.table));
+        return Status(ErrorCode::kSchemaChange,
+                      fmt::format("{} lacks the NOT NULL column {} of {}.{}, the table it is "
+                                  "merged into",
+                                  name, column.name, target.database, target.table));
       }
     }
   }
@@ -241,9 +270,9 @@ Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output
 
 // From the second source on every row needs its owner; until then all belong to the first.
 Status SqliteTables::start_keeping_owners(Target& target) {
-  TAILRACE_TRY(auto s, database_.prepare(
-      fmt::format("INSERT INTO _tailrace_origin(target, source, key) SELECT ?1, ?2, {} FROM {}",
-                  key_text(*target.columns, true, 0), sqlite::quote_name(target.name))));
+  TAILRACE_TRY(auto s, database_.prepare(fmt::format(
+                           "INSERT INTO _tailrace_origin(target, source, key) SELECT ?1, ?2, {} FROM {}",
+                           key_text(*target.columns, true, 0), sqlite::quote_name(target.name))));
   s.bind_int(1, target.id);
   s.bind_int(2, target.sources[0].id);
   TAILRACE_OK(s.run());
@@ -255,14 +284,15 @@ Status SqliteTables::start_keeping_owners(Target& target) {
   return save_target(target);
 }
 
-Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, bool as_at_source,
-                                   bool may_wait) {
+Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted,
+                                   bool as_at_source, bool may_wait) {
   bool waits = false;
   if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
   for (const Column& before : from.layout->columns) {
     const Column* after = find(wanted, before.name);
     if (!after) return stop(fmt::format("column {} is gone (dropped or renamed)", before.name), from.ddl);
-    if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty()) return stop(change, from.ddl);
+    if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty())
+      return stop(change, from.ddl);
   }
   TAILRACE_OK(check_names(wanted));
   for (const Column& column : wanted.columns) {
@@ -270,8 +300,9 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
     if (!there) {
       TAILRACE_OK(add_column(target, from, column, as_at_source, may_wait, waits));
     } else if (sqlite_layout::storage_type(*there) != sqlite_layout::storage_type(column)) {
-      return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text, there->type_text,
-                              target.database, target.table), from.ddl);
+      return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text,
+                              there->type_text, target.database, target.table),
+                  from.ddl);
     }
   }
   bool unchanged = same_columns(*from.layout, wanted);
@@ -283,14 +314,15 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
   return save_source(target, from);
 }
 
-// `may_wait`: a schema read from the live server can be newer than its statement. A column that the statement does not
-// name is then left to a later one, `waits` says so; the first row that has it decides.
-Status SqliteTables::add_column(Target& target, const SourceTable& from, const Column& column, bool as_at_source,
-                                bool may_wait, bool& waits) {
+// `may_wait`: a schema read from the live server can be newer than its statement. A column that the statement
+// does not name is then left to a later one, `waits` says so; the first row that has it decides.
+Status SqliteTables::add_column(Target& target, const SourceTable& from, const Column& column,
+                                bool as_at_source, bool may_wait, bool& waits) {
   std::string name = sqlite::quote_name(target.name);
   TAILRACE_TRY(auto any, database_.query_int(fmt::format("SELECT 1 FROM {} LIMIT 1", name)));
   std::string value = "NULL";
-  bool knows_column_already = find(*from.layout, column.name) != nullptr;  // the second table of a merge brings it along
+  bool knows_column_already =
+      find(*from.layout, column.name) != nullptr;  // the second table of a merge brings it along
   if (any && !knows_column_already) {
     using State = sqlite_layout::AddedValue::State;
     auto added = sqlite_layout::value_of_added(column, from.ddl);
@@ -300,8 +332,12 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const C
     }
     // A rule may have changed the column on its way here; then only NULL is sure to stay NULL.
     if (added.state != State::kKnown || (added.literal != "NULL" && !as_at_source)) {
-      return stop(fmt::format("column {} {} was added, and what the rows already here hold in it is not certain from the "
-                              "statement", column.name, column.type_text), from.ddl);
+      return stop(
+          fmt::format(
+              "column {} {} was added, and what the rows already here hold in it is not certain from the "
+              "statement",
+              column.name, column.type_text),
+          from.ddl);
     }
     value = added.literal;
   }
@@ -318,8 +354,8 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const C
   return save_target(target);
 }
 
-// The rule stage gives the target's layout before the statement in `output` (after it, for a new table), and the one
-// after it in `new_schema`.
+// The rule stage gives the target's layout before the statement in `output` (after it, for a new table), and
+// the one after it in `new_schema`.
 Status SqliteTables::schema_change(const ChangeEvent& event) {
   if (!event.output || !event.output->source) return Status();  // none of ours, or dropped by the rules
   const OutputTable& output = *event.output;
@@ -333,8 +369,10 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
   }
   SchemaRef wanted = event.new_schema ? *event.new_schema : nullptr;
   if (!from) {
-    // Nothing of it is here. A new table is made now, so that an empty one shows; any other with its first row.
-    return wanted && wanted == output.schema && !wanted->columns.empty() ? make_route(output).status() : Status();
+    // Nothing of it is here. A new table is made now, so that an empty one shows; any other with its first
+    // row.
+    return wanted && wanted == output.schema && !wanted->columns.empty() ? make_route(output).status()
+                                                                         : Status();
   }
   if (!wanted && !sqlite_layout::keeps_table(event.sql)) {
     return stop(fmt::format("the table {} was dropped or renamed", source), event.sql);

@@ -48,9 +48,15 @@ std::string quote(std::string_view text, char mark) {
 
 }  // namespace
 
-std::string quote_name(std::string_view name) { return quote(name, '"'); }
-std::string quote_text(std::string_view text) { return quote(text, '\''); }
-std::string_view library_version() noexcept { return sqlite3_libversion(); }
+std::string quote_name(std::string_view name) {
+  return quote(name, '"');
+}
+std::string quote_text(std::string_view text) {
+  return quote(text, '\'');
+}
+std::string_view library_version() noexcept {
+  return sqlite3_libversion();
+}
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, const OpenOptions& options,
                                                  ErrorFamily family) {
@@ -64,7 +70,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   auto opening = [&](int code, std::string_view what) {
     bool full = is_disk_full(handle, code);
     std::string reason = handle ? sqlite3_errmsg(handle) : "out of memory";
-    if (int error = handle ? sqlite3_system_errno(handle) : 0; error != 0 && (code & 0xFF) == SQLITE_CANTOPEN) {
+    if (int error = handle ? sqlite3_system_errno(handle) : 0;
+        error != 0 && (code & 0xFF) == SQLITE_CANTOPEN) {
       reason = fmt::format("{} ({})", reason, std::strerror(error));
     }
     return Status(full ? family.full : family.open, fmt::format("{}: {}", what, reason)).with("file", path);
@@ -74,17 +81,22 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   std::string pragmas;
   if (options.mode != OpenMode::kReadOnly) pragmas += "PRAGMA journal_mode=WAL;";
   pragmas += fmt::format(
-      "PRAGMA synchronous={};PRAGMA cache_size=-{};PRAGMA wal_autocheckpoint={};PRAGMA journal_size_limit=67108864;"
+      "PRAGMA synchronous={};PRAGMA cache_size=-{};PRAGMA wal_autocheckpoint={};PRAGMA "
+      "journal_size_limit=67108864;"
       "PRAGMA temp_store=FILE;PRAGMA foreign_keys=OFF;PRAGMA trusted_schema=OFF;",
-      options.synchronous == Synchronous::kFull ? "FULL" : "NORMAL", options.cache_kib, options.wal_autocheckpoint);
+      options.synchronous == Synchronous::kFull ? "FULL" : "NORMAL", options.cache_kib,
+      options.wal_autocheckpoint);
   if (options.max_page_count > 0) pragmas += fmt::format("PRAGMA max_page_count={};", options.max_page_count);
   result = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
-  if (result == SQLITE_OK) result = sqlite3_exec(handle, "SELECT 1 FROM sqlite_schema", nullptr, nullptr, nullptr);
+  if (result == SQLITE_OK)
+    result = sqlite3_exec(handle, "SELECT 1 FROM sqlite_schema", nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) return opening(result, "open");
   return database;
 }
 
-Database::~Database() { sqlite3_close_v2(handle_); }
+Database::~Database() {
+  sqlite3_close_v2(handle_);
+}
 
 Status Database::failure_of(int result, std::string_view what) const {
   ErrorCode code = is_disk_full(handle_, result) ? family_.full : family_.write;
@@ -93,14 +105,18 @@ Status Database::failure_of(int result, std::string_view what) const {
   return Status(code, fmt::format("{}: {}", what, reason)).with("file", path_);
 }
 
-Status Database::failure(std::string_view what) const { return failure_of(sqlite3_extended_errcode(handle_), what); }
+Status Database::failure(std::string_view what) const {
+  return failure_of(sqlite3_extended_errcode(handle_), what);
+}
 
 bool Database::is_busy_error() const noexcept {
   int primary = sqlite3_errcode(handle_) & 0xFF;
   return primary == SQLITE_BUSY || primary == SQLITE_LOCKED;
 }
 
-bool Database::is_constraint_error() const noexcept { return (sqlite3_errcode(handle_) & 0xFF) == SQLITE_CONSTRAINT; }
+bool Database::is_constraint_error() const noexcept {
+  return (sqlite3_errcode(handle_) & 0xFF) == SQLITE_CONSTRAINT;
+}
 
 Status Database::execute(const std::string& sql) {
   int result = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
@@ -125,10 +141,18 @@ Result<std::optional<int64_t>> Database::query_int(std::string_view sql) {
   return std::optional<int64_t>(statement.column_int(0));
 }
 
-int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_); }
-bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
-void Database::interrupt() noexcept { sqlite3_interrupt(handle_); }
-void Database::set_busy_timeout(int milliseconds) noexcept { sqlite3_busy_timeout(handle_, milliseconds); }
+int64_t Database::changes() const noexcept {
+  return sqlite3_changes64(handle_);
+}
+bool Database::in_transaction() const noexcept {
+  return sqlite3_get_autocommit(handle_) == 0;
+}
+void Database::interrupt() noexcept {
+  sqlite3_interrupt(handle_);
+}
+void Database::set_busy_timeout(int milliseconds) noexcept {
+  sqlite3_busy_timeout(handle_, milliseconds);
+}
 
 void Database::allow_reading_only() noexcept {
   sqlite3_exec(handle_, "PRAGMA query_only=ON", nullptr, nullptr, nullptr);

@@ -60,12 +60,13 @@ TEST_CASE("identity and configuration are kept, a changed configuration is refus
   auto job = must_open(folder.job(), Mode::kCreate);
   CHECK(*job->has_started());
   // The same value, written differently.
-  auto same = job->create_or_check_config("shop", R"({ "version": 1, "tables": ["shop.*"], "sink": {"url": "sqlite:///a.db"} })",
-                                          "sqlite:///a.db");
+  auto same = job->create_or_check_config(
+      "shop", R"({ "version": 1, "tables": ["shop.*"], "sink": {"url": "sqlite:///a.db"} })",
+      "sqlite:///a.db");
   REQUIRE(same.ok());
   CHECK(same->id == id);
-  auto other = job->create_or_check_config("shop", R"({"sink":{"url":"sqlite:///b.db"},"tables":["shop.*"],"version":1,"x":2})",
-                                           "sqlite:///b.db");
+  auto other = job->create_or_check_config(
+      "shop", R"({"sink":{"url":"sqlite:///b.db"},"tables":["shop.*"],"version":1,"x":2})", "sqlite:///b.db");
   REQUIRE_FALSE(other.ok());
   CHECK(other.status().code() == ErrorCode::kJobConfigChanged);
   CHECK(other.status().detail() == "sink.url: \"sqlite:///a.db\" -> \"sqlite:///b.db\"; x: (not set) -> 2");
@@ -83,9 +84,9 @@ TEST_CASE("a job file has one owner") {
   }
   SECTION("in another process") {
     CHECK(in_child([&] {
-      auto second = JobFile::open(folder.job(), Mode::kCreate);
-      return !second.ok() && second.status().code() == ErrorCode::kJobOwned ? 7 : 1;
-    }) == 7);
+            auto second = JobFile::open(folder.job(), Mode::kCreate);
+            return !second.ok() && second.status().code() == ErrorCode::kJobOwned ? 7 : 1;
+          }) == 7);
   }
   SECTION("until it is closed") {
     job.reset();
@@ -95,9 +96,9 @@ TEST_CASE("a job file has one owner") {
   SECTION("also after a reader in this process opened and closed it") {
     must_open(folder.job(), Mode::kRead).reset();
     CHECK(in_child([&] {
-      auto second = JobFile::open(folder.job(), Mode::kOwn);
-      return !second.ok() && second.status().code() == ErrorCode::kJobOwned ? 7 : 1;
-    }) == 7);
+            auto second = JobFile::open(folder.job(), Mode::kOwn);
+            return !second.ok() && second.status().code() == ErrorCode::kJobOwned ? 7 : 1;
+          }) == 7);
   }
 }
 
@@ -114,7 +115,8 @@ TEST_CASE("what is not a job file is named") {
   REQUIRE(::write(fd, garbage.data(), garbage.size()) == 5000);
   ::close(fd);
   CHECK(JobFile::open(text, Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
-  CHECK(JobFile::open(folder.path + "/no/such/folder/x.db", Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
+  CHECK(JobFile::open(folder.path + "/no/such/folder/x.db", Mode::kCreate).status().code() ==
+        ErrorCode::kMetaOpen);
 
   std::string foreign = folder.path + "/foreign.db";
   REQUIRE(std::system(("sqlite3 " + foreign + " 'create table t(a)'").c_str()) == 0);
@@ -167,7 +169,8 @@ TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
   auto letters = job->query("SELECT code, \"table\", key, message FROM v1_dead_letter");
   REQUIRE(letters.ok());
   REQUIRE(letters->rows.size() == 1);
-  CHECK(letters->rows[0] == std::vector<Cell>{std::string("RULE-0102"), std::string("user"), std::string("id=7"), std::string("boom")});
+  CHECK(letters->rows[0] == std::vector<Cell>{std::string("RULE-0102"), std::string("user"),
+                                              std::string("id=7"), std::string("boom")});
   auto events = job->read_events(0);
   REQUIRE(events->size() == 1);
   CHECK((*events)[0].text == "lost");
@@ -183,7 +186,8 @@ int look_and_steer(const std::string& path) {
   JobFile& r = **reader;
   for (int i = 0; i < 20; ++i) {
     auto seen = r.read_status();
-    if (!seen.ok() || !*seen || (*seen)->rows_done != 41 || (*seen)->lag_s || (*seen)->owner_pid != 12) return 2;
+    if (!seen.ok() || !*seen || (*seen)->rows_done != 41 || (*seen)->lag_s || (*seen)->owner_pid != 12)
+      return 2;
     auto stats = r.read_tables();
     if (!stats.ok() || stats->size() != 1 || (*stats)[0].rows_total != 50) return 3;
     if (!r.query("SELECT * FROM v1_checkpoint").ok()) return 4;
@@ -253,15 +257,17 @@ TEST_CASE("queries read, with names, types and parameters, and do nothing else")
   auto table = job->query("SELECT ?1 AS a, ?2 AS b, NULL AS c, 1.5 AS d, x'00ff' AS e;", parameters);
   REQUIRE(table.ok());
   CHECK(table->columns == std::vector<std::string>{"a", "b", "c", "d", "e"});
-  CHECK(table->rows[0] == std::vector<Cell>{int64_t{7}, std::string("x"), std::monostate(), 1.5, Blob{std::string("\0\xff", 2)}});
-  for (std::string sql : {"DELETE FROM checkpoint", "UPDATE job SET name='x'", "SELECT 1; SELECT 2", "ATTACH 'x' AS y",
-                          "PRAGMA journal_mode=DELETE", "selec 1", "SELECT ?", ""}) {
+  CHECK(table->rows[0] == std::vector<Cell>{int64_t{7}, std::string("x"), std::monostate(), 1.5,
+                                            Blob{std::string("\0\xff", 2)}});
+  for (std::string sql : {"DELETE FROM checkpoint", "UPDATE job SET name='x'", "SELECT 1; SELECT 2",
+                          "ATTACH 'x' AS y", "PRAGMA journal_mode=DELETE", "selec 1", "SELECT ?", ""}) {
     CAPTURE(sql);
     auto bad = job->query(sql);
     REQUIRE_FALSE(bad.ok());
     CHECK(bad.status().code() == ErrorCode::kMetaQuery);
   }
-  auto cut = job->query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10) SELECT i FROM n", {}, 3);
+  auto cut = job->query(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10) SELECT i FROM n", {}, 3);
   REQUIRE(cut.ok());
   CHECK(cut->rows.size() == 3);
   CHECK(cut->truncated);
