@@ -1,5 +1,6 @@
 """One job by a script, by the command line and by a notebook: the same copy, equal to the source."""
 import time
+from pathlib import Path
 
 import pytest
 from conftest import source_rows, sqlite_rows, wait_until, write
@@ -137,3 +138,15 @@ def test_engine_logs_reach_logging(folder, caplog):
         job.start()
         wait_until(lambda: any("SRC-0001" in record.message for record in caplog.records))
         job.stop("abort")
+
+
+def test_example_notebook(shop, folder, monkeypatch):
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("SHOP_TABLES", f"{shop.database}.*")
+    notebook = nbformat.read(Path(__file__).parents[2] / "examples/notebooks/01_migrate_shop.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # kept without outputs
+    nbclient.NotebookClient(notebook, timeout=90, kernel_name="python3",
+                            resources={"metadata": {"path": str(folder)}}).execute()
+    assert sqlite_rows("shop_copy.db") == source_rows(shop)
