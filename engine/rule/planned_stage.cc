@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <unordered_map>
@@ -26,6 +27,9 @@ struct Fate {
   int32_t hook_event = kNoHooks;  // index into hook events, or one of the above
   uint32_t image = 0;             // first image of the event
 };
+
+// Events are taken in chunks, so that their rows and the copies the hooks see stay in the cache.
+constexpr size_t kChunk = 256;
 
 class PlannedStage final : public RuleStage {
  public:
@@ -56,15 +60,21 @@ class PlannedStage final : public RuleStage {
   Status run_batch(EventBatch& batch) {
     ++batch_;
     size_t events_in = batch.events.size();
-    fates_.clear();
-    fates_.resize(events_in);
-    hook_events_.clear();
-    runs_.clear();
-    images_ = 0;
-    cells_used_ = 0;
-    for (size_t i = 0; i < events_in; ++i) TAILRACE_OK(classify(batch, i));
-    if (!runs_.empty()) TAILRACE_OK(run_hooks(batch));
-    TAILRACE_OK(rewrite(batch));
+    splits_.clear();
+    size_t kept = 0;
+    for (size_t begin = 0; begin < events_in; begin += kChunk) {
+      size_t end = std::min(begin + kChunk, events_in);
+      fates_.assign(end - begin, Fate());
+      hook_events_.clear();
+      runs_.clear();
+      images_ = 0;
+      cells_used_ = 0;
+      for (size_t i = begin; i < end; ++i) TAILRACE_OK(classify(batch, i, fates_[i - begin]));
+      if (!runs_.empty()) TAILRACE_OK(run_hooks(batch));
+      TAILRACE_OK(rewrite(batch, begin, end, kept));
+    }
+    batch.events.resize(kept);
+    insert_splits(batch.events);
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
     return Status();
@@ -123,9 +133,8 @@ class PlannedStage final : public RuleStage {
 
   // ---- first pass: what to do with each event; images for the hooks
 
-  Status classify(EventBatch& batch, size_t index) {
+  Status classify(EventBatch& batch, size_t index, Fate& fate) {
     ChangeEvent& event = batch.events[index];
-    Fate& fate = fates_[index];
     switch (event.op) {
       case Op::kHeartbeat:
         fate.hook_event = Fate::kKeepAsIs;
@@ -215,12 +224,16 @@ class PlannedStage final : public RuleStage {
     bool goes_on = !runs_.empty() && runs_.back().plan == plan.id && last_hooked_ + 1 == index;
     if (!goes_on) runs_.push_back({plan.id, here, 0, images_, 0, static_cast<uint32_t>(cells_used_), width});
     last_hooked_ = index;
-    HookEvent hooked{-1, -1, index, static_cast<uint8_t>(event.op), 0, 0, batch.txns[event.txn].commit_time_us};
+    // Written in place: a copy from the stack would wait for its narrow stores.
+    HookEvent& hooked = hook_events_.emplace_back();
+    hooked.event = index;
+    hooked.op = static_cast<uint8_t>(event.op);
+    hooked.is_dropped = 0;
+    hooked.ts_us = batch.txns[event.txn].commit_time_us;
     fate.hook_event = static_cast<int32_t>(here);
     fate.image = images_;
-    if (!event.before.empty()) hooked.before = add_image(event.before, plan);
-    if (!event.after.empty()) hooked.after = add_image(event.after, plan);
-    hook_events_.push_back(hooked);
+    hooked.before = event.before.empty() ? -1 : add_image(event.before, plan);
+    hooked.after = event.after.empty() ? -1 : add_image(event.after, plan);
     ++runs_.back().events;
     runs_.back().images = images_ - runs_.back().first_image;
   }
@@ -284,12 +297,11 @@ class PlannedStage final : public RuleStage {
 
   // ---- second pass: operations, output rows, splits
 
-  Status rewrite(EventBatch& batch) {
+  // `kept` is where the next event goes, counted over the whole batch.
+  Status rewrite(EventBatch& batch, size_t begin, size_t end, size_t& kept) {
     std::vector<ChangeEvent>& events = batch.events;
-    splits_.clear();
-    size_t kept = 0;
-    for (size_t i = 0; i < events.size(); ++i) {
-      const Fate& fate = fates_[i];
+    for (size_t i = begin; i < end; ++i) {
+      const Fate& fate = fates_[i - begin];
       if (fate.hook_event == Fate::kDrop) continue;
       if (fate.hook_event != Fate::kKeepAsIs) {
         ChangeEvent& event = events[i];
@@ -311,8 +323,6 @@ class PlannedStage final : public RuleStage {
       if (kept != i) events[kept] = events[i];
       ++kept;
     }
-    events.resize(kept);
-    insert_splits(events);
     return Status();
   }
 
@@ -436,7 +446,7 @@ class PlannedStage final : public RuleStage {
   uint64_t last_batch_ = 0;
   PlanEntry* last_entry_ = nullptr;
 
-  // Scratch of one run, kept for its capacity.
+  // Scratch of one chunk, kept for its capacity.
   std::vector<Fate> fates_;
   std::vector<HookEvent> hook_events_;
   std::vector<HookRun> runs_;

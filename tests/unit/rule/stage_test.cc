@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "unit/catch.h"
 #include "unit/rule/rule_fixture.h"
 
@@ -331,4 +333,22 @@ TEST_CASE("masks hide, natively and in a map") {
   CHECK(run(in_map, rows()) ==
         "insert shop.m (id=1, email=j***@x.io, phone=491701234567, name=Z#\xC3\xAB, h=********4567, n=n); "
         "insert shop.m (id=2, email=NULL, phone=NULL, name=NULL, h=NULL, n=n)");
+}
+
+TEST_CASE("a large batch keeps its order through drops and splits") {
+  auto table = make_table("shop", "t", {"id int not null", "v int not null"});
+  BatchBuilder builder;
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) {
+    Cells row = {Value::of_int(i), Value::of_int(1)};
+    if (i % 3 == 0) {
+      builder.update(table, row, {Value::of_int(i + 5000), Value::of_int(1)});
+      expected += fmt::format("delete shop.t (id={}, v=2); insert shop.t (id={}, v=2) #1; ", i, i + 5000);
+    } else {
+      builder.insert(table, row);
+      if (i % 3 == 1) expected += fmt::format("insert shop.t (id={}, v=2); ", i);
+    }
+  }
+  CHECK(run(entry("map = function(row) if row.id < 5000 and row.id % 3 == 2 then return false end row.v = row.v + 1 end"),
+            std::move(builder)) + "; " == expected);
 }
