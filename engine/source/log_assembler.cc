@@ -330,9 +330,32 @@ Result<uint64_t> BinlogAssembler::count_open_rows() const {
   return rows;
 }
 
+// Moves the open transaction to a batch of its own, so that the complete ones before it can go with their boundary.
+std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
+  auto rest = std::make_unique<BinlogRawBatch>();
+  auto txn = static_cast<uint32_t>(batch_->txns.size() - 1);
+  size_t first = batch_->items.size();
+  while (first > 0 && batch_->items[first - 1].txn == txn) --first;
+  batch_bytes_ = 0;
+  for (size_t i = first; i < batch_->items.size(); ++i) {
+    BinlogRawBatch::Item& item = rest->items.emplace_back(std::move(batch_->items[i]));
+    item.txn = 0;
+    item.body = {rest->buffer->copy(item.body), item.body.size()};
+    batch_bytes_ += item.body.size() + sizeof item;
+  }
+  batch_->items.resize(first);
+  rest->txns.push_back(std::move(batch_->txns.back()));
+  batch_->txns.pop_back();
+  rest->plans = batch_->plans;
+  rest->file = file_;
+  return rest;
+}
+
 Result<std::unique_ptr<BinlogRawBatch>> BinlogAssembler::cut() {
   if (!has_output()) return std::unique_ptr<BinlogRawBatch>();
-  bool slice = open_ && in_batch_;
+  std::unique_ptr<BinlogRawBatch> rest;
+  if (open_ && in_batch_ && boundary_moved_) rest = split_open();
+  bool slice = open_ && in_batch_ && !rest;
   if (slice) {
     auto rows = count_open_rows();
     if (!rows.ok()) return std::move(rows).status().with("position", fmt::format("{}:{}", file_, event_offset_)).with("gtid", id_);
@@ -350,10 +373,14 @@ Result<std::unique_ptr<BinlogRawBatch>> BinlogAssembler::cut() {
   batch_->format = format_;
   batch_->bytes = batch_->buffer->bytes() + batch_->items.capacity() * sizeof(BinlogRawBatch::Item) + sizeof(BinlogRawBatch);
   auto out = std::move(batch_);
+  boundary_moved_ = false;
+  if (rest) {
+    batch_ = std::move(rest);
+    return out;
+  }
   batch_ = std::make_unique<BinlogRawBatch>();
   batch_->first_ordinal = slice ? ordinal_ : 0;
   batch_bytes_ = 0;
-  boundary_moved_ = false;
   return out;
 }
 

@@ -109,6 +109,7 @@ class BinlogAssembler {
   LogPosition after_event() const;
   BinlogRawBatch::Item& add_item(std::string_view bytes);
   Result<uint64_t> count_open_rows() const;
+  std::unique_ptr<BinlogRawBatch> split_open();
 
   const TableFilter* filter_;
   SchemaTracker& schemas_;

@@ -145,6 +145,41 @@ TEST_CASE("A log file gives its rows and positions") {
   CHECK(read_files("binlog://" + path, "file=other.000001;offset=4").code == "SRC-0015");
 }
 
+TEST_CASE("Batches of small transactions end at their ends, whatever the size asked for") {
+  Folder folder;
+  LogBuilder log;
+  for (uint32_t i = 0; i < 300; ++i) log.transaction(i, "x");
+  std::string path = folder.write("bin.000001", log.bytes());
+  for (size_t max_bytes : {1, 250, 1000, 5000}) {
+    CAPTURE(max_bytes);
+    auto url = parse_url("binlog://" + path);
+    const SourceInfo* info = find_source("binlog");
+    auto options = Options::parse("source", info->options, {});
+    auto source = info->create(*options, *url, SourceContext{});
+    REQUIRE(source.ok());
+    REQUIRE((*source)->open(std::nullopt).ok());
+    auto batches = read_all(**source, nullptr, max_bytes);
+    CHECK(batches.size() > 5);
+    int64_t next = 0;
+    uint64_t last_end = 0;
+    for (const auto& batch : batches) {
+      // A transaction larger than the size may be cut; then it is alone in its batch.
+      bool whole = batch->boundary.has_value();
+      CHECK((whole || (max_bytes == 1 && batch->txns.size() == 1)));
+      for (const ChangeEvent& event : batch->events) {
+        CHECK(event.after[0].i == next++);
+        CHECK(event.ordinal == 0);
+      }
+      for (const Transaction& txn : batch->txns) {
+        CHECK(txn.end_offset > last_end);
+        last_end = txn.end_offset;
+      }
+      if (whole) CHECK(batch->boundary->text == "file=bin.000001;offset=" + std::to_string(last_end));
+    }
+    CHECK(next == 300);
+  }
+}
+
 TEST_CASE("Several files are read in order") {
   Folder folder;
   std::string first = folder.write("bin.000009", LogBuilder().transaction(1, "a").bytes());
