@@ -99,11 +99,12 @@ class Migration(AbstractContextManager["Migration"]):
         return self.status
 
     def running(self, until: Until = "caught_up", timeout: Duration | None = None) -> Iterator[Status]:
-        """run() as an iterator that gives a status a few times a second, for progress of your own."""
-        job = self._job
-        if job is None or job.status()["state"] not in ("running", "retrying", "paused"):
-            self.start()
+        """run() as an iterator that gives a status a few times a second, for progress of your own. Leaving it early is
+        like Ctrl-C."""
         try:
+            job = self._job
+            if job is None or job.status()["state"] not in ("running", "retrying", "paused"):
+                self.start()
             last = 0.0
             for _ in self._slices(until, timeout):
                 if time.monotonic() - last >= 0.2:
