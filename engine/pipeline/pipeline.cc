@@ -46,7 +46,12 @@ Status run_inline(RunState& run, Delivery& delivery) {
     if (merged) continue;
     if (run.snapshot_done && !run.options.stream) return {};
     ReadState state = ReadState::kIdle;
-    TAILRACE_TRY(auto raw, read_once(run, state));
+    auto read = read_once(run, state);
+    if (!read.ok()) {
+      TAILRACE_OK(delivery.tick(true));  // what stood before the failure is made durable
+      return std::move(read).status();
+    }
+    auto raw = std::move(read).value();
     if (raw) TAILRACE_OK(deliver(delivery, *raw));
     if (state == ReadState::kEnd) return {};
     TAILRACE_OK(delivery.tick(state == ReadState::kIdle));
@@ -97,6 +102,7 @@ Status run_threaded(RunState& run, Delivery& delivery) {
     if (raw) {
       TAILRACE_OK(deliver(delivery, **raw));
     } else if (queue.finished()) {
+      TAILRACE_OK(delivery.tick(true));  // what stood before the end or the failure is made durable
       return queue.failure();
     } else {
       TAILRACE_OK(delivery.tick(true));

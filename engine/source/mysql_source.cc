@@ -112,6 +112,7 @@ Result<ReadState> MysqlSource::hand_out(std::unique_ptr<RawBatch>& out) {
 
 // The server tells only by its text that the position asked for is not one of its log.
 Status MysqlSource::explain(Status failure) const {
+  if (failure.code() == ErrorCode::kSourcePurged) return std::move(failure).with("position", start_.text);
   if (failure.code() != ErrorCode::kSourceQuery) return failure;
   for (std::string_view sign : {"impossible position", "position > file size", "not in the master's binlog", "in the middle of event", "bogus data",
                                 "more GTIDs than the"}) {
