@@ -39,7 +39,7 @@ def database(main_database):
 def fill(database, rows=100):
     database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; "
                  "CREATE TABLE shop.items (id INT NOT NULL PRIMARY KEY, name VARCHAR(50), n INT); "
-                 f"INSERT INTO shop.items SELECT seq, CONCAT('item ', seq), seq FROM seq_1_to_{rows}")
+                 f"INSERT INTO shop.items SELECT seq, CONCAT('item ', seq), seq FROM shop.seq_1_to_{rows}")
 
 
 @pytest.fixture

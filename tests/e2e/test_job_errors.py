@@ -14,7 +14,7 @@ def test_unknown_key(database, jobs):
     assert_error(ended, "CFG-0002", "tabels", "tables", exit_code=2)
 
 
-@pytest.mark.parametrize("part, key, nearest", [("sink", "synchronus", "synchronous"), ("source", "passwort", "password"),
+@pytest.mark.parametrize("part, key, nearest", [("sink", "synchronus", "synchronous"), ("source", "conect_timeout", "connect_timeout"),
                                                 ("pipeline", "treads", "threads")])
 def test_unknown_option(database, jobs, part, key, nearest):
     config = {"source": source_config(database), "sink": {"url": f"sqlite://{jobs.copy}"}, "pipeline": {}}

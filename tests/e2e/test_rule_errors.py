@@ -38,19 +38,19 @@ def test_runtime_error_in_the_stream_then_corrected(database, jobs):
     for _ in range(2):     # it fails again, at the same place, as often as it is tried
         assert_error(engine.run(seconds=30), "RULE-0102", "rules.lua:5", "id=40", database.position()[0])
         rows = copied(jobs.copy)
-        assert rows[39][2] == 1 and rows[40][2] == 40 and rows[41][2] == 41
+        assert rows[39][2] in (1, 39) and rows[40][2] == 40 and rows[41][2] == 41
     (jobs.folder / "rules.lua").write_text(map_rule("      if row.n and row.n > 1000000 then return false end"))
     assert engine.run().code == 0
     assert copied(jobs.copy) == at_source(database)
 
 
-@pytest.mark.parametrize("write, text", [
-    ("row.n = 'many'", "many"),
-    ("row.n = 2^40", "1099511627776"),
-    ("row.n = 1.5", "1.5"),
-    ("row.name = {}", "table"),
-    ("row.id = nil", "id"),
-    ("row.name = string.rep('x', 51)", "name"),
+@pytest.mark.parametrize("write, text", [     # the value itself may be secret: the column and its type are named
+    ("row.n = 'many'", "`n`"),
+    ("row.n = 2^40", "range of int"),
+    ("row.n = 1.5", "after the point"),
+    ("row.name = {}", "`name`"),
+    ("row.id = nil", "`id`"),
+    ("row.name = string.rep('x', 51)", "varchar(50)"),
 ])
 def test_a_value_the_column_cannot_hold(database, jobs, write, text):
     ended = jobs(database, rules=map_rule(f"      {write}")).run(seconds=30)
@@ -70,7 +70,7 @@ def test_bad_return(database, jobs):
 
 
 def test_two_patterns_on_one_table(database, jobs):
-    ended = jobs(database, rules="return { api = 1, tables = { ['shop.it*'] = true, ['*.items'] = false } }").run(seconds=30)
+    ended = jobs(database, rules="return { api = 1, tables = { ['shop.it*'] = true, ['*.items'] = { columns = { n = false } } } }").run(seconds=30)
     assert_error(ended, "RULE-0109", "shop.it*", "*.items", "shop.items")
     assert not copied(jobs.copy)
 

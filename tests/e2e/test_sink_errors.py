@@ -24,7 +24,7 @@ def error_code(engine):
 
 
 def test_page_limit(database, jobs):
-    database.run("INSERT INTO shop.items SELECT seq, REPEAT('x', 50), seq FROM seq_1000_to_30000")
+    database.run("INSERT INTO shop.items SELECT seq, REPEAT('x', 50), seq FROM shop.seq_1000_to_30000")
     engine = jobs(database, sink={"url": f"sqlite://{jobs.copy}", "max_page_count": "100"}, pipeline={"chunk_rows": 1000})
     assert_error(engine.run(seconds=60), "SINK-0003", "copy.db")
     expected = at_source(database)
@@ -38,7 +38,7 @@ def test_full_file_system_then_more_space(database, jobs, tmp_path):
     if mount.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
-        database.run("INSERT INTO shop.items SELECT seq, REPEAT('x', 50), seq FROM seq_1000_to_40000")
+        database.run("INSERT INTO shop.items SELECT seq, REPEAT('x', 50), seq FROM shop.seq_1000_to_40000")
         copy = folder / "copy.db"
         engine = jobs(database, sink={"url": f"sqlite://{copy}"}, pipeline={"chunk_rows": 1000})
         assert_error(engine.run(seconds=60), "SINK-0003", "copy.db")
