@@ -5,26 +5,29 @@
 namespace tailrace {
 
 // A table may have been altered or dropped since it was listed: then its schema is read again, once.
-Result<SnapshotChunk> ChunkReader::read_current(SchemaRef& table, const std::string& from) {
-  auto read = [&] { return reader_->read_chunk(table, from, run_.options.chunk_rows, run_.options.chunk_bytes); };
+Status ChunkReader::read_into(Chunk& out, const std::string& from) {
+  auto read = [&] { return reader_->read_chunk(out.table, from, run_.options.chunk_rows, run_.options.chunk_bytes); };
   auto chunk = read();
-  if (chunk.ok()) return chunk;
-  ErrorCode code = chunk.status().code();
-  if (code != ErrorCode::kSchemaMismatch && code != ErrorCode::kSchemaMissing) return chunk;
-  TAILRACE_TRY(auto tables, reader_->tables());
-  auto now = std::find_if(tables.begin(), tables.end(), [&](const SnapshotTable& t) {
-    return t.schema->database == table->database && t.schema->table == table->table;
-  });
-  if (now == tables.end()) {
-    // Dropped: the stream tells the rest.
-    SnapshotChunk none;
-    TAILRACE_TRY(none.high, run_.parts.source->current_position());
-    none.low = none.high;
-    return none;
+  if (!chunk.ok()) {
+    ErrorCode code = chunk.status().code();
+    if (code != ErrorCode::kSchemaMismatch && code != ErrorCode::kSchemaMissing) return chunk.status();
+    TAILRACE_TRY(auto tables, reader_->tables());
+    auto now = std::find_if(tables.begin(), tables.end(), [&](const SnapshotTable& t) {
+      return t.schema->database == out.table->database && t.schema->table == out.table->table;
+    });
+    if (now == tables.end()) {
+      out.dropped = true;   // the stream tells the rest
+      TAILRACE_TRY(out.rows.high, run_.parts.source->current_position());
+      out.rows.low = out.rows.high;
+      return {};
+    }
+    if (now->schema->primary_key.empty()) return chunk.status();
+    out.table = now->schema;
+    chunk = read();
+    if (!chunk.ok()) return chunk.status();
   }
-  if (now->schema->primary_key.empty()) return chunk;
-  table = now->schema;
-  return read();
+  out.rows = std::move(chunk).value();
+  return {};
 }
 
 Result<ChunkReader::Chunk> ChunkReader::read(const SnapshotTable& table, const std::string& from) {
@@ -33,7 +36,7 @@ Result<ChunkReader::Chunk> ChunkReader::read(const SnapshotTable& table, const s
   }
   Chunk chunk;
   chunk.table = table.schema;
-  TAILRACE_TRY(chunk.rows, read_current(chunk.table, from));
+  TAILRACE_OK(read_into(chunk, from));
   chunk.rows.rows.charge = MemoryCharge(run_.budget, 0);
   chunk.rows.rows.charge.adjust(chunk.rows.rows.bytes());
   return chunk;

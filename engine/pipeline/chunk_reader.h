@@ -18,6 +18,7 @@ class ChunkReader {
   struct Chunk {
     SchemaRef table;
     SnapshotChunk rows;
+    bool dropped = false;   // the table is gone; no rows
   };
   explicit ChunkReader(RunState& run) : run_(run) {}
 
@@ -29,7 +30,7 @@ class ChunkReader {
   std::optional<Result<Chunk>> take();
 
  private:
-  Result<SnapshotChunk> read_current(SchemaRef& table, const std::string& from);
+  Status read_into(Chunk& chunk, const std::string& from);
   void loop(std::stop_token stop);
 
   RunState& run_;

@@ -85,6 +85,17 @@ Status Delivery::reset_copy(const SchemaRef& table) {
   return deliver_rows(reset, false);
 }
 
+// A table without rows is to be there at the sink as well.
+void Delivery::announce(const SchemaRef& table, EventBatch& batch) const {
+  if (caps_.wants_records) return;
+  if (batch.txns.empty()) batch.txns.push_back(Transaction{"snapshot", 0, "", 0, 0, true, true});
+  batch.keep(table);
+  ChangeEvent event;
+  event.op = Op::kSchemaChange;
+  event.new_schema = &batch.schemas.back();
+  batch.events.push_back(event);
+}
+
 Status Delivery::copy_keyless() {
   run_.set_phase("snapshot");
   std::unique_ptr<SnapshotReader> reader;
@@ -105,6 +116,7 @@ Status Delivery::copy_keyless() {
     TAILRACE_TRY(Position at, reader->read_whole(table, run_.options.chunk_bytes, pass_on));
     snapshot_.finish_keyless(table, at);
     EventBatch done;
+    if (ordinal == 0) announce(table, done);
     TAILRACE_OK(deliver_rows(done, true));
     run_.set_table_state(table->qualified_name(), "copied");
   }
@@ -120,7 +132,9 @@ void Delivery::hold(ChunkReader::Chunk chunk) {
 
 Result<bool> Delivery::merge_held() {
   if (!held_ || !at_boundary_ || !run_.parts.source->reached(position_, held_->rows.high)) return false;
+  bool empty = !held_->dropped && held_->rows.rows.events.empty() && snapshot_.next_key().empty();
   snapshot_.filter(held_->rows);
+  if (empty) announce(held_->table, held_->rows.rows);
   snapshot_.finish_chunk(held_->rows.next_key);
   TAILRACE_OK(deliver_rows(held_->rows.rows, true));
   run_.set_table_state(held_->table->qualified_name(), held_->rows.next_key.empty() ? "copied" : "copying");

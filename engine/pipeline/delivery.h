@@ -40,6 +40,7 @@ class Delivery {
   Status write_first_checkpoint();
   Status copy_keyless();
   Status reset_copy(const SchemaRef& table);
+  void announce(const SchemaRef& table, EventBatch& batch) const;
   Status deliver_rows(EventBatch& batch, bool checkpoint_after);
   Status deliver(EventBatch& batch);
   void count_rows(const EventBatch& batch);

@@ -162,8 +162,9 @@ class PlannedStage final : public RuleStage {
     return Status();
   }
 
-  // Emptying a shared target would take the rows of the other tables with it.
+  // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
   Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const {
+    if (batch.is_snapshot) return Status();
     if (!plan.may_merge && targets_.sources(plan.output->schema->qualified_name()) < 2) return Status();
     return at_event(Status(ErrorCode::kSchemaChange,
                            fmt::format("TRUNCATE of {}, which shares {} with other tables",

@@ -257,6 +257,7 @@ class FaultSink final : public Sink {
   Status write(const LaneBatch& batch, std::stop_token) override {
     if (fail_after_ && ++writes_ > fail_after_) return Status(ErrorCode::kSinkConnect, "fake");
     for (const ChangeEvent& event : batch.events->events) {
+      if (event.op == Op::kSchemaChange) continue;
       FakeChange change{event.op, event.before.empty() ? 0 : event.before[0].i, event.after.empty() ? 0 : event.after[0].i,
                         event.after.empty() ? 0 : event.after[1].i};
       if (event.op == Op::kRead) change = {Op::kInsert, change.new_id, change.new_id, change.value};
