@@ -36,7 +36,18 @@ size_t count_characters(std::string_view text) {
   return n;
 }
 
+bool is_ascii(std::string_view text) {
+  unsigned char all = 0;
+  for (char c : text) all |= static_cast<unsigned char>(c);
+  return all < 0x80;
+}
+
 void keep_ends(std::string_view in, size_t first, size_t last, std::string_view with, std::string& out) {
+  if (with.size() == 1 && is_ascii(in)) {
+    if (in.size() <= first + last) first = last = 0;
+    out.append(in.substr(0, first)).append(in.size() - first - last, with[0]).append(in.substr(in.size() - last));
+    return;
+  }
   size_t total = count_characters(in);
   bool shows = total > first + last;  // a text that would stay whole is hidden whole
   size_t index = 0;

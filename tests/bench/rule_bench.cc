@@ -1,6 +1,8 @@
-// Cost of the rule stage per row: batches of 2,048 changes of a sysbench table in the mix of oltp_write_only, built
-// anew for every pass (not timed). Prints one JSON line per case: nanoseconds of CPU per row, the rule's own cost
-// being value - against_value.
+// Cost of the rule stage per row: batches of 2,048 changes of a sysbench table with a status column of few values, in
+// the mix of oltp_write_only (three images for two rows), built anew for every pass (not timed). Prints one JSON line
+// per case: mean nanoseconds of CPU per row, the collector's share included; the rule's own cost is
+// value - against_value. Text read by a rule becomes a Lua string: text never seen before costs far more than text
+// that repeats, so both are shown.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +11,9 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <unistd.h>
 #include <vector>
 
@@ -29,7 +33,7 @@ SchemaRef sysbench_table(int number) {
   schema->database = "sbtest";
   schema->table = fmt::format("sbtest{}", number);
   for (auto [name, type] : {std::pair{"id", "int not null"}, {"k", "int not null"}, {"c", "char(120) not null"},
-                            {"pad", "char(60) not null"}}) {
+                            {"pad", "char(60) not null"}, {"status", "varchar(10) not null"}}) {
     Column column = parse_sql_type(type).value();
     column.name = name;
     schema->columns.push_back(column);
@@ -98,11 +102,14 @@ class Generator {
     return Value::of_text(Kind::kText, text, static_cast<uint32_t>(size));
   }
   Row row(EventBatch& batch, uint64_t id) {
-    Row out = batch.new_row(4);
+    static constexpr std::string_view kStatus[] = {"new", "paid", "sent", "returned", "closed"};
+    Row out = batch.new_row(5);
     out[0] = Value::of_int(static_cast<int64_t>(id));
     out[1] = Value::of_int(static_cast<int64_t>(random() % 1000000));
     out[2] = digits(batch, 119);
     out[3] = digits(batch, 59);
+    std::string_view status = kStatus[random() % 5];
+    out[4] = Value::of_text(Kind::kText, batch.arena.copy(status), static_cast<uint32_t>(status.size()));
     return out;
   }
   // As the log has it: both images carry their own bytes.
@@ -147,17 +154,15 @@ struct Runner {
     samples.push_back((end - begin) / static_cast<double>(kRows));
     return status.ok();
   }
-  double median() {
-    std::sort(samples.begin(), samples.end());
-    return samples[samples.size() / 2];
-  }
+  double mean() const { return std::accumulate(samples.begin(), samples.end(), 0.0) / static_cast<double>(samples.size()); }
 };
 
 constexpr Case kCases[] = {
     {"no rule", ""},
     {"identity map", "map = function(row) end"},
-    {"map 3+1", "map = function(row) if row.id > 0 and row.pad ~= '' then row.k = row.k + 1 end end"},
-    {"map 3+1, 20 tables", "map = function(row) if row.id > 0 and row.pad ~= '' then row.k = row.k + 1 end end", 20, 4},
+    {"map 3+1", "map = function(row) if row.id > 0 and row.status ~= '' then row.k = row.k + 1 end end"},
+    {"map 3+1, 20 tables", "map = function(row) if row.id > 0 and row.status ~= '' then row.k = row.k + 1 end end", 20, 4},
+    {"map 3+1, unique text", "map = function(row) if row.id > 0 and row.pad ~= '' then row.k = row.k + 1 end end"},
     {"row: drop by op", "row = function(ev) return ev.op ~= op.delete end"},
     {"native mask and rename", "columns = { c = mask.keep { first = 4 }, pad = 'padding' }"},
     {"rename", "to = 'dw.{table}', columns = { pad = 'padding' }"},
@@ -198,9 +203,9 @@ int main(int argc, char** argv) {
       if (pass < passes / 10) runner.samples.clear();
     }
   }
-  double base = runners.front().median();
+  double base = runners.front().mean();
   for (Runner& runner : runners) {
-    double value = runner.median();
+    double value = runner.mean();
     fmt::print("{{\"bench\":\"rule\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"ns/row\",\"per\":\"core\","
                "\"against\":\"no rule\",\"against_value\":{:.1f},\"ratio\":{:.2f}}}\n",
                runner.what.name, value, base, value / base);
