@@ -41,7 +41,15 @@ class BoundedQueue {
     changed_.notify_all();
     return std::move(entry.first);
   }
-  void close() { poison(Status()); }
+  // Nothing more comes. The consumer takes what is left and then finds `reason` in `failure`.
+  void close(Status reason = {}) {
+    {
+      std::lock_guard lock(mutex_);
+      if (!closed_) reason_ = std::move(reason);
+      closed_ = true;
+    }
+    changed_.notify_all();
+  }
   void poison(Status failure) {
     {
       std::lock_guard lock(mutex_);
@@ -57,7 +65,7 @@ class BoundedQueue {
   }
   Status failure() const {
     std::lock_guard lock(mutex_);
-    return failure_;
+    return failure_.ok() ? reason_ : failure_;
   }
   bool empty() const {
     std::lock_guard lock(mutex_);
@@ -71,7 +79,7 @@ class BoundedQueue {
   std::deque<std::pair<T, size_t>> items_;
   size_t used_ = 0;
   bool closed_ = false;
-  Status failure_;
+  Status failure_, reason_;
 };
 
 }  // namespace tailrace

@@ -74,7 +74,7 @@ Status run_threaded(RunState& run, Delivery& delivery) {
       }
       return {};
     });
-    queue.poison(std::move(status));
+    queue.close(std::move(status));  // batches read before the failure still go out
   });
   // Whatever ends this function: the reader must not be left waiting for a budget or a socket.
   struct Release {
