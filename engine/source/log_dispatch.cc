@@ -213,8 +213,7 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
       return explicit_end_ ? Status() : end(header);
     case StatementKind::kDropDatabase:
       if (!open_) begin({}, header, false);
-      schemas_.database_changed(statement.name, after_event());
-      ++generation_;
+      TAILRACE_OK(on_drop_database(query, statement.name));
       return explicit_end_ ? Status() : end(header);
     case StatementKind::kNothing: case StatementKind::kOther: case StatementKind::kXaPrepare:
       if (open_ && explicit_end_) return Status();
@@ -224,6 +223,18 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
   }
   if (!open_) begin({}, header, false);
   return end(header);
+}
+
+// Every table of it that is known and wanted is dropped.
+Status BinlogAssembler::on_drop_database(const QueryEvent& query, const std::string& database) {
+  LogPosition after = after_event();
+  ++generation_;
+  for (const SchemaRef& gone : schemas_.tables_of(database)) {
+    if (!wanted(gone->database, gone->table)) continue;
+    TAILRACE_OK(schemas_.dropped(gone->database, gone->table, after));
+    add_item(query.sql).table = gone;
+  }
+  return Status();
 }
 
 Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& statement) {

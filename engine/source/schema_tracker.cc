@@ -118,12 +118,12 @@ Status SchemaTracker::dropped(const std::string& database, const std::string& na
   return store_->append({Position{source_kind_, after.text()}, nullptr, database, name, ""});
 }
 
-void SchemaTracker::database_changed(const std::string& database, const LogPosition& after) {
-  for (auto& [key, table] : tables_) {
-    if (key.first != database) continue;
-    table.stale = true;
-    table.stale_since = after;
+std::vector<SchemaRef> SchemaTracker::tables_of(const std::string& database) const {
+  std::vector<SchemaRef> found;
+  for (const auto& [key, table] : tables_) {
+    if (key.first == database && table.current) found.push_back(table.current);
   }
+  return found;
 }
 
 SchemaRef SchemaTracker::current(const std::string& database, const std::string& name) const {

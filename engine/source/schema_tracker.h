@@ -32,8 +32,8 @@ class SchemaTracker {
   // A statement changed the table; its effect holds from `after`. Returns the new schema as far as known, else null.
   Result<SchemaRef> changed(const std::string& database, const std::string& table, const LogPosition& after);
   Status dropped(const std::string& database, const std::string& table, const LogPosition& after);
-  // Any table of it may have changed.
-  void database_changed(const std::string& database, const LogPosition& after);
+  // The tables of a database that exist as far as known.
+  std::vector<SchemaRef> tables_of(const std::string& database) const;
   // The schema believed in now; null when there is none.
   SchemaRef current(const std::string& database, const std::string& table) const;
 
