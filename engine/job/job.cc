@@ -22,6 +22,38 @@ constexpr milliseconds kFirstBackoff{200}, kLastBackoff{15000};
 // A job that never got its parts open gives up after this: a wrong address should be an answer, not a wait.
 constexpr milliseconds kConnectPatience{10000};
 
+// An endpoint with its references resolved and its secret put back.
+Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
+  EndpointConfig endpoint = is_source ? config.source : config.sink;
+  for (auto& [key, value] : endpoint.options) {
+    TAILRACE_TRY(value, resolve_references(value));
+  }
+  auto secret = config.secrets.find(is_source ? "source.password" : "sink.password");
+  if (secret != config.secrets.end()) endpoint.options["password"] = secret->second;
+  return endpoint;
+}
+
+// What one run is made of. Later members refer to earlier ones, so it stays where it is.
+struct Parts {
+  TableFilter filter;
+  std::shared_ptr<Acknowledgements> acks = std::make_shared<Acknowledgements>();   // outlives the sink
+  std::unique_ptr<Source> source;
+  std::unique_ptr<Serializer> serializer;
+  std::unique_ptr<Sink> sink;
+  std::unique_ptr<RuleStage> rules;
+};
+
+// Makes the parts without opening any.
+Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, Parts& out) {
+  TAILRACE_TRY(EndpointConfig source, resolved(config, true));
+  TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
+  TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
+  TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file}));
+  TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
+  TAILRACE_TRY(out.rules, factories.rules(RuleStageConfig{config.rules, out.sink->caps().detects_collisions}));
+  return {};
+}
+
 }  // namespace
 
 struct Job::Impl {
@@ -36,7 +68,7 @@ struct Job::Impl {
   Status error;
   int attempts = 0;
   std::string rules_version;
-  std::shared_ptr<Pipeline> pipeline;   // of the current run; its parts outlive it (owned by the runner's frame)
+  std::shared_ptr<Pipeline> pipeline;   // of the current run; while it is set its parts are there
   RuleStage* rules = nullptr;           // valid while pipeline is set
   uint64_t rows_before = 0;             // events of earlier runs in this process
   uint64_t dropped_before = 0;
@@ -64,34 +96,20 @@ struct Job::Impl {
 };
 
 Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progressed) {
-  EndpointConfig source_config = config.source, sink_config = config.sink;
-  for (auto* endpoint : {&source_config, &sink_config}) {
-    auto secret = config.secrets.find(endpoint == &source_config ? "source.password" : "sink.password");
-    for (auto& [key, value] : endpoint->options) {
-      TAILRACE_TRY(value, resolve_references(value));
-    }
-    if (secret != config.secrets.end()) endpoint->options["password"] = secret->second;
-  }
-  TAILRACE_TRY(TableFilter filter, TableFilter::parse(config.tables));
-  SourceContext context{&filter, file.get()};
-  TAILRACE_TRY(auto source, factories.source(source_config, context));
-  std::unique_ptr<Serializer> serializer;
-  Acknowledgements acks;   // outlives the sink, whose threads report to it
-  TAILRACE_TRY(auto sink, factories.sink(sink_config, config.format, serializer));
-  TAILRACE_TRY(auto rule_stage, factories.rules(RuleStageConfig{config.rules, sink->caps().detects_collisions}));
-
-  PipelineParts parts{source.get(), rule_stage.get(), sink.get(), &acks, file.get(), &filter, std::nullopt, nullptr};
+  Parts made;
+  TAILRACE_OK(make_parts(config, factories, *file, made));
+  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.on_started = [this] { return file->mark_started(); };
 
   TAILRACE_TRY(auto job, file->read_job());
-  SinkContext sink_context{job ? job->id : "", job && job->started_us, serializer.get()};
+  SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
   auto current = std::make_shared<Pipeline>(config.pipeline, parts);
   {
     std::lock_guard lock(mutex);
     pipeline = current;
-    rules = rule_stage.get();
-    rules_version = rule_stage->version();
+    rules = made.rules.get();
+    rules_version = made.rules->version();
   }
   // The pipeline's stop must win over a start that is still opening things.
   std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
@@ -102,7 +120,8 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
   {
     std::lock_guard lock(mutex);
     rows_before += ended.events;
-    dropped_before += rule_stage->stats().dropped_table + rule_stage->stats().dropped_row + rule_stage->stats().dropped_map;
+    const RuleStats& stats = made.rules->stats();
+    dropped_before += stats.dropped_table + stats.dropped_row + stats.dropped_map;
     last = ended;
     pipeline.reset();
     rules = nullptr;
@@ -264,35 +283,11 @@ void Job::Impl::end(milliseconds patience, JobState into) {
   changed.notify_all();
 }
 
-namespace {
-
-// Makes every part once, without opening any.
-Status check_parts(const JobConfig& config, const std::map<std::string, std::string>& secrets,
-                   const JobFactories& factories, JobFile& file) {
-  EndpointConfig source_config = config.source, sink_config = config.sink;
-  for (auto* endpoint : {&source_config, &sink_config}) {
-    std::string name = endpoint == &source_config ? "source.password" : "sink.password";
-    for (auto& [key, value] : endpoint->options) {
-      TAILRACE_TRY(value, resolve_references(value));
-    }
-    if (auto given = secrets.find(name); given != secrets.end()) endpoint->options["password"] = given->second;
-  }
-  TAILRACE_TRY(TableFilter filter, TableFilter::parse(config.tables));
-  TAILRACE_TRY(auto source, factories.source(source_config, SourceContext{&filter, &file}));
-  std::unique_ptr<Serializer> serializer;
-  TAILRACE_TRY(auto sink, factories.sink(sink_config, config.format, serializer));
-  TAILRACE_TRY(auto rules, factories.rules(RuleStageConfig{config.rules, sink->caps().detects_collisions}));
-  return {};
-}
-
-}  // namespace
-
-Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories, std::map<std::string, std::string> secrets)
+Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories)
     : impl_(std::make_unique<Impl>()) {
   impl_->file = std::move(file);
   impl_->config = std::move(config);
   impl_->factories = std::move(factories);
-  for (auto& [key, value] : secrets) impl_->config.secrets[key] = value;
   impl_->service.emplace([this](std::stop_token stop) { impl_->service_loop(stop); });
 }
 
@@ -322,10 +317,14 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
   }
   TAILRACE_TRY(auto known, file->read_job());
   // A configuration that cannot work is refused before it is kept: correcting it must not look like another job.
-  if (!known) TAILRACE_OK(check_parts(config, secrets, factories, *file));
+  for (const auto& [key, value] : secrets) config.secrets[key] = value;
+  if (!known) {
+    Parts made;
+    TAILRACE_OK(make_parts(config, factories, *file, made));
+  }
   TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url)));
   (void)row;
-  return std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories), secrets));
+  return std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
 }
 
 Status Job::start() { return impl_->begin(); }
@@ -347,12 +346,7 @@ Status Job::mark(Until until, const std::string& position) {
   Position target;
   if (until == Until::kPosition) target.text = position;
   if (until == Until::kCaughtUp) {
-    EndpointConfig endpoint = impl_->config.source;
-    for (auto& [key, value] : endpoint.options) {
-      TAILRACE_TRY(value, resolve_references(value));
-    }
-    auto secret = impl_->config.secrets.find("source.password");
-    if (secret != impl_->config.secrets.end()) endpoint.options["password"] = secret->second;
+    TAILRACE_TRY(EndpointConfig endpoint, resolved(impl_->config, true));
     TAILRACE_TRY(TableFilter filter, TableFilter::parse(impl_->config.tables));
     TAILRACE_TRY(auto source, impl_->factories.source(endpoint, SourceContext{&filter, impl_->file.get()}));
     TAILRACE_TRY(target, source->current_position());

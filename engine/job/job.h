@@ -71,8 +71,7 @@ class Job {
   const JobConfig& config() const;
 
  private:
-  explicit Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories,
-               std::map<std::string, std::string> secrets);
+  Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -152,6 +152,11 @@ Status Pipeline::run(const SinkContext& sink_context) {
     Status saved = guarded([&] { return delivery.save(); });
     if (!saved.ok()) log(LogLevel::kWarn, saved.to_string());
   }
+  {
+    std::lock_guard lock(stop_mutex_);
+    over_ = true;
+    patience_.reset();
+  }
   run.abort.request_stop();
   run.parts.sink->abandon();
   run.set_phase("ended");
@@ -161,6 +166,7 @@ Status Pipeline::run(const SinkContext& sink_context) {
 void Pipeline::stop(milliseconds patience) {
   RunState& run = *run_;
   std::lock_guard lock(stop_mutex_);
+  if (over_) return;
   run.stop_asked = true;
   run.drain.request_stop();
   run.parts.source->interrupt();
@@ -173,6 +179,7 @@ void Pipeline::stop(milliseconds patience) {
       std::condition_variable_any wake;
       std::unique_lock wait(mutex);
       wake.wait_for(wait, stop, patience, [] { return false; });
+      if (stop.stop_requested()) return;
       run.abort.request_stop();
       run.parts.sink->abandon();   // it may still be waiting for its first connection
     });

@@ -38,8 +38,8 @@ struct PipelineOptions {
   std::chrono::milliseconds save_every{500};
 };
 
-// What acknowledgements end up in. A sink's threads may call it until the sink is destroyed, so whoever owns the sink
-// makes this first.
+// What acknowledgements end up in. A sink's threads may call it until the sink is destroyed, and a status may be asked
+// for after the run: whoever owns the sink shares this with the pipeline.
 class Acknowledgements final : public AckReceiver {
  public:
   void acknowledged(uint64_t sequence) override { tracker.acknowledge(sequence); }
@@ -52,12 +52,12 @@ class Acknowledgements final : public AckReceiver {
   Status failure_;
 };
 
-// Borrowed parts; they outlive the pipeline.
+// Borrowed parts; they outlive `run`.
 struct PipelineParts {
   Source* source;
   RuleStage* rules;
   Sink* sink;
-  Acknowledgements* acks;
+  std::shared_ptr<Acknowledgements> acks;
   CheckpointStore* checkpoints;        // used as truth unless the sink owns its checkpoint
   const TableFilter* tables;
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
@@ -99,7 +99,8 @@ class Pipeline {
 
  private:
   std::unique_ptr<struct RunState> run_;
-  std::mutex stop_mutex_;                 // guards patience_
+  std::mutex stop_mutex_;                 // guards over_ and patience_
+  bool over_ = false;                     // the run has ended: the parts may be gone
   std::optional<std::jthread> patience_;  // aborts when a drain takes too long; last: it uses run_
 };
 

@@ -26,7 +26,7 @@ Outcome run_with_faults(uint64_t seed, int threads, bool owns, FakeDatabase& dat
   for (outcome.runs = 1; outcome.runs < 500; ++outcome.runs) {
     size_t source_fails = faults && random() % 3 ? 1 + random() % 60 : 0;
     size_t sink_fails = faults && random() % 3 ? 1 + random() % 60 : 0;
-    Acknowledgements acks;
+    auto acks = std::make_shared<Acknowledgements>();
     FakeSource source(database, limit, SIZE_MAX, source_fails);
     FaultSink sink(outcome.durable, owns, random(), sink_fails);
     PipelineOptions options;
@@ -36,7 +36,7 @@ Outcome run_with_faults(uint64_t seed, int threads, bool owns, FakeDatabase& dat
     options.save_every = std::chrono::milliseconds(random() % 3);
     options.memory_bytes = 1 << 20;
     options.batch_bytes = 1000;
-    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, &acks, &checkpoints, &filter, std::nullopt, nullptr});
+    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, acks, &checkpoints, &filter, std::nullopt, nullptr});
     std::atomic<bool> over{false}, stuck{false};
     std::thread watcher([&] {
       auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -125,12 +125,12 @@ TEST_CASE("a stop while idle and while full ends the run at once") {
     IdentityRules rules;
     Durable durable;
     TableFilter filter;
-    Acknowledgements acks;
+    auto acks = std::make_shared<Acknowledgements>();
     FakeSource source(database, 10, 1000000, 0);   // never ends: idle for ever
     FaultSink sink(durable, true, 1, 0);
     PipelineOptions options;
     options.threads = threads;
-    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, &acks, &checkpoints, &filter, std::nullopt, nullptr});
+    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, acks, &checkpoints, &filter, std::nullopt, nullptr});
     Status status;
     std::thread runner([&] { status = pipeline.run(SinkContext{"job", false, nullptr}); });
     while (!pipeline.snapshot_durable()) std::this_thread::yield();
@@ -150,13 +150,13 @@ TEST_CASE("the end of a log is a good end, not a stop") {
     IdentityRules rules;
     Durable durable;
     TableFilter filter;
-    Acknowledgements acks;
+    auto acks = std::make_shared<Acknowledgements>();
     FakeSource source(database, 10, 10, 0);
     FaultSink sink(durable, false, 1, 0);
     PipelineOptions options;
     options.threads = threads;
     options.snapshot = false;
-    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, &acks, &checkpoints, &filter, fake_position(0), nullptr});
+    Pipeline pipeline(options, PipelineParts{&source, &rules, &sink, acks, &checkpoints, &filter, fake_position(0), nullptr});
     CHECK(pipeline.run(SinkContext{"job", false, nullptr}).ok());
     Rows folded;
     for (const FakeChange& change : durable.messages) FakeDatabase::apply(change, folded);
