@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <cstring>
 
 #include "base/byte_cursor.h"
@@ -342,11 +344,14 @@ std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
     item.txn = 0;
     item.body = {rest->buffer->copy(item.body), item.body.size()};
     batch_bytes_ += item.body.size() + sizeof item;
+    auto same = [&](const RowPlanRef& plan) { return plan.get() == item.plan; };
+    if (!item.plan || (!rest->plans.empty() && same(rest->plans.back()))) continue;
+    if (std::any_of(rest->plans.begin(), rest->plans.end(), same)) continue;
+    rest->plans.push_back(*std::find_if(batch_->plans.begin(), batch_->plans.end(), same));
   }
   batch_->items.resize(first);
   rest->txns.push_back(std::move(batch_->txns.back()));
   batch_->txns.pop_back();
-  rest->plans = batch_->plans;
   rest->file = file_;
   return rest;
 }
@@ -373,6 +378,7 @@ Result<std::unique_ptr<BinlogRawBatch>> BinlogAssembler::cut() {
   batch_->format = format_;
   batch_->bytes = batch_->buffer->bytes() + batch_->items.capacity() * sizeof(BinlogRawBatch::Item) + sizeof(BinlogRawBatch);
   auto out = std::move(batch_);
+  ++batch_number_;
   boundary_moved_ = false;
   if (rest) {
     batch_ = std::move(rest);

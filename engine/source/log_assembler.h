@@ -82,6 +82,7 @@ class BinlogAssembler {
     std::string bytes;            // of the TABLE_MAP, to see whether it is the same again
     uint64_t generation = 0;
     RowPlanRef plan;              // null: the table is not wanted
+    uint64_t held_by = 0;          // number of the batch whose `plans` has it
   };
 
   Status dispatch(const EventHeader& header, std::string_view body);
@@ -123,6 +124,7 @@ class BinlogAssembler {
   bool located_ = false;          // the caller told file and offset
   bool first_rotate_ = true;
   LogPosition boundary_;          // its gtid is made when asked for
+  uint64_t batch_number_ = 1;
   bool boundary_moved_ = false;
   bool gtid_known_ = false;
   bool gtid_is_maria_ = false;

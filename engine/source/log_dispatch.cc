@@ -104,6 +104,7 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   std::string_view table = in.bytes(in.u8());
   if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed TABLE_MAP event");
   mapped.plan.reset();
+  mapped.held_by = 0;
   if (wanted(database, table)) {
     TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
     TAILRACE_TRY(mapped.plan, schemas_.resolve(map, log_position()));
@@ -128,7 +129,10 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       BinlogRawBatch::Item& item = add_item(body);
       item.type = header.type;
       item.plan = plan.get();
-      if (batch_->plans.empty() || batch_->plans.back() != plan) batch_->plans.push_back(plan);
+      if (mapped->second.held_by != batch_number_) {
+        batch_->plans.push_back(plan);
+        mapped->second.held_by = batch_number_;
+      }
     }
   }
   if (flags & kRowsStatementEnd) {
