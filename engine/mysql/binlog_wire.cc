@@ -162,6 +162,10 @@ Status BinlogWire::start_mysql_gtid(std::string_view encoded_set) {
   return dump(kComBinlogDumpGtid, payload);
 }
 
+bool BinlogWire::buffered() const {
+  return has_buffered(const_cast<BinlogWire*>(this)->connection_.handle());
+}
+
 bool BinlogWire::data_waiting() const {
   // The handle is not changed; the library's own functions just take it without const.
   auto* mysql = const_cast<BinlogWire*>(this)->connection_.handle();
@@ -198,13 +202,14 @@ Result<bool> BinlogWire::wait(std::chrono::milliseconds longest) {
 
 Result<std::optional<BinlogWire::Event>> BinlogWire::next() {
   if (!started_) return Status(ErrorCode::kInternal, "a binary log stream was read before its start");
-  bool ready = has_buffered(connection_.handle());
+  const bool buffered_before = has_buffered(connection_.handle());
+  bool ready = buffered_before;
   while (!ready) {
     TAILRACE_TRY(ready, wait(std::chrono::ceil<std::chrono::milliseconds>(deaf_after_)));
   }
   std::span<const uint8_t> packet;
   if (!read_packet(connection_.handle(), packet)) return packet_failure();
-  last_heard_ = std::chrono::steady_clock::now();
+  if (!buffered_before) last_heard_ = std::chrono::steady_clock::now();
   if (packet.empty()) return Status(ErrorCode::kSourceCorrupt, "an empty packet in the binary log stream");
   if (packet[0] == 0xFE && packet.size() < 9) return std::optional<Event>();
   if (packet[0] != 0) {

@@ -34,6 +34,8 @@ class BinlogWire {
   // FORMAT_DESCRIPTION carry a checksum when `checksum_announced`.
   Result<std::optional<Event>> next();
   // Would `next` return without waiting for the network?
+  // Bytes are here already: `next` will not wait.
+  bool buffered() const;
   bool data_waiting() const;
   // Waits at most this long for data. True: `next` has something to read. False: nothing yet. Fails with kSourceDeaf
   // once nothing at all has come for the read timeout, over all calls.
