@@ -211,6 +211,8 @@ Status Delivery::tick(bool idle) {
     fault_point("flush");
     TAILRACE_OK(run_.parts.sink->flush(run_.abort.get_token()));
     flushed_at_ = now;
+    // What was just synced would be delivered again after a kill, unless the checkpoint follows at once.
+    if (!caps_.owns_checkpoint) TAILRACE_OK(save());
   }
   if (now - saved_at_ >= (idle ? run_.options.save_every / 5 : run_.options.save_every)) {
     TAILRACE_OK(save());
