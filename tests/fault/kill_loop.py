@@ -82,7 +82,8 @@ class Loop:
             return "snapshot", number % 3 != 2
         return ("mid-batch", "flush")[number % 2], number % 3 != 2 or rounds < 6
 
-    def round(self, number):
+    def round(self, number, patience=1):
+        """One start and one kill; True if the job got further. `patience` puts the fault point off."""
         phase, exact = self.plan(number)
         before = self.progress()
         environment = {}
@@ -90,9 +91,9 @@ class Loop:
             # Late enough for a checkpoint to have been saved before.
             own = self.args.sink == "sqlite"    # its checkpoint moves with every commit, that of the others twice a second
             count = {"snapshot": self.rng.randint(4, 14) if own else self.rng.randint(20, 45), "mid-batch": self.rng.randint(80, 250),
-                     "flush": self.rng.randint(6, 14)}[phase]
+                     "flush": self.rng.randint(30, 80) if self.args.sink == "file" else self.rng.randint(6, 14)}[phase]
             delay = self.rng.choice([0, 0, self.rng.randint(1, 3000)])
-            environment["TAILRACE_FAULT"] = f"kill@{phase}:{count}+{delay}"
+            environment["TAILRACE_FAULT"] = f"kill@{phase}:{count * patience}+{delay}"
         self.engine.start(**environment)
         if number == 0:
             self.note_start()
@@ -136,7 +137,7 @@ class Loop:
         self.writers.start()
         for number in range(self.args.rounds):
             # A kill that came before the first checkpoint of its run shows nothing; it does not count as a round.
-            if not self.round(number) and not self.round(number) and not self.round(number):
+            if not any(self.round(number, patience) for patience in (1, 2, 4)):
                 raise Failure(f"no progress in round {number + 1}, three times")
         # The last stretch: writers still run for a moment, then all has to arrive.
         self.engine.start()
