@@ -58,7 +58,7 @@ Result<Endpoint> split(const EndpointConfig& config) {
 Result<std::unique_ptr<Source>> make_source(const EndpointConfig& config, const SourceContext& context) {
   TAILRACE_TRY(Endpoint endpoint, split(config));
   TAILRACE_TRY(const SourceInfo* info, find_plugin("source", builtin_sources(), endpoint.url.scheme));
-  TAILRACE_TRY(Options options, Options::parse("source", info->options, endpoint.options));
+  TAILRACE_TRY(Options options, Options::parse("source", info->options, endpoint.options, {"url", "password", "start"}));
   return info->create(options, endpoint.url, context);
 }
 
@@ -75,7 +75,11 @@ Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::strin
     bool of_format = format_info && !names_option(info->options, key) && names_option(format_info->options, key);
     (of_format ? format_options : sink_options)[key] = value;
   }
-  TAILRACE_TRY(Options options, Options::parse("sink", info->options, sink_options));
+  std::vector<std::string> others{"url", "password", "format"};
+  if (format_info) {
+    for (const OptionSpec& spec : format_info->options) others.emplace_back(spec.name);
+  }
+  TAILRACE_TRY(Options options, Options::parse("sink", info->options, sink_options, others));
   TAILRACE_TRY(auto sink, info->create(options, endpoint.url));
   if (!sink->caps().wants_records) {
     if (format_info) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -20,9 +21,9 @@ struct OptionSpec {
 class Options {
  public:
   // Unknown names fail with CFG-0002 and the nearest name; wrong types with CFG-0003; missing ones with CFG-0004.
-  // `where` is put before names in messages, e.g. "sink".
+  // `where` is put before names in messages, e.g. "sink"; `others` are names taken elsewhere, offered when they are near.
   static Result<Options> parse(std::string_view where, std::span<const OptionSpec> specs,
-                               const std::map<std::string, std::string>& given);
+                               const std::map<std::string, std::string>& given, std::vector<std::string> others = {});
   // The value given or the default. REQUIRES: a name of the table.
   const std::string& text(std::string_view name) const;
   int64_t integer(std::string_view name) const;   // int, bytes, duration (us)

@@ -47,6 +47,10 @@ TEST_CASE("options name the nearest option and refuse wrong types") {
   REQUIRE(!unknown.ok());
   CHECK(unknown.status().code() == ErrorCode::kConfigUnknownKey);
   CHECK(unknown.status().detail().find("'topic'") != std::string::npos);
+  auto elsewhere = Options::parse("sink", kSpecs, {{"passwort", "x"}}, {"password"});
+  REQUIRE(!elsewhere.ok());
+  CHECK(elsewhere.status().detail().find("'password'") != std::string::npos);
+  CHECK(elsewhere.status().detail().find("x'") == std::string::npos);
   auto wrong = Options::parse("sink", kSpecs, {{"tls", "on"}});
   REQUIRE(!wrong.ok());
   CHECK(wrong.status().code() == ErrorCode::kConfigBadValue);
