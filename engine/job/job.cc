@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -73,6 +74,7 @@ struct Job::Impl {
   uint64_t rows_before = 0;             // events of earlier runs in this process
   uint64_t dropped_before = 0;
   PipelineStatus last;                  // of the run that ended
+  std::map<std::string, TableProgress> tables_before;   // counted by earlier runs, of this process or another
   std::deque<std::pair<Clock::time_point, uint64_t>> samples;
   Until goal = Until::kEnd;
   Position goal_position;
@@ -122,6 +124,11 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
     rows_before += ended.events;
     const RuleStats& stats = made.rules->stats();
     dropped_before += stats.dropped_table + stats.dropped_row + stats.dropped_map;
+    for (auto& [name, table] : ended.tables) {
+      add_counts(table, tables_before[name]);
+      tables_before[name] = table;
+    }
+    ended.tables.clear();
     last = ended;
     pipeline.reset();
     rules = nullptr;
@@ -181,6 +188,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
 JobStatus Job::Impl::status() const {
   JobStatus out;
   std::shared_ptr<Pipeline> current;
+  std::map<std::string, TableProgress> before;
   {
     std::lock_guard lock(mutex);
     out.state = state;
@@ -190,6 +198,7 @@ JobStatus Job::Impl::status() const {
     out.rules_version = rules_version;
     out.rows_done = rows_before;
     out.dropped_by_rules = dropped_before;
+    before = tables_before;
     current = pipeline;
     if (rules) {
       const RuleStats& stats = rules->stats();
@@ -203,6 +212,7 @@ JobStatus Job::Impl::status() const {
   PipelineStatus p = current ? current->status() : last;
   if (current) out.rows_done += p.events;
   fill_from_pipeline(out, p, current != nullptr);
+  for (const auto& [name, table] : before) add_counts(out.tables[name], table);
   return out;
 }
 
@@ -315,6 +325,12 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
     config.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
     if (size_t dot = config.name.rfind('.'); dot != std::string::npos && dot > 0) config.name.resize(dot);
   }
+  auto sink_url = parse_url(config.sink.url);
+  std::error_code ignored;
+  if (sink_url.ok() && sink_url->scheme == "sqlite" &&
+      std::filesystem::weakly_canonical(sink_url->host + sink_url->path, ignored) == std::filesystem::weakly_canonical(path, ignored)) {
+    return Status(ErrorCode::kConfigBadValue, "sink.url: this is the job file; the copy needs a file of its own").with("file", path);
+  }
   TAILRACE_TRY(auto known, file->read_job());
   // A configuration that cannot work is refused before it is kept: correcting it must not look like another job.
   for (const auto& [key, value] : secrets) config.secrets[key] = value;
@@ -324,7 +340,11 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
   }
   TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url)));
   (void)row;
-  return std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
+  TAILRACE_TRY(auto tables, file->read_tables());
+  auto job = std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
+  std::lock_guard lock(job->impl_->mutex);
+  for (const TableStat& stat : tables) job->impl_->tables_before[stat.database + "." + stat.table] = progress_of(stat);
+  return job;
 }
 
 Status Job::start() { return impl_->begin(); }

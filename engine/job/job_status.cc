@@ -74,6 +74,26 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
   }
 }
 
+void add_counts(TableProgress& later, const TableProgress& earlier) {
+  later.rows_read += earlier.rows_read;
+  later.inserts += earlier.inserts;
+  later.updates += earlier.updates;
+  later.deletes += earlier.deletes;
+  if (later.rows_total == 0) later.rows_total = earlier.rows_total;
+  if (later.state.empty()) later.state = earlier.state;
+}
+
+TableProgress progress_of(const TableStat& stat) {
+  TableProgress progress;
+  progress.rows_total = stat.rows_total.value_or(0);
+  progress.rows_read = stat.rows_done;
+  progress.inserts = stat.inserts;
+  progress.updates = stat.updates;
+  progress.deletes = stat.deletes;
+  progress.state = stat.state;
+  return progress;
+}
+
 StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables) {
   StatusRow row;
   row.state = job_state_name(status.state);
@@ -138,14 +158,7 @@ Result<JobStatus> read_job_status(const std::string& path) {
   }
   if (!row->error_json.empty()) out.error = error_from_json(row->error_json);
   for (const TableStat& stat : tables) {
-    TableProgress progress;
-    progress.rows_total = stat.rows_total.value_or(0);
-    progress.rows_read = stat.rows_done;
-    progress.inserts = stat.inserts;
-    progress.updates = stat.updates;
-    progress.deletes = stat.deletes;
-    progress.state = stat.state;
-    out.tables[stat.database + "." + stat.table] = progress;
+    out.tables[stat.database + "." + stat.table] = progress_of(stat);
   }
   return out;
 }

@@ -7,6 +7,9 @@
 namespace tailrace {
 
 void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool running);
+// Adds what earlier runs counted; the state and the estimate stay those of the later run where it has them.
+void add_counts(TableProgress& later, const TableProgress& earlier);
+TableProgress progress_of(const TableStat& stat);
 StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables);
 
 }  // namespace tailrace

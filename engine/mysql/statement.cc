@@ -98,7 +98,7 @@ class Reader {
   }
 
   Statement create() {
-    if (tokens_.accept("OR")) tokens_.accept("REPLACE");
+    if (tokens_.accept("OR")) statement_.replaces = tokens_.accept("REPLACE");
     if (tokens_.accept("TEMPORARY")) return of(StatementKind::kOther);
     for (std::string_view word : {"UNIQUE", "FULLTEXT", "SPATIAL", "ONLINE", "OFFLINE", "VECTOR"}) tokens_.accept(word);
     if (tokens_.accept("INDEX")) return find("ON") && add(TableChange::kAlter) ? tables() : of(StatementKind::kUnknown);
@@ -118,7 +118,14 @@ class Reader {
       if (tokens_.peek().is_mark(')')) --depth;
       bool here = depth == 0 && tokens_.peek().is("RENAME");
       bool swap = depth == 0 && tokens_.peek().is("WITH");
+      bool moves = false;
+      for (std::string_view word : {"TRUNCATE", "DROP", "EXCHANGE", "CONVERT", "IMPORT", "DISCARD"}) {
+        moves = moves || (depth == 0 && tokens_.peek().is(word));
+      }
       tokens_.next();
+      for (std::string_view word : {"PARTITION", "SUBPARTITION", "TABLESPACE", "TABLE"}) {
+        if (moves && tokens_.peek().is(word)) statement_.moves_rows = true;
+      }
       if (swap && tokens_.accept("TABLE")) add(TableChange::kAlter);  // EXCHANGE PARTITION … WITH TABLE
       if (!here) continue;
       if (tokens_.peek().is("COLUMN") || tokens_.peek().is("INDEX") || tokens_.peek().is("KEY")) continue;

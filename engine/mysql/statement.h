@@ -28,6 +28,8 @@ struct TableName {
 struct Statement {
   StatementKind kind = StatementKind::kUnknown;
   std::vector<TableName> tables;
+  bool moves_rows = false;       // ALTER that takes rows away or brings them without row events (partitions, tablespaces)
+  bool replaces = false;         // CREATE OR REPLACE: a table of that name goes first
   std::string name;              // kDropDatabase: the database; kXa…: the text of the xid
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/fault_point.h"
+#include "base/log.h"
 
 namespace tailrace {
 
@@ -52,6 +53,7 @@ Status Delivery::restore(const std::optional<Checkpoint>& stored) {
 Status Delivery::list_tables() {
   TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
   TAILRACE_TRY(auto tables, reader->tables());
+  if (tables.empty()) log(LogLevel::kWarn, "no table of the source matches the job's tables: there is nothing to copy");
   {
     std::lock_guard lock(run_.mutex);
     for (const SnapshotTable& table : tables) {

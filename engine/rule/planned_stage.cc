@@ -308,6 +308,7 @@ class PlannedStage final : public RuleStage {
         ChangeEvent& event = events[i];
         if (fate.hook_event >= 0 && !derive_op(event, fate)) continue;
         if (event.op != Op::kTruncate) TAILRACE_OK(finish_rows(batch, event, fate));
+        if (fate.entry->plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, fate.entry->plan));
         event.table = fate.entry->plan.output->schema.get();
         event.output = fate.entry->plan.output.get();
         if (event.op == Op::kUpdate && key_changed(event)) {
@@ -345,6 +346,21 @@ class PlannedStage final : public RuleStage {
     if (event.op == Op::kUpdate && !before) event.op = Op::kInsert;
     if (event.op == Op::kUpdate && !after) event.op = Op::kDelete;
     return true;
+  }
+
+  // A key that an entry gives must have a value in every row: NULL identifies nothing.
+  Status check_key(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const {
+    const TableSchema& target = *plan.output->schema;
+    for (Row image : {event.before, event.after}) {
+      if (image.empty()) continue;
+      for (uint16_t index : target.primary_key) {
+        if (!image[index].is_null()) continue;
+        return at_event(Status(ErrorCode::kRuleWrite, fmt::format("column {} of the key of {} is NULL", target.columns[index].name,
+                                                                  target.qualified_name())),
+                        batch, event);
+      }
+    }
+    return Status();
   }
 
   Status finish_rows(EventBatch& batch, ChangeEvent& event, const Fate& fate) {

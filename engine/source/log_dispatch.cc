@@ -248,6 +248,16 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
     if (!wanted(name.database, name.table)) continue;
     SchemaRef before = schemas_.current(name.database, name.table);
     SchemaRef now;
+    if (statement.moves_rows) {
+      return Status(ErrorCode::kSourceUnsupported,
+                    fmt::format("rows go or come with a partition or tablespace, which the log does not show: {}", beginning(query.sql)))
+          .with("table", name.database + "." + name.table);
+    }
+    if (statement.replaces && before) {
+      TAILRACE_OK(schemas_.dropped(name.database, name.table, after));
+      add_item(query.sql).table = before;
+      before = nullptr;
+    }
     switch (name.change) {
       case TableChange::kDrop: case TableChange::kRenameFrom:
         TAILRACE_OK(schemas_.dropped(name.database, name.table, after));

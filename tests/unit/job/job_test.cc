@@ -114,6 +114,24 @@ TEST_CASE("a literal password is nowhere in the job's files") {
   }
 }
 
+TEST_CASE("the job file cannot be its own sink") {
+  Bench bench;
+  auto job = bench.open(R"({"source":"fake://x","sink":"sqlite://)" + bench.path() + R"("})");
+  REQUIRE(!job.ok());
+  CHECK(job.status().code() == ErrorCode::kConfigBadValue);
+}
+
+TEST_CASE("a table's counters go on after a restart") {
+  Bench bench;
+  for (int run = 0; run < 2; ++run) {
+    auto job = bench.open();
+    REQUIRE(job.ok());
+    REQUIRE((*job)->start().ok());
+    REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
+    CHECK((*job)->status().tables.at("db.t").rows_read == bench.database.rows_at(20).size());
+  }
+}
+
 TEST_CASE("after a transient failure the job goes on by itself") {
   Bench bench;
   bench.source_fails = 6;

@@ -34,6 +34,21 @@ TEST_CASE("Schema changes name their tables") {
   CHECK(shape("-- x\n# y\ncreate table 3t (a int)") == "create shop.3t;");
 }
 
+TEST_CASE("Rows that go or come without row events are noticed") {
+  auto moves = [](std::string_view sql) { return read_statement(sql, "shop", false).moves_rows; };
+  CHECK(moves("alter table a truncate partition p0"));
+  CHECK(moves("ALTER TABLE a DROP PARTITION p0, p1"));
+  CHECK(moves("alter table p exchange partition p0 with table q"));
+  CHECK(moves("alter table a convert partition p0 to table b"));
+  CHECK(moves("alter table a convert table b to partition p0 values less than (3)"));
+  CHECK(moves("ALTER TABLE a DISCARD TABLESPACE"));
+  CHECK_FALSE(moves("alter table a convert to character set utf8mb4"));
+  CHECK_FALSE(moves("alter table a drop column b, add partition (partition p3 values less than (9))"));
+  CHECK_FALSE(moves("alter table a reorganize partition p0 into (partition x values less than (2))"));
+  CHECK(read_statement("create or replace table a (id int)", "shop", false).replaces);
+  CHECK_FALSE(read_statement("create table a (id int)", "shop", false).replaces);
+}
+
 TEST_CASE("Other statements") {
   CHECK(kind("BEGIN") == StatementKind::kBegin);
   CHECK(kind("COMMIT /* x */") == StatementKind::kCommit);

@@ -250,6 +250,15 @@ TEST_CASE("merged tables need a key that tells them apart") {
   CHECK_THAT(place("to = 'dw.user', key = { 'id' }", false, a, strict), Contains("`nick` NOT NULL is only in shop.user_5"));
 }
 
+TEST_CASE("NULL in a key that the entry gives stops the row") {
+  std::string rules = entry("key = { 'email' }");
+  BatchBuilder builder;
+  builder.insert(user_table(), user(1, "a")).insert(user_table(), {Value::of_int(2), Value::null(), Value::null()});
+  std::string outcome = run(rules, std::move(builder));
+  CHECK_THAT(outcome, Contains("RULE-0104"));
+  CHECK_THAT(outcome, Contains("column email of the key"));
+}
+
 TEST_CASE("DDL follows its table") {
   Folder folder;
   std::string rules = "return { api = 1, tables = { ['shop.user_*'] = { to = 'dw.user', key = { 'id' }, columns = { card = false } }, ['shop.tmp'] = false } }";

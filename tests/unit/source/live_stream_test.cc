@@ -179,6 +179,27 @@ TEST_CASE("Dropping a database drops each of its tables that is wanted") {
   }
 }
 
+TEST_CASE("A replaced table is dropped first") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    if (!s.scratch.connection().server().is_mariadb) continue;   // MySQL has no CREATE OR REPLACE TABLE
+    s.scratch.run("CREATE TABLE t (id int primary key)");
+    auto stream = s.source();
+    must(stream->open(s.now()));
+    s.scratch.run("CREATE OR REPLACE TABLE t (id int primary key)");
+    s.scratch.run("INSERT INTO t VALUES (2)");
+    Position to = s.now();
+    std::string seen;
+    for (const auto& batch : read_all(*stream, &to, 256 * 1024)) {
+      for (const ChangeEvent& event : batch->events) {
+        seen += event.op == Op::kInsert ? "insert;" : event.new_schema ? "create;" : "drop;";
+      }
+    }
+    CHECK(seen == "drop;create;insert;");
+  }
+}
+
 TEST_CASE("What cannot be read stops with its name") {
   for (const LiveServer& server : live_servers()) {
     INFO(server.name);
@@ -211,6 +232,10 @@ TEST_CASE("What cannot be read stops with its name") {
     CHECK(statement.find("SRC-0006") != std::string::npos);
     CHECK(statement.find("INSERT INTO t VALUES (2)") != std::string::npos);
     CHECK(statement.find("position=") != std::string::npos);
+    s.scratch.run("CREATE TABLE p (id int primary key) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (9), PARTITION p1 VALUES LESS THAN (99))");
+    std::string partition = refusal({"ALTER TABLE p TRUNCATE PARTITION p0"});
+    CHECK(partition.find("SRC-0011") != std::string::npos);
+    CHECK(partition.find(".p") != std::string::npos);
     CHECK(refusal({"XA START 'x'", "INSERT INTO t VALUES (4)", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"}).find("XA") != std::string::npos);
   }
 }
