@@ -1,5 +1,6 @@
 #include "pipeline/delivery.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -53,14 +54,22 @@ Status Delivery::restore(const std::optional<Checkpoint>& stored) {
 Status Delivery::list_tables() {
   TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
   TAILRACE_TRY(auto tables, reader->tables());
+  // Every table is planned before the first row, so that a mistake in the rules is found before anything is delivered.
+  std::vector<SchemaRef> schemas;
+  for (const SnapshotTable& table : tables) {
+    schemas.push_back(table.schema);
+    auto output = run_.parts.rules->output(table.schema);
+    if (!output.ok()) return std::move(output).status();
+  }
+  for (const std::string& pattern : run_.parts.rules->unmatched(schemas)) {
+    log(LogLevel::kWarn, "the rules' tables[\"" + pattern + "\"] matches no table of the source: is it misspelt?");
+  }
   if (tables.empty()) log(LogLevel::kWarn, "no table of the source matches the job's tables: there is nothing to copy");
-  {
-    std::lock_guard lock(run_.mutex);
-    for (const SnapshotTable& table : tables) {
-      TableProgress& progress = run_.status.tables[table.schema->qualified_name()];
-      progress.rows_total = table.estimated_rows;
-      progress.state = "waiting";
-    }
+  std::lock_guard lock(run_.mutex);
+  for (const SnapshotTable& table : tables) {
+    TableProgress& progress = run_.status.tables[table.schema->qualified_name()];
+    progress.rows_total = table.estimated_rows;
+    progress.state = snapshot_.is_done(table) ? "copied" : "waiting";
   }
   snapshot_.set_tables(std::move(tables));
   return {};
@@ -184,9 +193,11 @@ Status Delivery::deliver_rows(EventBatch& batch, bool checkpoint_after) {
 
 Status Delivery::deliver(EventBatch& batch) {
   batch.sequence = ++sequence_;
-  size_t rows = batch.events.size();
   if (!batch.is_snapshot) count_rows(batch);
   TAILRACE_OK(run_.parts.rules->run(batch));
+  auto rows = static_cast<uint64_t>(std::count_if(batch.events.begin(), batch.events.end(), [](const ChangeEvent& event) {
+    return event.op != Op::kSchemaChange && event.op != Op::kTruncate && event.op != Op::kHeartbeat;
+  }));
   LaneBatch lane{&batch, std::nullopt};
   rows_total_ += rows;
   if (batch.boundary) {
@@ -197,7 +208,7 @@ Status Delivery::deliver(EventBatch& batch) {
   if (!batch.events.empty()) fault_point(batch.is_snapshot ? "snapshot" : "mid-batch");
   {
     std::lock_guard lock(run_.mutex);
-    run_.status.events += batch.events.size();
+    run_.status.events += rows;
     run_.status.read_position = position_;
     run_.status.last_commit_time_us = last_commit_time_us_;
     run_.status.idle = false;

@@ -74,7 +74,7 @@ struct TableProgress {
 struct PipelineStatus {
   bool was_open = false;               // source and sink were reached
   std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
-  uint64_t events = 0;                 // handed to the sink in this run
+  uint64_t events = 0;                 // rows and changes handed to the sink in this run
   uint64_t durable_rows = 0;           // acknowledged in this run
   std::optional<Checkpoint> durable;
   Position read_position;              // as far as the delivery thread has come

@@ -75,11 +75,16 @@ void SnapshotStage::set_tables(std::vector<SnapshotTable> tables) {
   });
 }
 
+bool SnapshotStage::is_done(const SnapshotTable& table) const {
+  if (phase_ == Phase::kDone) return true;
+  if (keyed(table) != (phase_ == Phase::kKeyed)) return !keyed(table);
+  std::string name = table.schema->qualified_name();
+  return name < table_ || (name == table_ && table_done_);
+}
+
 const SnapshotTable* SnapshotStage::next_table() const {
   for (const SnapshotTable& table : tables_) {
-    if (keyed(table) != (phase_ == Phase::kKeyed)) continue;
-    std::string name = table.schema->qualified_name();
-    if (name > table_ || (name == table_ && !table_done_)) return &table;
+    if (keyed(table) == (phase_ == Phase::kKeyed) && !is_done(table)) return &table;
   }
   return nullptr;
 }

@@ -34,6 +34,7 @@ class SnapshotStage {
   static bool is_open(std::string_view state);
 
   void set_tables(std::vector<SnapshotTable> tables);   // all tables of the job; sorts them
+  bool is_done(const SnapshotTable& table) const;        // all its rows have been handed on
   Phase phase() const noexcept { return phase_; }
   // The table whose rows come next, or null at the end of the current phase.
   const SnapshotTable* next_table() const;

@@ -53,6 +53,17 @@ class PlannedStage final : public RuleStage {
     }
   }
 
+  std::vector<std::string> unmatched(const std::vector<SchemaRef>& tables) const override {
+    std::vector<std::string> names;
+    for (const TableRule& rule : rules_->spec.tables) {
+      bool matched = std::any_of(tables.begin(), tables.end(), [&](const SchemaRef& table) {
+        auto found = match_table(rules_->spec, table->database, table->table);
+        return !found.ok() || *found == &rule;
+      });
+      if (!matched) names.push_back(rule.key);
+    }
+    return names;
+  }
   std::string version() const override { return rules_->version; }
   const RuleStats& stats() const override { return stats_; }
 

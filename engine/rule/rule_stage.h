@@ -36,6 +36,8 @@ class RuleStage {
   // Runs the rules over the batch in place: drops, splits and rewrites events, sets `output` and `table`.
   // Fails closed: when it returns a failure no event of the batch may be delivered.
   virtual Status run(EventBatch& batch) = 0;
+  // Patterns of the rule file that none of these tables matches: likely misspelt. Empty without rules.
+  virtual std::vector<std::string> unmatched(const std::vector<SchemaRef>&) const { return {}; }
   virtual std::string version() const = 0;      // "shop@9f3ac1", "" without rules
   virtual const RuleStats& stats() const = 0;
 };

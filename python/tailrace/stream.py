@@ -130,7 +130,7 @@ class Batch:
 
 
 class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
-    """Reads a source from ``start``: ``"now"``, ``"earliest"`` or a position. One consumer thread.
+    """Reads a source from ``start``: ``"now"`` or a position. One consumer thread.
 
     With ``job``, a job file of its own, committed positions are kept, and the next Stream begins there. ``commit="next"``
     commits a batch when the next one is asked for; with ``"manual"`` call commit(). With ``idle`` an empty batch comes
