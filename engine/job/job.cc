@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 #include "job/job_status.h"
@@ -107,11 +108,18 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
   TAILRACE_TRY(auto job, file->read_job());
   SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
   auto current = std::make_shared<Pipeline>(config.pipeline, parts);
+  std::string rules_were;
   {
     std::lock_guard lock(mutex);
     pipeline = current;
     rules = made.rules.get();
-    rules_version = made.rules->version();
+    rules_were = std::exchange(rules_version, made.rules->version());
+  }
+  if (job && job->started_us && rules_were != made.rules->version()) {
+    std::string text = fmt::format("the rules changed from '{}' to '{}'; rows already delivered stay as they are", rules_were,
+                                   made.rules->version());
+    note("warn", "", text);
+    log(LogLevel::kWarn, text);
   }
   // The pipeline's stop must win over a start that is still opening things.
   std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
@@ -341,8 +349,10 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
   TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url)));
   (void)row;
   TAILRACE_TRY(auto tables, file->read_tables());
+  TAILRACE_TRY(auto status, file->read_status());
   auto job = std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
   std::lock_guard lock(job->impl_->mutex);
+  if (status) job->impl_->rules_version = status->rules;
   for (const TableStat& stat : tables) job->impl_->tables_before[stat.database + "." + stat.table] = progress_of(stat);
   return job;
 }

@@ -204,3 +204,13 @@ def test_query_results_are_arrow(folder):
     assert "v1_event" in job.meta.views and "<td>2.5</td>" in table._repr_html_() and "x'00ff'" in str(table)
     with pytest.raises(errors.MetaError):
         job.meta.sql("DELETE FROM event_log")
+
+
+def test_a_stream_without_commit_begins_again_where_it_began(shop, folder):
+    with open_stream(shop, job="stream.db"):
+        pass
+    shop.query(f"DELETE FROM {shop.database}.orders WHERE id = 1")
+    with open_stream(shop, job="stream.db", commit="manual") as stream:
+        assert len(next(stream)[f"{shop.database}.orders"]) == 1
+    with open_stream(shop, job="stream.db", commit="manual") as stream:    # the batch above was not committed
+        assert len(next(stream)[f"{shop.database}.orders"]) == 1

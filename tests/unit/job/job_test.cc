@@ -24,6 +24,7 @@ struct Bench {
   std::atomic<int> opened{0};
   std::atomic<size_t> source_fails{0}, sink_fails{0};
   std::filesystem::path folder;
+  std::string rules_version;
 
   Bench() {
     std::string pattern = (std::filesystem::temp_directory_path() / "tailrace-job-XXXXXX").string();
@@ -44,8 +45,8 @@ struct Bench {
       ++opened;
       return std::unique_ptr<Sink>(new FaultSink(durable, true, 1, sink_fails));
     };
-    factories.rules = [](const RuleStageConfig&) -> Result<std::unique_ptr<RuleStage>> {
-      return std::unique_ptr<RuleStage>(new IdentityRules());
+    factories.rules = [this](const RuleStageConfig&) -> Result<std::unique_ptr<RuleStage>> {
+      return std::unique_ptr<RuleStage>(new IdentityRules(rules_version));
     };
     return Job::open(path(), config, {}, factories);
   }
@@ -130,6 +131,23 @@ TEST_CASE("a table's counters go on after a restart") {
     REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
     CHECK((*job)->status().tables.at("db.t").rows_read == bench.database.rows_at(20).size());
   }
+}
+
+TEST_CASE("rules that changed between two runs are told of, once") {
+  Bench bench;
+  for (const char* version : {"shop@1", "shop@2", "shop@2"}) {
+    bench.rules_version = version;
+    auto job = bench.open();
+    REQUIRE(job.ok());
+    REQUIRE((*job)->start().ok());
+    REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
+  }
+  auto job = bench.open();
+  int warnings = 0;
+  auto events = (*job)->file().read_events(0);
+  REQUIRE(events.ok());
+  for (const EventRow& event : *events) warnings += event.text.find("from 'shop@1' to 'shop@2'") != std::string::npos;
+  CHECK(warnings == 1);
 }
 
 TEST_CASE("after a transient failure the job goes on by itself") {

@@ -318,16 +318,18 @@ class MemoryCheckpoints final : public CheckpointStore {
 
 class IdentityRules final : public RuleStage {
  public:
+  explicit IdentityRules(std::string version = "") : version_(std::move(version)) {}
   Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) override {
     auto table = std::make_shared<OutputTable>();
     table->source = table->schema = source;
     return std::shared_ptr<const OutputTable>(table);
   }
   Status run(EventBatch&) override { return {}; }
-  std::string version() const override { return ""; }
+  std::string version() const override { return version_; }
   const RuleStats& stats() const override { return stats_; }
 
  private:
+  const std::string version_;
   RuleStats stats_;
 };
 
