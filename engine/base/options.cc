@@ -117,13 +117,15 @@ std::string nearest_name(std::string_view word, std::span<const std::string> can
 }
 
 Result<Options> Options::parse(std::string_view where, std::span<const OptionSpec> specs,
-                               const std::map<std::string, std::string>& given, std::vector<std::string> others) {
+                               const std::map<std::string, std::string>& given, const std::vector<std::string>& others) {
   Options options;
   for (const auto& [name, value] : given) {
     auto it = std::find_if(specs.begin(), specs.end(), [&](const OptionSpec& s) { return s.name == name; });
     if (it == specs.end()) {
-      for (const OptionSpec& spec : specs) others.emplace_back(spec.name);
-      std::string near = nearest_name(name, others);
+      std::vector<std::string> names;
+      for (const OptionSpec& spec : specs) names.emplace_back(spec.name);
+      names.insert(names.end(), others.begin(), others.end());   // after the own ones: the first of equals wins
+      std::string near = nearest_name(name, names);
       std::string hint = near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near);
       return Status(ErrorCode::kConfigUnknownKey, fmt::format("{}.{}{}", where, name, hint));
     }

@@ -74,9 +74,9 @@ def test_resumed_with_another_file_in_the_sinks_place(database, jobs, how):
     engine = jobs(database)
     assert engine.run().code == 0
     if how == "of another job":
-        other = jobs(database, name="other", sink={"url": f"sqlite://{jobs.folder / 'other.db'}"})
+        other = jobs(database, name="other", sink={"url": f"sqlite://{jobs.folder / 'other_copy.db'}"})
         assert other.run().code == 0
-        shutil.copy(jobs.folder / "other.db", jobs.copy)
+        shutil.copy(jobs.folder / "other_copy.db", jobs.copy)
     else:
         jobs.copy.unlink()
         if how == "empty":
