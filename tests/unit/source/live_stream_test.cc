@@ -110,6 +110,8 @@ TEST_CASE("A large transaction flows in slices whose ordinals go on, and is read
     for (int round = 0; round < 2; ++round) {
       must(stream->open(from));
       auto batches = read_all(*stream, &to, 64 * 1024);
+      // Others may write to this server: what they do only moves the position.
+      std::erase_if(batches, [](const auto& batch) { return batch->txns.empty(); });
       CHECK(batches.size() > 10);
       uint64_t rows = 0;
       for (size_t b = 0; b < batches.size(); ++b) {
