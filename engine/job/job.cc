@@ -197,6 +197,7 @@ JobStatus Job::Impl::status() const {
   JobStatus out;
   std::shared_ptr<Pipeline> current;
   std::map<std::string, TableProgress> before;
+  PipelineStatus p;
   {
     std::lock_guard lock(mutex);
     out.state = state;
@@ -208,6 +209,7 @@ JobStatus Job::Impl::status() const {
     out.dropped_by_rules = dropped_before;
     before = tables_before;
     current = pipeline;
+    p = last;
     if (rules) {
       const RuleStats& stats = rules->stats();
       out.dropped_by_rules += stats.dropped_table + stats.dropped_row + stats.dropped_map;
@@ -217,8 +219,10 @@ JobStatus Job::Impl::status() const {
       if (seconds > 0) out.rate = static_cast<double>(samples.back().second - samples.front().second) / seconds;
     }
   }
-  PipelineStatus p = current ? current->status() : last;
-  if (current) out.rows_done += p.events;
+  if (current) {
+    p = current->status();
+    out.rows_done += p.events;
+  }
   fill_from_pipeline(out, p, current != nullptr);
   for (const auto& [name, table] : before) add_counts(out.tables[name], table);
   return out;
