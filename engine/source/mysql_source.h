@@ -28,7 +28,23 @@ class MysqlSource : public Source {
   void interrupt() noexcept override;
 
  private:
-  Result<SchemaRef> fetch_schema(const std::string& database, const std::string& table);
+  // What SchemaTracker asks, on the reader thread's own session.
+  class LiveCatalogue final : public Catalogue {
+   public:
+    explicit LiveCatalogue(MysqlSource& source) : source_(source) {}
+    Result<SchemaRef> table(const std::string& database, const std::string& table) override;
+    Result<std::vector<SchemaRef>> tables() override;
+    Result<std::map<std::string, uint16_t>> databases() override;
+    Result<LogPosition> position() override;
+    int lower_case_table_names() override;
+
+   private:
+    MysqlSource& source_;
+  };
+
+  // Runs `ask(Connection&)`, once more with a new session when the old one has gone.
+  template <class Ask>
+  auto ask(Ask&& question) -> decltype(question(std::declval<Connection&>()));
   Status check_server(Connection& connection) const;
   Status start_stream(const LogPosition& at);
   Status explain(Status failure) const;
@@ -39,6 +55,7 @@ class MysqlSource : public Source {
   const ConnectOptions options_;
   const SourceContext context_;
   std::optional<Connection> control_;    // queries of the reader thread
+  LiveCatalogue catalogue_{*this};
   SchemaTracker schemas_;
   BinlogAssembler assembler_;
   Position start_;

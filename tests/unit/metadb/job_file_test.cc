@@ -146,8 +146,8 @@ TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
     CHECK_FALSE(job->load()->has_value());
     REQUIRE(job->save({{"mysql", "gtid=0-1-1"}, 1, "", 1}).ok());
     REQUIRE(job->save({{"mysql", "gtid=0-1-9;file=b.1;offset=4"}, 77, R"({"t":1})", 12}).ok());
-    REQUIRE(job->append({{"mysql", "p1"}, schema, "shop", "user", "CREATE TABLE user(id INT)"}).ok());
-    REQUIRE(job->append({{"mysql", "p2"}, nullptr, "shop", "user", "DROP TABLE user"}).ok());
+    REQUIRE(job->append({{{"mysql", "p1"}, schema, "shop", "user", "CREATE TABLE user(id INT)", SchemaOrigin::kStatement, "", ""}}).ok());
+    REQUIRE(job->append({{{"mysql", "p2"}, nullptr, "shop", "user", "DROP TABLE user", SchemaOrigin::kStatement, "", ""}}).ok());
     REQUIRE(job->add({"RULE-0102", {"mysql", "p3"}, "shop", "user", "id=7", "{}", "boom"}).ok());
     REQUIRE(job->add_event("warn", "SRC-0012", "lost").ok());
   }
