@@ -35,6 +35,7 @@ class SchemaStore {
   struct Entry {
     Position position;   // first position at which the schema holds
     SchemaRef schema;    // null = the table was dropped there, or is not known from there (kUnknown)
+    std::string schema_json;  // what load_all may give in place of `schema`, which has yet to be read from it
     std::string database, table;  // table "" = the database: its default is schema->collation
     std::string ddl;     // statement that made it; "" = none did
     SchemaOrigin origin = SchemaOrigin::kEarlier;

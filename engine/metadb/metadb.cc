@@ -215,16 +215,7 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
     entry.position = {std::string(s.column_text(0)), std::string(s.column_text(1))};
     entry.database = s.column_text(2);
     entry.table = s.column_text(3);
-    if (!s.is_null(4)) {
-      auto schema = schema_from_json(s.column_text(4));
-      if (!schema.ok()) {
-        return std::move(schema)
-            .status()
-            .with("file", path_)
-            .with("table", entry.database + "." + entry.table);
-      }
-      entry.schema = std::move(schema).value();
-    }
+    if (!s.is_null(4)) entry.schema_json = s.column_text(4);
     entry.ddl = s.column_text(5);
     for (size_t i = 0; i < std::size(kOrigins); ++i) {
       if (s.column_text(6) == kOrigins[i]) entry.origin = static_cast<SchemaOrigin>(i);

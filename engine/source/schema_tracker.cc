@@ -41,6 +41,7 @@ Status SchemaTracker::begin(const LogPosition& at, bool continues) {
   tables_.clear();
   followed_.clear();
   pending_.clear();
+  unreadable_ = Status();
   if (catalogue_) fold_names_ = catalogue_->lower_case_table_names();
   bool has_history = false;
   if (store_) {
@@ -61,8 +62,9 @@ Status SchemaTracker::begin(const LogPosition& at, bool continues) {
       }
       State state;
       state.schema = std::move(entry.schema);
+      state.json = std::move(entry.schema_json);
       state.given = entry.origin == SchemaOrigin::kGiven;
-      state.belief = entry.origin == SchemaOrigin::kUnknown ? Belief::kUnknown : state.schema ? Belief::kKnown : Belief::kAbsent;
+      state.belief = entry.origin == SchemaOrigin::kUnknown ? Belief::kUnknown : state.exists() ? Belief::kKnown : Belief::kAbsent;
       if (entry.origin == SchemaOrigin::kCatalogue) {
         state.belief = Belief::kGuess;
         ReadingRef& found = readings[entry.read_low + "\n" + entry.read_high];
@@ -83,7 +85,7 @@ Status SchemaTracker::begin(const LogPosition& at, bool continues) {
     }
   }
   for (const auto& [key, table] : tables_) {
-    if (table.state.schema && !key.second.empty()) ++followed_[key.first];
+    if (table.state.exists() && !key.second.empty()) ++followed_[key.first];
   }
   if (!catalogue_ || (has_history && continues)) return Status();
   return first_reading(at);
@@ -110,16 +112,16 @@ Status SchemaTracker::first_reading(const LogPosition& at) {
     if (found.count(key)) continue;
     State gone;
     gone.belief = Belief::kUnknown;
-    if (table.state.schema) put(key, std::move(gone), at, "", SchemaOrigin::kUnknown);
+    if (table.state.exists()) put(key, std::move(gone), at, "", SchemaOrigin::kUnknown);
   }
   for (auto& [key, schema] : found) {
-    const State& before = tables_[key].state;
+    const State& before = look(key, at).state;
     if (before.belief == Belief::kGuess && before.schema && same_layout(*before.schema, *schema)) {
       auto same = std::make_shared<TableSchema>(*schema);
       same->schema_id = before.schema->schema_id;
       schema = std::move(same);
     }
-    put(key, State{Belief::kGuess, schema, now, false}, at, "", SchemaOrigin::kCatalogue);
+    put(key, State{Belief::kGuess, schema, {}, now, false}, at, "", SchemaOrigin::kCatalogue);
   }
   return keep();
 }
@@ -128,8 +130,8 @@ Status SchemaTracker::give(const std::vector<SchemaRef>& schemas, const LogPosit
   for (const SchemaRef& schema : schemas) {
     Key key = key_of(schema->database, schema->table);
     auto found = tables_.find(key);
-    if (found != tables_.end() && (!found->second.history.empty() || found->second.state.schema)) continue;
-    put(key, State{Belief::kKnown, schema, nullptr, true}, at, "", SchemaOrigin::kGiven);
+    if (found != tables_.end() && (!found->second.history.empty() || found->second.state.exists())) continue;
+    put(key, State{Belief::kKnown, schema, {}, nullptr, true}, at, "", SchemaOrigin::kGiven);
   }
   return keep();
 }
@@ -155,22 +157,28 @@ bool SchemaTracker::saw(const State& state, const LogPosition& after) {
 // The table at `at`: with the stored entries up to there, and with a guess made knowledge when the reader has passed it.
 SchemaTracker::Table& SchemaTracker::look(const Key& key, const LogPosition& at) {
   Table& table = tables_[key];
-  bool had = table.state.schema != nullptr;
+  bool had = table.state.exists();
   while (table.next < table.history.size() && log_position_reached(at, table.history[table.next].position)) {
     table.state = table.history[table.next++].state;
+  }
+  if (!table.state.json.empty()) {
+    auto schema = schema_from_json(table.state.json);
+    table.state.json.clear();
+    if (schema.ok()) {
+      table.state.schema = std::move(schema).value();
+    } else {
+      table.state.belief = Belief::kUnknown;
+      unreadable_ = std::move(schema).status().with("table", key.first + "." + key.second);
+    }
   }
   if (table.state.belief == Belief::kGuess && table.state.reading && passed(*table.state.reading, at)) {
     table.state.belief = Belief::kKnown;
   }
-  if (!key.second.empty() && had != (table.state.schema != nullptr)) followed_[key.first] += had ? size_t{0} - 1 : 1;
+  if (!key.second.empty() && had != table.state.exists()) followed_[key.first] += had ? size_t{0} - 1 : 1;
   return table;
 }
 
 void SchemaTracker::put(const Key& key, State state, const LogPosition& at, const std::string& ddl, SchemaOrigin origin) {
-  Table& table = tables_[key];
-  if (!key.second.empty() && (table.state.schema != nullptr) != (state.schema != nullptr)) {
-    followed_[key.first] += table.state.schema ? size_t{0} - 1 : 1;
-  }
   if (store_) {
     SchemaStore::Entry& entry = pending_.emplace_back();
     entry.position = Position{source_kind_, at.text()};
@@ -184,10 +192,17 @@ void SchemaTracker::put(const Key& key, State state, const LogPosition& at, cons
       entry.read_high = state.reading->high_text;
     }
   }
-  table.state = std::move(state);
+  set(key, std::move(state));
+}
+
+void SchemaTracker::set(const Key& key, State state) {
+  State& place = tables_[key].state;
+  if (!key.second.empty() && place.exists() != state.exists()) followed_[key.first] += place.exists() ? size_t{0} - 1 : 1;
+  place = std::move(state);
 }
 
 Status SchemaTracker::keep() {
+  TAILRACE_OK(unreadable_);
   if (!store_ || pending_.empty()) return Status();
   Status kept = store_->append(pending_);
   pending_.clear();
@@ -199,12 +214,13 @@ Result<SchemaTracker::State> SchemaTracker::fetch(const std::string& database, c
   TAILRACE_TRY(SchemaRef schema, catalogue_->table(database, table));
   if (!schema) return State();
   TAILRACE_TRY(LogPosition high, catalogue_->position());
-  return State{Belief::kGuess, std::move(schema), reading(std::move(low), std::move(high)), false};
+  return State{Belief::kGuess, std::move(schema), {}, reading(std::move(low), std::move(high)), false};
 }
 
 Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition& at) {
   Key key = key_of(map.database, map.table);
   Table& table = look(key, at);
+  TAILRACE_OK(unreadable_);
   Status mismatch;
   SchemaRef hint = table.state.schema;
   if (table.state.schema) {
@@ -229,7 +245,7 @@ Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition
   // The log itself tells the schema when it has full metadata; a schema given by the user must agree instead.
   if (map.has_names && !(table.state.given && !mismatch.ok())) {
     TAILRACE_TRY(SchemaRef logged, schema_from_table_map(map, hint.get()));
-    put(key, State{Belief::kKnown, logged, nullptr, false}, at, "", SchemaOrigin::kLog);
+    put(key, State{Belief::kKnown, logged, {}, nullptr, false}, at, "", SchemaOrigin::kLog);
     TAILRACE_OK(keep());
     return make_row_plan(map, logged);
   }
@@ -260,7 +276,7 @@ Result<uint16_t> SchemaTracker::database_collation(const std::string& database, 
   TAILRACE_TRY(LogPosition high, catalogue_->position());
   auto named = all.find(key.first);
   if (named == all.end()) return uint16_t{0};
-  put(key, State{Belief::kGuess, database_entry(key.first, named->second), reading(std::move(low), std::move(high)), false}, at, "",
+  put(key, State{Belief::kGuess, database_entry(key.first, named->second), {}, reading(std::move(low), std::move(high)), false}, at, "",
       SchemaOrigin::kCatalogue);
   return named->second;
 }
@@ -275,7 +291,7 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   if (parsed.kind == DdlStatement::Kind::kCreateLike && parsed.tables.size() == 2) {
     const State& source = look(key_of(parsed.tables[1].database, parsed.tables[1].table), at).state;
     if (source.belief != Belief::kKnown || !source.schema || !source.schema->complete) return State();
-    return State{Belief::kKnown, renamed_table(*source.schema, target), nullptr, false};
+    return State{Belief::kKnown, renamed_table(*source.schema, target), {}, nullptr, false};
   }
   if (parsed.kind != DdlStatement::Kind::kCreateTable) return State();
   DdlContext context = ddl.context;
@@ -284,7 +300,7 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   context.database_collation = *collation;
   auto made = create_table(parsed, context);
   if (!made.ok()) return State();
-  return State{Belief::kKnown, renamed_table(**made, target, false), nullptr, false};
+  return State{Belief::kKnown, renamed_table(**made, target, false), {}, nullptr, false};
 }
 
 SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlStatement& parsed, const State& before, const LogPosition& after) {
@@ -296,19 +312,19 @@ SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlState
   auto collation = database_collation(before.schema->database, after);
   if (collation.ok()) context.database_collation = *collation;
   auto made = alter_table(*before.schema, parsed, context);
-  return made.ok() ? State{Belief::kKnown, *made, nullptr, before.given} : State();
+  return made.ok() ? State{Belief::kKnown, *made, {}, nullptr, before.given} : State();
 }
 
 Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement& statement, const LoggedDdl& ddl, const LogPosition& at,
                                                                 const LogPosition& after) {
   DdlStatement parsed = read_ddl(ddl.sql, ddl.database, ddl.reading);
   std::vector<Change> changes;
-  // Read before: what it did is stored, all of it or nothing.
-  bool stored = false;
+  // Read before: what it did is stored, all of it or nothing; at the start of the transaction when it is in the midst of one.
+  bool stored = false, taken = false;
   for (const TableName& name : statement.tables) {
     Table& table = look(key_of(name.database, name.table), at);
-    if (table.next > 0 && table.history[table.next - 1].ddl == ddl.sql && table.history[table.next - 1].position.text() == after.text()) stored = true;
-    if (table.next < table.history.size() && log_position_reached(after, table.history[table.next].position)) stored = true;
+    taken = taken || (table.next > 0 && table.history[table.next - 1].ddl == ddl.sql && table.history[table.next - 1].position.text() == after.text());
+    stored = stored || (table.next < table.history.size() && log_position_reached(after, table.history[table.next].position));
   }
   State moved;
   for (size_t i = 0; i < statement.tables.size(); ++i) {
@@ -317,8 +333,8 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
     Change& change = changes.emplace_back();
     change.name = name;
     change.before = tables_[key].state.schema;
-    if (stored) {
-      change.now = look(key, after).state.schema;
+    if (taken) {
+      change.now = change.before;
       continue;
     }
     const State before = tables_[key].state;
@@ -328,10 +344,10 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
         change.now = before.schema;
         continue;
       case TableChange::kDrop:
-        now = State{Belief::kAbsent, nullptr, nullptr, false};
+        now = State{Belief::kAbsent, nullptr, {}, nullptr, false};
         break;
       case TableChange::kCreate:
-        now = created(ddl, parsed, name, statement.replaces ? State{Belief::kAbsent, nullptr, nullptr, false} : before, at);
+        now = created(ddl, parsed, name, statement.replaces ? State{Belief::kAbsent, nullptr, {}, nullptr, false} : before, at);
         break;
       case TableChange::kAlter:
         if (i > 0) {  // EXCHANGE PARTITION … WITH TABLE
@@ -344,7 +360,7 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
         moved = parsed.kind == DdlStatement::Kind::kAlterTable ? altered(ddl, parsed, before, after) : before;
         if (saw(moved, after)) moved = State();  // the catalogue has another table of that name
         if (moved.belief != Belief::kKnown || !ddl.unreadable.empty()) moved = State();
-        now = State{ddl.unreadable.empty() ? Belief::kAbsent : Belief::kUnknown, nullptr, nullptr, false};
+        now = State{ddl.unreadable.empty() ? Belief::kAbsent : Belief::kUnknown, nullptr, {}, nullptr, false};
         break;
       case TableChange::kRenameTo:
         // What the catalogue showed under the new name may be this very table.
@@ -354,18 +370,25 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
         break;
     }
     // A guess may stand for what the statement did; asking the server again is better than nothing, as rows will tell.
-    if (now.belief == Belief::kUnknown && catalogue_ && wanted_(name.database, name.table)) {
+    if (now.belief == Belief::kUnknown && !stored && catalogue_ && wanted_(name.database, name.table)) {
       TAILRACE_TRY(State fetched, fetch(name.database, name.table));
       if (fetched.schema && saw(fetched, after)) now = std::move(fetched);
     }
     change.now = now.schema;
-    if (!follows(key)) {
-      tables_[key].state = std::move(now);
+    if (stored || !follows(key)) {
+      set(key, std::move(now));
       continue;
     }
     SchemaOrigin origin = now.belief == Belief::kUnknown ? SchemaOrigin::kUnknown
                           : now.belief == Belief::kGuess ? SchemaOrigin::kCatalogue : SchemaOrigin::kStatement;
     put(key, std::move(now), after, ddl.sql, origin);
+  }
+  for (size_t i = changes.size(); stored && i-- > 0;) {
+    Change& change = changes[i];
+    Key key = key_of(change.name.database, change.name.table);
+    bool later = std::any_of(changes.begin() + static_cast<long>(i) + 1, changes.end(),
+                             [&](const Change& c) { return key_of(c.name.database, c.name.table) == key; });
+    if (!later) change.now = look(key, after).state.schema;
   }
   TAILRACE_OK(keep());
   return changes;
@@ -387,22 +410,22 @@ Result<std::vector<SchemaRef>> SchemaTracker::apply_database(const LoggedDdl& dd
       if (table.state.schema) gone.push_back(table.state.schema);
       bool stored = table.next < table.history.size() && log_position_reached(after, table.history[table.next].position);
       if (stored) look(found->first, after);
-      else put(found->first, State{Belief::kAbsent, nullptr, nullptr, false}, after, ddl.sql, SchemaOrigin::kStatement);
+      else put(found->first, State{Belief::kAbsent, nullptr, {}, nullptr, false}, after, ddl.sql, SchemaOrigin::kStatement);
     }
   }
   Table& table = tables_[key];
   bool stored = table.next < table.history.size() && log_position_reached(after, table.history[table.next].position);
   State now = before;
   if (parsed.kind == Kind::kDropDatabase) {
-    now = State{Belief::kAbsent, nullptr, nullptr, false};
+    now = State{Belief::kAbsent, nullptr, {}, nullptr, false};
   } else if (parsed.kind == Kind::kAlterDatabase) {
     if (saw(before, after)) return gone;
     uint16_t collation = resolve_charset(parsed.charset, before.schema ? before.schema->collation : 0, ddl.context);
     if (parsed.charset.empty() && before.schema) collation = before.schema->collation;
-    now = collation ? State{Belief::kKnown, database_entry(key.first, collation), nullptr, false} : State();
+    now = collation ? State{Belief::kKnown, database_entry(key.first, collation), {}, nullptr, false} : State();
   } else if (!parsed.conditional || parsed.replaces || before.belief == Belief::kAbsent) {
     uint16_t collation = resolve_charset(parsed.charset, ddl.context.server_collation, ddl.context);
-    now = collation ? State{Belief::kKnown, database_entry(key.first, collation), nullptr, false} : State();
+    now = collation ? State{Belief::kKnown, database_entry(key.first, collation), {}, nullptr, false} : State();
   }
   if (stored) {
     look(key, after);

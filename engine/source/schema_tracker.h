@@ -75,8 +75,10 @@ class SchemaTracker {
   struct State {
     Belief belief = Belief::kUnknown;
     SchemaRef schema;        // kGuess, kKnown
+    std::string json;        // the same as it is stored, when nobody has asked for it yet
     ReadingRef reading;      // kGuess; null = not known when it was read
     bool given = false;      // by the user
+    bool exists() const noexcept { return schema != nullptr || !json.empty(); }
   };
   struct Stored {
     LogPosition position;
@@ -106,7 +108,8 @@ class SchemaTracker {
   bool follows(const Key& key) const;
   // Puts the state and, unless it is stored at this position already, an entry for it.
   void put(const Key& key, State state, const LogPosition& at, const std::string& ddl, SchemaOrigin origin);
-  Status keep();               // stores the entries of `pending_`
+  void set(const Key& key, State state);
+  Status keep();               // stores the entries of `pending_`; tells a stored schema that could not be read
 
   SchemaStore* store_;
   std::string source_kind_;
@@ -116,6 +119,7 @@ class SchemaTracker {
   std::map<Key, Table> tables_;
   std::map<std::string, size_t> followed_;   // tables with a schema, by database
   std::vector<SchemaStore::Entry> pending_;
+  Status unreadable_;
 };
 
 }  // namespace tailrace

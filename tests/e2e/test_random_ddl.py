@@ -161,7 +161,7 @@ def compare_history(engine, recorded, names):
             at += 1
             lost.discard(table)
             tables.pop(table, None)
-            if origin == "statement" and schema is not None:
+            if origin == "statement" and schema is not None and "collation" in json.loads(schema):
                 tables[table] = lines_of(json.loads(schema), names)
             elif schema is not None or origin == "unknown":
                 lost.add(table)  # not followed: told by the catalogue of a later day, or by the log
