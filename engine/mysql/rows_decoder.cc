@@ -166,6 +166,7 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
     default:
       event.op = Op::kInsert;
   }
+  event.from_mariadb = format.is_mariadb;
   ByteCursor in(body);
   event.table_id = in.le(table_id_size(format, t));
   event.flags = in.u16();
@@ -437,6 +438,8 @@ Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t
       after = out.new_row(width);
       at = read_image(plan, second, at, end, after, row, out.arena);
     }
+    if (at && event.op == Op::kInsert && !first.all) fill_defaults(plan, row, out.arena);
+    if (at && is_update && event.from_mariadb && !second.all && !check_generated(plan, after)) at = nullptr;
     if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);
     ChangeEvent& change = out.events.emplace_back();
     change.op = event.op;

@@ -20,6 +20,7 @@ struct RowsEvent {
   uint64_t columns = 0;
   std::string_view present;        // bitmap of the image: before for update and delete, after for insert
   std::string_view present_after;  // update only
+  bool from_mariadb = false;
   bool partial = false;            // PARTIAL_UPDATE_ROWS: JSON columns of the after image may be diffs
   std::string_view rows;
 };
@@ -33,7 +34,8 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
 
 class RowsDecoder {
  public:
-  // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column.
+  // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column. A column
+  // that an INSERT left out has its default, where the schema knows it; other columns out of an image are absent.
   Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
   // Rows in the event, found without making values.
   Result<uint64_t> count(const RowPlan& plan, const RowsEvent& event);
@@ -43,6 +45,8 @@ class RowsDecoder {
   const uint8_t* read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Row to,
                             Row before, Arena& arena);
   const uint8_t* skip_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end);
+  void fill_defaults(const RowPlan& plan, Row row, Arena& arena);
+  bool check_generated(const RowPlan& plan, Row after);
   void start_partial_row(const RowPlan& plan);
   const uint8_t* read_partial_bits(const RowPlan& plan, const uint8_t* at, const uint8_t* end);
   bool read_diffs(std::string_view diffs, const Value& before, Value& to, Arena& arena);

@@ -1,5 +1,6 @@
-// RowsDecoder, second part: PARTIAL_UPDATE_ROWS. Between the images of a row stand its value options and, with
-// PARTIAL_JSON among them, one bit per JSON column of the table: is it a diff in the after image?
+// RowsDecoder, second part: images that lack columns, and PARTIAL_UPDATE_ROWS. There, between the images of a row stand
+// its value options and, with PARTIAL_JSON among them, one bit per JSON column of the table: is it a diff in the after
+// image?
 #include <fmt/format.h>
 
 #include "base/byte_cursor.h"
@@ -7,6 +8,31 @@
 #include "mysql/rows_decoder.h"
 
 namespace tailrace {
+
+void RowsDecoder::fill_defaults(const RowPlan& plan, Row row, Arena& arena) {
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (!row[i].is_absent()) continue;
+    row[i] = plan.defaults[i];
+    if (has_text_payload(row[i].kind)) row[i].p = arena.copy(row[i].text());
+  }
+}
+
+// MySQL logs a generated column whenever it changes. MariaDB leaves virtual ones out, changed or not: their absence does
+// not say that they stayed as they were.
+bool RowsDecoder::check_generated(const RowPlan& plan, Row after) {
+  size_t visible = 0;
+  for (size_t i = 0; i < plan.columns.size(); ++i) {
+    if (plan.columns[i].hidden) continue;
+    if (after[visible].is_absent() && plan.schema->columns[visible].generated) {
+      column_ = i;
+      code_ = ErrorCode::kSourceImage;
+      problem_ = "an update was logged without the virtual column, which it may have changed";
+      return false;
+    }
+    ++visible;
+  }
+  return true;
+}
 
 void RowsDecoder::start_partial_row(const RowPlan& plan) {
   partial_ = PartialImage::kBefore;
