@@ -277,4 +277,25 @@ Result<MariaGtidEvent> parse_maria_gtid(std::string_view body) {
   return event;
 }
 
+Result<XaPrepareEvent> parse_xa_prepare(std::string_view body) {
+  XaPrepareEvent event;
+  ByteCursor in(body);
+  event.one_phase = in.u8() != 0;
+  uint32_t format = in.u32();
+  uint32_t gtrid = in.u32();
+  uint32_t bqual = in.u32();
+  constexpr uint32_t kMaxPart = 64;
+  if (in.failed() || gtrid > kMaxPart || bqual > kMaxPart) return Status(ErrorCode::kSourceCorrupt, "malformed XA_PREPARE event");
+  auto hex = [&](uint32_t size) {
+    event.xid += "x'";
+    for (char c : in.bytes(size)) fmt::format_to(std::back_inserter(event.xid), "{:02x}", static_cast<uint8_t>(c));
+    event.xid += "',";
+  };
+  hex(gtrid);
+  hex(bqual);
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed XA_PREPARE event");
+  event.xid += std::to_string(format);
+  return event;
+}
+
 }  // namespace tailrace

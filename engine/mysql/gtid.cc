@@ -290,26 +290,33 @@ std::string LogPosition::text() const {
   std::string out;
   if (has_gtid) out = "gtid=" + gtid;
   if (!file.empty()) fmt::format_to(std::back_inserter(out), "{}file={};offset={}", out.empty() ? "" : ";", file, offset);
+  if (!restart) return out;
+  if (restart->has_gtid) out += ";xa_gtid=" + restart->gtid;
+  if (!restart->file.empty()) fmt::format_to(std::back_inserter(out), ";xa_file={};xa_offset={}", restart->file, restart->offset);
   return out;
 }
 
 Result<LogPosition> parse_log_position(const Position& position) {
-  LogPosition out;
-  bool has_offset = false;
+  LogPosition out, earlier;
+  bool has_offset = false, has_earlier = false;
   bool good = split(position.text, ';', [&](std::string_view part) {
     if (part.empty()) return true;
     size_t equals = part.find('=');
     if (equals == std::string_view::npos) return false;
     std::string_view name = trim(part.substr(0, equals));
     std::string_view value = trim(part.substr(equals + 1));
+    bool is_earlier = name.substr(0, 3) == "xa_";
+    LogPosition& to = is_earlier ? earlier : out;
+    if (is_earlier) name.remove_prefix(3);
+    has_earlier = has_earlier || is_earlier;
     if (name == "gtid") {
-      out.has_gtid = true;
-      out.gtid = std::string(value);
+      to.has_gtid = true;
+      to.gtid = std::string(value);
     } else if (name == "file") {
-      out.file = std::string(value);
+      to.file = std::string(value);
     } else if (name == "offset") {
-      has_offset = true;
-      return parse_number(value, out.offset);
+      has_offset = has_offset || !is_earlier;
+      return parse_number(value, to.offset);
     } else {
       return false;
     }
@@ -319,6 +326,7 @@ Result<LogPosition> parse_log_position(const Position& position) {
     return bad("a position (gtid=…;file=…;offset=…)", position.text);
   }
   if (!out.file.empty() && out.offset < 4) out.offset = 4;
+  if (has_earlier) out.restart = std::make_shared<const LogPosition>(std::move(earlier));
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,6 +72,10 @@ struct LogPosition {
   std::string gtid;        // as written; MariaDB or MySQL form
   std::string file;        // "" = not given
   uint64_t offset = 0;
+  // While XA transactions are prepared and not yet decided: where the log has to be read from to see their rows again,
+  // before this position. Written as xa_gtid=…;xa_file=…;xa_offset=….
+  std::shared_ptr<const LogPosition> restart;
+  const LogPosition& restart_place() const { return restart ? *restart : *this; }
   std::string text() const;
 };
 Result<LogPosition> parse_log_position(const Position& position);

@@ -291,7 +291,7 @@ TEST_CASE("Partial updates: diffs, whole documents, NULL and absent columns of o
     CHECK(text.find(words) != std::string::npos);
     CHECK(text.find("table=d.t column=c1") != std::string::npos);
   };
-  refused(partial_of(1, 2, "\0"s + kFive + "\x01\x01"s + "\0"s + sized(kSetA)), "SRC-0020", "lacks the document");
+  refused(partial_of(1, 2, "\0"s + kFive + "\x01\x01"s + "\0"s + sized(kSetA)), "SRC-0022", "lacks the document");
   refused(partial_of(7, 2, "\x02"s + kFive + sized(kDocument) + "\x01\x01"s + "\0"s + sized(kSetA)), "SRC-0008", "was NULL");
   refused(partial_of(7, 2, both + "\x01\x01"s + "\0"s + sized(kAddB + kAddB)), "SRC-0008", "insert at $.b");
   std::string unknown = after(partial_of(7, 2, both + "\x02"s + "\0"s + sized(kDocument)));
