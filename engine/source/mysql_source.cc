@@ -58,7 +58,7 @@ Status MysqlSource::check_server(Connection& connection) const {
 }
 
 Status MysqlSource::with_host(const std::function<Status(Connection)>& use) {
-  Status first, transient;
+  Status final, transient;
   const size_t begin = host_;
   for (size_t i = 0; i < hosts_.size(); ++i) {
     size_t number = (begin + i) % hosts_.size();
@@ -74,12 +74,15 @@ Status MysqlSource::with_host(const std::function<Status(Connection)>& use) {
       if (interrupted_) return status;
     }
     if (hosts_.size() > 1) log(LogLevel::kWarn, fmt::format("{}: {}", hosts_[number].address(), status.to_string()));
-    if (transient.ok() && status.retry() == Retry::kTransient) transient = status;
-    if (first.ok()) first = std::move(status);
+    // Waiting for the others would hide that a failover has lost what was delivered.
+    if (status.code() == ErrorCode::kSourceDiverged) return status;
+    Status& kept = status.retry() == Retry::kTransient ? transient : final;
+    if (kept.ok()) kept = std::move(status);
   }
   host_ = begin;
-  // One that may yet come back is worth another try, whatever is wrong with the others.
-  return transient.ok() ? first : transient;
+  // A host that may come back is worth another try, whatever is wrong with the others.
+  if (transient.ok()) return final;
+  return final.ok() ? transient : std::move(transient).caused_by(std::move(final));
 }
 
 Status MysqlSource::open(const std::optional<Position>& from) {
