@@ -127,6 +127,9 @@ def run(kind, sink, phase, seed, folder, services, lose=False, seconds=2.0):
                 mark = compare.sqlite_checkpoint(folder / "copy.db") if sink == "sqlite" else engine.checkpoint()
                 return look(engine) and mark and mark[2] > 3000
             wait_for(copied, "rows of the copy", 60, pause=0.002)
+            engine.process.send_signal(signal.SIGSTOP)
+            if engine.phase() != "snapshot":
+                raise Failure("the copy was over before the server could be killed")
         else:
             wait_for(lambda: look(engine) and engine.checkpoint(), "the first checkpoint", 60)
             time.sleep(seconds / 2)   # not a wait for something: this is how much is written
@@ -134,8 +137,8 @@ def run(kind, sink, phase, seed, folder, services, lose=False, seconds=2.0):
             writers.stop()
             return lost_transactions(pair, engine, folder)
         engine.process.send_signal(signal.SIGSTOP)
-        if phase == "snapshot" and engine.phase() != "snapshot":
-            raise Failure("the copy was over before the server could be killed")
+        pair.synchronise()
+        begun = pair.second.position() if not stream_only else (pair.second.binlog_files()[0].name, 4)
         time.sleep(seconds / 2)
         writers.stop()
         if kind == "mysql9":
@@ -161,7 +164,7 @@ def run(kind, sink, phase, seed, folder, services, lose=False, seconds=2.0):
         if ended.status["position"] == behind:
             raise Failure("the checkpoint did not move")
         print(f"caught up at {ended.status['position']} after {after.written} statements at the new primary; comparing", flush=True)
-        return differences(pair.second, sink, folder, stream_only)
+        return differences(pair.second, sink, folder, begun, stream_only)
     finally:
         if engine.process:
             engine.kill()
@@ -173,22 +176,21 @@ def run(kind, sink, phase, seed, folder, services, lose=False, seconds=2.0):
                     pass
 
 
-def differences(database, sink, folder, from_the_first_event):
+def differences(database, sink, folder, start, once):
+    """`start`: a place in the log at or after the one the job began at; `once`: nothing may have come twice."""
     if sink == "sqlite":
         problems, rows = compare.compare_sqlite(database, folder / "copy.db", workload.ALL)
         print(f"{rows} rows of {len(workload.ALL)} tables compared value by value")
         return problems
-    start = (database.binlog_files()[0].name, 4)
-    log = truth.changes(database, workload.ALL, start)
+    log = truth.changes(database, workload.ALL, (database.binlog_files()[0].name, 4))
     found = compare.file_messages(folder / "out", workload.ALL)
     result = compare.Checked()
     for table in workload.ALL:
         name = table.full_name()
-        compare.check_messages(table, found[name], log[name], start if from_the_first_event else database.position(),
-                               truth.rows(database, table), 1, result)
+        compare.check_messages(table, found[name], log[name], start, truth.rows(database, table), 1, result)
     print(f"{result.changes} changes of the log looked for in {result.messages} messages "
           f"({result.reads} of the copy, {result.replays} repetitions)")
-    if from_the_first_event and result.replays:
+    if once and result.replays:
         result.add(f"{result.replays} changes were delivered again")
     return result.problems
 
