@@ -38,6 +38,7 @@ Status Delivery::prepare(const SinkContext& sink_context) {
   if (run_.drain.stop_requested()) return {};
   // Opened last: while nobody reads, a server's send buffer would fill and it would hang up.
   TAILRACE_OK(run_.parts.source->open(position_));
+  run_.source_open = true;
   std::lock_guard lock(run_.mutex);
   run_.status.was_open = true;
   return {};
