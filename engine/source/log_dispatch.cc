@@ -58,6 +58,7 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
     case EventType::kIncident:
       return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
     case EventType::kMariaStartEncryption:
+      if (!located_) return Status();   // tells of the server's file; what it sends is decrypted
       return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
     case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
       return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
