@@ -205,9 +205,10 @@ Status BinlogAssembler::on_format(std::string_view event, const EventHeader& hea
   }
   TAILRACE_OK(abandoned(header));
   maps_.clear();
-  // Items already held were framed under the old description.
-  if (format_ && has_rows() && format_->post_header != format.post_header) {
-    return Status(ErrorCode::kInternal, "the format of the log changed inside a batch");
+  // Items already held were framed under the old description, of which the decoder needs the size of table ids only.
+  for (size_t type = 0; format_ && has_rows() && type < format.post_header.size(); ++type) {
+    if (table_id_size(*format_, static_cast<EventType>(type)) == table_id_size(format, static_cast<EventType>(type))) continue;
+    return Status(ErrorCode::kSourceUnsupported, "a log whose table ids change their size within a file");
   }
   format_ = std::make_shared<const FormatDescription>(std::move(format));
   return Status();

@@ -161,7 +161,8 @@ Status BinlogAssembler::step() {
   }
   EventHeader header = parse_event_header(event->data());
   auto type = static_cast<EventType>(header.type);
-  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid) {
+  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid ||
+      type == EventType::kAnonymousGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid) {
     return place(Status(ErrorCode::kSourceCorrupt, "an event that cannot be inside a compressed transaction"), header);
   }
   Status status = dispatch(header, event->substr(kEventHeaderSize));
