@@ -123,10 +123,12 @@ def take_apart(corpus, server, log):
             corpus.add("gtid_set", f"{server}_event", b"\x05" + body) if kinds[kind] < 3 else None
         elif kind == 42:
             corpus.add("gtid_set", f"{server}_tagged", b"\x04" + body)
+        elif kind == 38:
+            corpus.add("gtid_set", f"{server}_xa", b"\x07" + body)
         elif kind == 35:
             corpus.add("gtid_set", f"{server}_previous", b"\x01" + body)
         elif kind == 162 and kinds[kind] < 3:
-            corpus.add("gtid_set", f"{server}_event", b"\x07" + body)
+            corpus.add("gtid_set", f"{server}_event", b"\x08" + body)
         elif kind == 2 and kinds[kind] < 40:
             database, variables = body[8], struct.unpack_from("<H", body, 11)[0]
             sql = body[13 + variables + database + 1:]
@@ -167,6 +169,7 @@ def by_hand(corpus):
     corpus.add("gtid_set", "gtid_text", b"\x03" + f"{uuid}:tag:77".encode())
     corpus.add("gtid_set", "position", b"\x06" + f"gtid={uuid}:1-5;file=binlog.000002;offset=1234".encode())
     corpus.add("gtid_set", "position", b"\x06" + b"file=binlog.000002;offset=99")
+    corpus.add("gtid_set", "position", b"\x06" + b"gtid=0-1-5;file=b.000002;offset=99;xa_gtid=0-1-2;xa_file=b.000001;xa_offset=4")
     for text in ("ALTER TABLE `a`.`b` RENAME TO c, ADD COLUMN (x INT, y VARCHAR(10) CHARACTER SET latin1 COMMENT 'it''s')",
                  "/*!50100 CREATE */ TABLE IF NOT EXISTS t (a INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, b ENUM('x','y') "
                  "DEFAULT 'x', CONSTRAINT u UNIQUE KEY (b(3)), KEY k (a,b)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 /* c */",
