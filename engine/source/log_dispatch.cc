@@ -59,9 +59,6 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
       return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
     case EventType::kMariaStartEncryption:
       return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
-    case EventType::kPartialUpdateRows:
-      return Status(ErrorCode::kSourceUnsupported,
-                    "partial JSON updates; SET GLOBAL binlog_row_value_options='' and take a new start position");
     case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
       return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
     default:
