@@ -7,6 +7,7 @@ Each server gets a database `seed`; what it logs is cut into events, and those i
 Inputs that are there keep their bytes: run this to add seeds, and look at what is new before it is committed.
 """
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def take_apart(corpus, server, log):
         if kind == 19:
             last_map[body[:6]] = body
             corpus.add("table_map", server, choice + body)
-        elif kind in (23, 24, 25, 30, 31, 32, 166, 167, 168, 169, 170, 171) and len(body) < 3000:
+        elif kind in (23, 24, 25, 30, 31, 32, 39, 166, 167, 168, 169, 170, 171) and len(body) < 3000:
             table = last_map.get(body[:6], b"")
             corpus.add("row_image", server, choice + bytes([kind]) + struct.pack("<H", len(table)) + table + body)
         elif kind == 40:
@@ -161,6 +162,17 @@ def documents(corpus, log):
                 at += 9 + length
 
 
+def diffs(corpus):
+    """Documents and diffs that MySQL logged, from the table of the unit test."""
+    for line in (HERE.parent / "unit/mysql/json_diff.tsv").read_text().splitlines():
+        if line.startswith("# "):
+            continue
+        cells = [re.sub(r"<<(.*?)\*(\d+)>>", lambda m: m[1] * int(m[2]), cell) for cell in line.split("\t")]
+        document, diff = bytes.fromhex(cells[1]), bytes.fromhex(cells[2])
+        if len(document) + len(diff) < 3000:
+            corpus.add("json_diff", "mysql", struct.pack("<H", len(document)) + document + diff)
+
+
 def by_hand(corpus):
     uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
     for text in (f"{uuid}:1-5:7, {uuid[:-1]}3:tag:1-3:tag2:9", uuid.replace("-", "") + ":1", ""):
@@ -199,6 +211,7 @@ def by_hand(corpus):
 def main():
     corpus = Corpus()
     by_hand(corpus)
+    diffs(corpus)
     for server, sql in (("mariadb", MARIADB), ("mysql9", MYSQL)):
         log = run(server.upper(), sql).read_bytes()
         take_apart(corpus, server, log)
