@@ -357,7 +357,7 @@ void BinlogAssembler::drop_open() {
   if (!open_ || !in_batch_) return;
   size_t first = first_open_item();
   while (batch_->items.size() > first) {
-    batch_bytes_ -= batch_->items.back().body.size() + sizeof(BinlogRawBatch::Item);
+    batch_bytes_ -= batch_->items.back().weight;
     batch_->items.pop_back();
   }
   batch_->txns.pop_back();
@@ -398,7 +398,7 @@ std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
     BinlogRawBatch::Item& item = rest->items.emplace_back(std::move(batch_->items[i]));
     item.txn = 0;
     item.body = {rest->buffer->copy(item.body), item.body.size()};
-    batch_bytes_ += item.body.size() + sizeof item;
+    batch_bytes_ += item.weight;
     auto same = [&](const RowPlanRef& plan) { return plan.get() == item.plan; };
     if (!item.plan || (!rest->plans.empty() && same(rest->plans.back()))) continue;
     if (std::any_of(rest->plans.begin(), rest->plans.end(), same)) continue;
