@@ -352,17 +352,3 @@ TEST_CASE("A schema file stands in for metadata that the log lacks") {
   CHECK(with("create table d.other (id int)").code == "SCH-0002");
   CHECK(with("create table d.t (id int,").code == "CFG-0001");
 }
-
-// Logs of MariaDB's own test suite, when its package is installed.
-TEST_CASE("Public logs") {
-  std::string root = "/usr/share/mysql/mysql-test/std_data/";
-  if (!std::filesystem::exists(root + "mdev35643_mysql_80_binlog.000001")) {
-    WARN("mariadb-test-data is not installed");
-    return;
-  }
-  CHECK(read_files("binlog://" + root + "bug40482-bin.000001").code == "SRC-0011");          // incident
-  CHECK(read_files("binlog://" + root + "binlog_before_20574.bin").code == "SRC-0011");      // encrypted
-  CHECK(read_files("binlog://" + root + "mdev-39404-binlog.000001").code == "SRC-0008");     // checksum
-  CHECK(read_files("binlog://" + root + "bug47142_master-bin.000001").code == "SRC-0011");   // version 1
-  CHECK(read_files("binlog://" + root + "corrupt-relay-bin.000624").code == "SRC-0006");     // statements
-}
