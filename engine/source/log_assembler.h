@@ -103,6 +103,7 @@ class BinlogAssembler {
   Status dispatch(const EventHeader& header, std::string_view body);
   Status place(Status failure, const EventHeader& header) const;
   Status check_sum(std::string_view event, const EventHeader& header, std::string_view& body) const;
+  Status on_heartbeat(const EventHeader& header, std::string_view event);
   Status on_format(std::string_view event, const EventHeader& header);
   Status on_rotate(const EventHeader& header, std::string_view body);
   Status on_gtid(const EventHeader& header, std::string_view body);
@@ -172,6 +173,7 @@ class BinlogAssembler {
   uint32_t server_id_ = 0;
   MariaGtid maria_gtid_;
   MysqlGtid mysql_gtid_;
+  int64_t commit_time_us_ = 0;    // of the newest transaction that has ended since the last batch
   uint64_t ordinal_ = 0;          // rows of the open transaction in earlier batches
 
   std::unordered_map<uint64_t, Mapped> maps_;
