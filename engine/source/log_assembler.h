@@ -33,6 +33,7 @@ class BinlogRawBatch : public RawBatch {
     const RowPlan* plan = nullptr;
     SchemaRef table, new_schema;   // schema change
     uint64_t offset = 0;           // of the event in its file, for messages
+    size_t weight = 0;             // what it counts in the size of a batch
   };
   std::shared_ptr<Arena> buffer = std::make_shared<Arena>();
   std::shared_ptr<const FormatDescription> format;
@@ -136,6 +137,7 @@ class BinlogAssembler {
   LogPosition transaction_place() const;
   LogPosition after_event() const;
   BinlogRawBatch::Item& add_item(std::string_view bytes, uint64_t offset);
+  void weigh(BinlogRawBatch::Item& item);
   Result<uint64_t> count_open_rows() const;
   std::unique_ptr<BinlogRawBatch> split_open();
 

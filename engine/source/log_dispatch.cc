@@ -80,8 +80,23 @@ BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes, uint64_t
   item.txn = static_cast<uint32_t>(batch_->txns.size() - 1);
   item.body = {batch_->buffer->copy(bytes), bytes.size()};
   item.offset = offset;
-  batch_bytes_ += bytes.size() + sizeof item;
+  item.weight = bytes.size() + sizeof item;
+  batch_bytes_ += item.weight;
   return item;
+}
+
+// Rows of a wide table may take far more memory than log: batches of them close earlier.
+void BinlogAssembler::weigh(BinlogRawBatch::Item& item) {
+  constexpr size_t kWide = 16;        // columns; below, the factor is no more than about 150
+  constexpr size_t kUsualFactor = 32;
+  if (item.plan->schema->columns.size() < kWide || is_compressed_rows_event(item.type)) return;
+  auto event = parse_rows_event(item.type, item.body, *format_);
+  if (!event.ok()) return;            // told when it is decoded
+  size_t decoded = RowsDecoder().decoded_bytes(*item.plan, *event);
+  size_t usual = kUsualFactor * item.weight;
+  if (decoded <= usual) return;
+  batch_bytes_ += decoded - usual;
+  item.weight += decoded - usual;
 }
 
 Status BinlogAssembler::on_table_map(std::string_view body) {
@@ -123,6 +138,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       BinlogRawBatch::Item& item = add_item(body, event_offset_);
       item.type = header.type;
       item.plan = plan.get();
+      weigh(item);
       if (mapped->second.held_by != batch_number_) {
         batch_->plans.push_back(plan);
         mapped->second.held_by = batch_number_;
@@ -159,7 +175,8 @@ Status BinlogAssembler::step() {
   }
   EventHeader header = parse_event_header(event->data());
   auto type = static_cast<EventType>(header.type);
-  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid) {
+  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid ||
+      type == EventType::kAnonymousGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid) {
     return place(Status(ErrorCode::kSourceCorrupt, "an event that cannot be inside a compressed transaction"), header);
   }
   Status status = dispatch(header, event->substr(kEventHeaderSize));
