@@ -55,6 +55,7 @@ Status BinlogAssembler::start(const LogPosition& at) {
   open_ = explicit_end_ = in_batch_ = handed_out_ = replaying_ = statement_open_ = has_rows_ = false;
   ordinal_ = 0;
   maps_.clear();
+  statement_.clear();
   held_.reset();
   savepoints_.clear();
   prepared_.clear();
