@@ -1,18 +1,20 @@
 """Logs written under options that change their form: the target gets the same rows as with the defaults, through kills
 and restarts; where the log lacks what a row needs, the documented error."""
+import json
 import os
 import random
 import signal
 import struct
+import subprocess
 import threading
 
 import pytest
 from checks import assert_error, copied
 from conftest import start_or_skip
 
-from harness import changes, compare
+from harness import changes, compare, truth
 from harness.servers import wait_for
-from harness.values import Table
+from harness.values import Number, Table, from_default
 
 TRANSACTION_PAYLOAD, PARTIAL_UPDATE, TAGGED_GTID = 40, 39, 42
 MARIADB_COMPRESSED = range(165, 172)
@@ -222,3 +224,76 @@ def test_unknowable_columns_of_mariadb(servers, jobs, case):
     assert engine.run().code == 0
     write(database, [IMAGE("MINIMAL"), *statements])
     assert_error(engine.run(), "SRC-0022", "SET GLOBAL binlog_row_image=FULL", *words)
+
+
+def fold(messages, tables, members):
+    """Rows of the tables after the messages, as dicts; an image tells the columns it has."""
+    before_name, after_name = members
+    state = {table.name: {} for table in tables}
+    partial = 0
+    for name, message in messages:
+        table = next(table for table in tables if table.name == name)
+        rows, before, after = state[name], message.get(before_name), message.get(after_name)
+
+        def key_of(row, names=table.key):
+            return tuple(row[column] for column in names)
+
+        row = rows.pop(key_of(before)) if before is not None else {}
+        if before is not None:
+            assert all(row[column] == value for column, value in before.items()), (name, row, before)
+        if after is not None:
+            partial += len(after) < len(table.columns)
+            row.update(after)
+            rows[key_of(row)] = row
+    return state, partial
+
+
+def read_messages(sink, folder, broker, tables):
+    """(table, message) in order."""
+    if sink == "kafka-default":
+        for table in tables:
+            text = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", table.full_name(), "-o", "beginning"],
+                                  capture_output=True, check=True, text=True).stdout
+            for line in text.splitlines():
+                yield table.name, json.loads(line, parse_float=Number)
+        return
+    for path in sorted(folder.glob("changes-*.jsonl")):
+        for line in path.read_text().splitlines():
+            message = json.loads(line, parse_float=Number)
+            if sink == "file-debezium":
+                yield message["payload"]["source"]["table"], message["payload"]
+            elif message["recordType"] != "HEARTBEAT":
+                yield message["allMetaData"]["table_name"], message
+
+
+@pytest.mark.parametrize("sink", ["file-default", "file-debezium", "kafka-default"])
+@pytest.mark.parametrize("kind, image", [("mysql9", "MINIMAL"), ("mysql9", "NOBLOB"), ("mariadb", "MINIMAL"), ("mariadb", "NOBLOB")])
+def test_messages_of_partial_images(services, servers, jobs, tmp_path, request, sink, kind, image):
+    """Messages hold the columns that were logged; put together they are the source's rows."""
+    database = servers(kind)
+    broker = request.getfixturevalue("broker") if sink.startswith("kafka") else None
+    debezium = sink == "file-debezium"   # of its forms, those of integers and text are the source's
+    tables = [table for table in changes.tables(kind) if table.key and (table.name == "pair" or not debezium)]
+    changes.prepare(database, kind)
+    print(f"TAILRACE_SEED={FRESH} repeats this run")
+    rng = random.Random(f"{FRESH}/{sink}/{kind}/{image}")
+    config = {"url": f"file://{tmp_path / 'out'}", "format": sink.partition("-")[2]}
+    if broker:
+        topic = f"partial-{kind}-{image}-{rng.randrange(1 << 32)}".lower()
+        config = {"url": f"kafka://{broker}", "format": "default", "topic_partitions": "1", "topic": topic + ".{table}"}
+        tables = [Table(topic, table.name, table.columns, table.key) for table in tables]
+    engine = jobs(database, sink=config, tables=[f"{changes.DB}.{table.name}" for table in tables])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    write(database, changes.Changes(rng, kind).script(150, [IMAGE(image)]))
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    members = ("before", "after") if debezium else ("prevStruct", "postStruct")
+    state, partial = fold(read_messages(sink, tmp_path / "out", broker, tables), tables, members)
+    assert partial > 20
+    for table in tables:
+        source = Table(changes.DB, table.name, table.columns, table.key)
+        want = {source.key_of(row): row for row in truth.rows(database, source)}
+        have = {key: tuple(row[column.name] if debezium else from_default(column, row[column.name]) for column in table.columns)
+                for key, row in state[table.name].items()}
+        assert want and want == have
