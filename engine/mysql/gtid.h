@@ -13,6 +13,8 @@
 
 namespace tailrace {
 
+inline constexpr uint64_t kGtidNumberEnd = INT64_MAX;  // one past the last number a server gives
+
 struct MysqlGtid {
   std::array<uint8_t, 16> uuid{};
   std::string tag;       // lower case, "" = untagged
@@ -41,6 +43,8 @@ class MysqlGtidSet {
   std::map<Key, std::vector<Interval>> sets_;
 };
 Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text);
+// As servers log it: lower case, "" = untagged.
+bool is_gtid_tag(std::string_view text) noexcept;
 
 struct MariaGtid {
   uint32_t domain = 0, server_id = 0;

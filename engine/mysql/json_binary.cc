@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "base/byte_cursor.h"
@@ -150,8 +151,9 @@ bool JsonPrinter::value(const JsonValue& value, int depth) {
       uint64_t bits = in.u64();
       double d;
       std::memcpy(&d, &bits, sizeof d);
-      if (!in.failed()) append_json_double(d, out_);
-      return !in.failed();
+      if (in.failed() || !std::isfinite(d)) return false;
+      append_json_double(d, out_);
+      return true;
     }
     case JsonType::kString: return string(variable(in));
     case JsonType::kOpaque: {
@@ -208,28 +210,31 @@ bool JsonPrinter::opaque(uint8_t field_type, std::string_view data) {
   if (field_type == kDate || field_type == kDateTime || field_type == kTimestamp || field_type == kTime) {
     auto packed = static_cast<int64_t>(in.u64());
     if (in.failed()) return false;
-    temporal(field_type == kDate, field_type == kTime, packed);
-    return true;
+    return temporal(field_type == kDate, field_type == kTime, packed);
   }
   append_quoted(fmt::format("base64:type{}:{}", field_type, base64(data)), out_);
   return true;
 }
 
-void JsonPrinter::temporal(bool is_date, bool is_time, int64_t packed) {
+bool JsonPrinter::temporal(bool is_date, bool is_time, int64_t packed) {
   bool negative = packed < 0;
   uint64_t u = negative ? 0 - static_cast<uint64_t>(packed) : static_cast<uint64_t>(packed);
   TimeParts t = datetime_time(u);
+  if (t.minute > 59 || t.second > 59 || t.microsecond > 999999) return false;
   if (is_time) {
+    if (u >> 36 > 838) return false;
     fmt::format_to(std::back_inserter(out_), "\"{}{:02}:{:02}:{:02}.{:06}\"", negative ? "-" : "", u >> 36 & 0x3FF,
                    t.minute, t.second, t.microsecond);
-    return;
+    return true;
   }
   DateParts d = datetime_date(u);
+  if (negative || d.year > 9999 || t.hour > 23) return false;
   fmt::format_to(std::back_inserter(out_), "\"{:04}-{:02}-{:02}", d.year, d.month, d.day);
   if (!is_date) {
     fmt::format_to(std::back_inserter(out_), " {:02}:{:02}:{:02}.{:06}", t.hour, t.minute, t.second, t.microsecond);
   }
   out_.push_back('"');
+  return true;
 }
 
 void append_json_double(double value, std::string& out) {

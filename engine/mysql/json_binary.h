@@ -65,7 +65,7 @@ class JsonPrinter {
  private:
   bool container(const JsonValue& value, int depth);
   bool opaque(uint8_t field_type, std::string_view data);
-  void temporal(bool is_date, bool is_time, int64_t packed);
+  bool temporal(bool is_date, bool is_time, int64_t packed);
 
   std::string& out_;
   size_t budget_;

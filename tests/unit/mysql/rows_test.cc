@@ -201,6 +201,17 @@ TEST_CASE("A schema that does not fit the log is refused and the difference name
   CHECK(refusal(schema_of({{"int", 0}}), map_of("\x03", "", "\x04\x02\x01x")).find("named `x` in the log") != std::string::npos);
 }
 
+TEST_CASE("A TABLE_MAP without column metadata is told to be of MySQL 5.1 before its release") {
+  // Test log bug32407.001 of MariaDB: one int column, and the event ends behind its type.
+  auto map = parse_table_map("\x07\0\0\0\0\0\0\0\x04test\0\x02t1\0\x01\x03"s, format_of());
+  REQUIRE(!map.ok());
+  CHECK(map.status().code() == ErrorCode::kSourceUnsupported);
+  CHECK(map.status().to_string().find("test.t1") != std::string::npos);
+  map = parse_table_map("\x07\0\0\0\0\0\0\0\x04test\0\x02t1\0\x02\x03"s, format_of());
+  REQUIRE(!map.ok());
+  CHECK(map.status().code() == ErrorCode::kSourceCorrupt);
+}
+
 TEST_CASE("Full metadata alone gives a schema") {
   std::string optional = "\x01\x01\x80"s           // c0 unsigned
                          "\x03\x02\x08\x3F"s       // charsets: latin1, binary
