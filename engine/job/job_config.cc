@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "event/start_point.h"
+
 namespace tailrace {
 namespace {
 
@@ -105,6 +107,7 @@ constexpr OptionSpec kPipelineOptions[] = {
     {"batch_bytes", "bytes", "256KiB", "a batch closes at about this size"},
     {"chunk_rows", "int", "10000", "rows of a snapshot chunk, at most"},
     {"chunk_bytes", "bytes", "4MiB", "bytes of a snapshot chunk, at most"},
+    {"spill_dir", "path", "", "where a transaction too large for memory waits for its end (default: $TMPDIR, else /var/tmp)"},
 };
 
 Status parse_pipeline(const json& node, PipelineOptions& out) {
@@ -119,6 +122,7 @@ Status parse_pipeline(const json& node, PipelineOptions& out) {
   out.memory_bytes = static_cast<size_t>(options.integer("memory"));
   if (out.memory_bytes < (1u << 20)) return bad_value("pipeline.memory", "at least 1MiB");
   out.batch_bytes = std::min(static_cast<size_t>(options.integer("batch_bytes")), out.memory_bytes / 4);
+  out.spill_dir = options.text("spill_dir");
   out.chunk_rows = static_cast<size_t>(options.integer("chunk_rows"));
   out.chunk_bytes = std::min(static_cast<size_t>(options.integer("chunk_bytes")), out.memory_bytes / 4);
   if (out.batch_bytes < 1024 || out.chunk_bytes < 1024 || options.integer("chunk_rows") < 1) {
@@ -170,7 +174,8 @@ Result<JobConfig> JobConfig::parse(std::string_view text) {
   if (auto it = config.source.options.find("start"); it != config.source.options.end()) {
     config.start = it->second;
     config.source.options.erase(it);
-    if (config.pipeline.snapshot && config.start != "now") {
+    TAILRACE_TRY(StartPoint start, parse_start_point(config.start));
+    if (config.pipeline.snapshot && start.kind != StartPoint::Kind::kNow) {
       return bad_value("source.start", "job.phases = [\"stream\"] (a snapshot begins now)");
     }
   }

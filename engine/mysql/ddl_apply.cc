@@ -69,7 +69,10 @@ class TableDraft {
     for (NamedKey& key : keys_) {
       if (key.name != "PRIMARY") continue;
       for (const NamedPart& part : key.parts) {
-        if (Column* column = find(part.column)) column->nullable = false;
+        Column* column = find(part.column);
+        if (!column) continue;
+        column->nullable = false;
+        if (column->default_kind == Column::Default::kNull) column->default_kind = Column::Default::kImplicit;
       }
     }
     schema->columns = std::move(columns_);
@@ -194,6 +197,10 @@ class TableDraft {
       }
     }
     rename_in_keys();
+    for (const TableItem& item : items) {
+      if (item.verb != Verb::kAlterColumn) continue;
+      if (Column* column = find(item.name)) column->default_kind = Column::Default::kUnknown;
+    }
     for (size_t i = 0; i < columns_.size(); ++i) {
       for (size_t k = 0; k < i; ++k) {
         if (same_name(columns_[i].name, columns_[k].name)) return lost(fmt::format("column `{}` twice", columns_[i].name));
@@ -364,7 +371,7 @@ Result<SchemaRef> alter_table(const TableSchema& before, const DdlStatement& sta
   }
   TAILRACE_TRY(SchemaRef made, draft.finish(name.database, name.table));
   bool renamed = name.database != before.database || name.table != before.table;
-  if (renamed || !same_layout(before, *made)) return renamed_table(*made, name);
+  if (renamed || !same_layout(before, *made) || !same_defaults(before, *made)) return renamed_table(*made, name);
   auto kept = std::make_shared<TableSchema>(*made);
   kept->schema_id = before.schema_id;
   return SchemaRef(kept);

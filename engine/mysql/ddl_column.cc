@@ -173,7 +173,10 @@ bool DdlReader::attribute(ColumnClause& out) {
     out.nullable = true;
     return true;
   }
-  if (tokens_.accept("DEFAULT")) return skip_default();
+  if (tokens_.accept("DEFAULT")) {
+    take_default(out);
+    return skip_default();
+  }
   if (tokens_.accept("ON")) return tokens_.accept("UPDATE") ? skip_default() : lost_here();
   if (tokens_.accept("AUTO_INCREMENT")) return out.auto_increment = true;
   if (accept_all({"SERIAL", "DEFAULT", "VALUE"})) {
@@ -228,6 +231,41 @@ bool DdlReader::attribute(ColumnClause& out) {
   if (at_item_end()) return lost_here();
   tokens_.next();
   return true;
+}
+
+// What the default is that comes next, as far as it is a plain literal. Takes nothing.
+void DdlReader::take_default(ColumnClause& out) const {
+  using Default = ColumnClause::Default;
+  SqlTokens ahead = tokens_;
+  out.default_text.clear();
+  out.default_kind = Default::kNotFollowed;
+  auto digits_next = [&] { return !ahead.peek().raw.empty() && ahead.peek().raw[0] >= '0' && ahead.peek().raw[0] <= '9'; };
+  if (ahead.accept("NULL")) {
+    out.default_kind = Default::kNull;
+  } else if (ahead.accept("TRUE") || ahead.peek().is("FALSE")) {
+    out.default_kind = Default::kLiteral;
+    out.default_text = ahead.accept("FALSE") ? "0" : "1";
+  } else if (ahead.peek().kind == SqlToken::Kind::kString) {
+    out.default_kind = Default::kLiteral;
+    while (ahead.peek().kind == SqlToken::Kind::kString) out.default_text += ahead.next().text;
+  } else if (ahead.peek().is("b")) {
+    ahead.next();
+    if (ahead.peek().kind != SqlToken::Kind::kString) return;
+    out.default_kind = Default::kLiteral;
+    out.default_text = "b'" + ahead.next().text + "'";
+  } else if (ahead.peek().is_mark('(') || ahead.peek().is("CURRENT_TIMESTAMP") || ahead.peek().is("NOW")) {
+    out.default_kind = Default::kComputed;
+  } else {
+    if (ahead.accept_mark('-')) out.default_text = "-";
+    if (!digits_next()) return;
+    out.default_text += ahead.next().raw;
+    if (ahead.accept_mark('.')) {
+      if (!digits_next()) return;
+      out.default_text += "." + std::string(ahead.next().raw);
+    }
+    bool plain = out.default_text.find_first_not_of("-.0123456789") == std::string::npos;
+    if (plain) out.default_kind = Default::kLiteral;
+  }
 }
 
 // A literal, a function, or an expression in parentheses.

@@ -140,6 +140,7 @@ class Typing {
     if (!column.ok()) return column;
     column->generated = clause_.generated;
     column->is_virtual = clause_.generated && !clause_.stored;
+    set_default(*column);
     return column;
   }
 
@@ -149,6 +150,35 @@ class Typing {
     if (clause_.nullable) return *clause_.nullable;
     bool modern = context_.version >= (context_.is_mariadb ? 101000U : 80000U) || context_.version == 0;
     return word_ != "timestamp" || context_.explicit_timestamps.value_or(modern);
+  }
+
+  // As set_column_default has it from the catalogue.
+  void set_default(Column& column) const {
+    using Kept = Column::Default;
+    switch (clause_.default_kind) {
+      case ColumnClause::Default::kNone:
+        column.default_kind = column.nullable ? Kept::kNull : Kept::kImplicit;
+        break;
+      case ColumnClause::Default::kNull: column.default_kind = Kept::kNull; break;
+      case ColumnClause::Default::kComputed: column.default_kind = Kept::kComputed; break;
+      case ColumnClause::Default::kNotFollowed: column.default_kind = Kept::kUnknown; break;
+      case ColumnClause::Default::kLiteral:
+        column.default_kind = Kept::kText;
+        column.default_text = clause_.default_text;
+        if (column.kind == Kind::kDecimal && column.scale > 0) {
+          size_t point = column.default_text.find('.');
+          if (point == std::string::npos) {
+            point = column.default_text.size();
+            column.default_text += '.';
+          }
+          size_t digits = column.default_text.size() - point - 1;
+          if (digits < column.scale) column.default_text.append(column.scale - digits, '0');
+        }
+        break;
+    }
+    // Without explicit_defaults_for_timestamp the server makes defaults of its own.
+    bool own = column.kind == Kind::kTimestamp && clause_.default_kind == ColumnClause::Default::kNone && !column.nullable;
+    if (column.generated || clause_.auto_increment || own) column.default_kind = Kept::kUnknown;
   }
 
   Status choose_collation(bool of_maria_json) {
@@ -304,7 +334,11 @@ Status convert_column(Column& column, uint16_t collation, const DdlContext& cont
     uint64_t bytes = characters * charset_of_collation(collation)->max_bytes;
     type.word = blob_type(bytes, true);
   }
+  Column::Default default_kind = column.default_kind;
+  std::string default_text = std::move(column.default_text);
   TAILRACE_TRY(column, make_column(clause, collation, context));
+  column.default_kind = default_kind;
+  column.default_text = std::move(default_text);
   return Status();
 }
 

@@ -53,6 +53,7 @@ class DdlReader {
   bool column(ColumnClause& out);                  // name and definition
   bool type(TypeClause& out);
   bool attribute(ColumnClause& out);
+  void take_default(ColumnClause& out) const;
   bool skip_default();
   bool skip_reference();
 

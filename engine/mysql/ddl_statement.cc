@@ -291,6 +291,12 @@ bool DdlReader::alter_item() {
     return true;
   }
   if (tokens_.accept("ALTER")) {  // defaults, visibility, checks
+    if (!peek_any({"INDEX", "KEY", "CHECK", "CONSTRAINT"})) {
+      tokens_.accept("COLUMN");
+      TableItem& made = item(Verb::kAlterColumn);
+      made.conditional = accept_if_exists();
+      if (!take_name(made.name)) return false;
+    }
     skip_item();
     return !tokens_.peek().is_mark(')') || lost_here();
   }

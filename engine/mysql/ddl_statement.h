@@ -31,6 +31,9 @@ struct ColumnClause {
   std::optional<bool> nullable;      // NULL or NOT NULL, when written
   bool auto_increment = false, primary = false, unique = false, references = false;
   bool generated = false, stored = false;
+  enum class Default : uint8_t { kNone, kNull, kLiteral, kComputed, kNotFollowed };
+  Default default_kind = Default::kNone;
+  std::string default_text;          // kLiteral: as the catalogue would print it, but for digits filled up
   bool first = false;
   std::string after;                 // "" = no position, or `first`
 };
@@ -50,7 +53,7 @@ struct KeyClause {
 
 struct TableItem {
   enum class Verb : uint8_t {
-    kAddColumn, kChangeColumn, kDropColumn, kRenameColumn, kAddKey, kDropKey, kDropConstraint, kRenameKey,
+    kAddColumn, kChangeColumn, kDropColumn, kRenameColumn, kAlterColumn, kAddKey, kDropKey, kDropConstraint, kRenameKey,
     kDefaultCharset, kConvertCharset, kRenameTable
   };
   Verb verb = Verb::kAddColumn;

@@ -60,14 +60,9 @@ std::string uuid_text(const std::array<uint8_t, 16>& uuid) {
 }
 
 bool parse_tag(std::string_view text, std::string& out) {
-  if (text.empty() || text.size() > 32 || (text[0] >= '0' && text[0] <= '9')) return false;
   out.clear();
-  for (char c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_')) return false;
-    out.push_back(c);
-  }
-  return true;
+  for (char c : text) out.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+  return !out.empty() && is_gtid_tag(out);
 }
 
 template <class Each>
@@ -86,6 +81,11 @@ void put_le(std::string& out, uint64_t value, size_t bytes) {
 
 }  // namespace
 
+bool is_gtid_tag(std::string_view text) noexcept {
+  if (text.size() > 32 || (!text.empty() && text[0] >= '0' && text[0] <= '9')) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+}
+
 std::string MysqlGtid::text() const {
   return tag.empty() ? fmt::format("{}:{}", uuid_text(uuid), number)
                      : fmt::format("{}:{}:{}", uuid_text(uuid), tag, number);
@@ -96,7 +96,7 @@ Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text) {
   size_t first = text.find(':');
   size_t last = text.rfind(':');
   bool good = first != std::string_view::npos && parse_uuid(text.substr(0, first), gtid.uuid) &&
-              parse_number(text.substr(last + 1), gtid.number) && gtid.number > 0 &&
+              parse_number(text.substr(last + 1), gtid.number) && gtid.number > 0 && gtid.number < kGtidNumberEnd &&
               (first == last || parse_tag(text.substr(first + 1, last - first - 1), gtid.tag));
   if (!good) return bad("a GTID of MySQL", text);
   return gtid;
@@ -121,7 +121,7 @@ Result<MysqlGtidSet> MysqlGtidSet::parse(std::string_view text) {
       if (!parse_number(trim(piece.substr(0, dash)), from)) return dash == std::string_view::npos && parse_tag(piece, tag);
       to = from;
       if (dash != std::string_view::npos && !parse_number(trim(piece.substr(dash + 1)), to)) return false;
-      if (from == 0 || to < from || to >= INT64_MAX) return false;
+      if (from == 0 || to < from || to >= kGtidNumberEnd) return false;
       set.add(uuid, tag, from, to + 1);
       return true;
     });
@@ -175,6 +175,26 @@ bool MysqlGtidSet::contains(const MysqlGtidSet& other) const {
     }
   }
   return true;
+}
+
+MysqlGtidSet MysqlGtidSet::missing(const MysqlGtidSet& other) const {
+  MysqlGtidSet out;
+  for (const auto& [key, list] : other.sets_) {
+    auto found = sets_.find(key);
+    for (const Interval& wanted : list) {
+      uint64_t from = wanted.first;
+      if (found != sets_.end()) {
+        for (const Interval& have : found->second) {
+          if (have.end <= from) continue;
+          if (have.first >= wanted.end) break;
+          if (have.first > from) out.add(key.first, key.second, from, have.first);
+          from = have.end;
+        }
+      }
+      if (from < wanted.end) out.add(key.first, key.second, from, wanted.end);
+    }
+  }
+  return out;
 }
 
 std::string MysqlGtidSet::text() const {
@@ -231,12 +251,17 @@ Result<MysqlGtidSet> MysqlGtidSet::decode(std::string_view bytes) {
     std::string_view raw = in.bytes(16);
     std::copy(raw.begin(), raw.end(), uuid.begin());
     std::string tag;
-    if (tagged) tag = std::string(in.bytes(in.u8() >> 1));
+    if (tagged) {
+      uint8_t length = in.u8();
+      std::string_view name = in.bytes(length >> 1);
+      if (length & 1 || !is_gtid_tag(name)) in.fail();
+      tag = std::string(name);
+    }
     uint64_t intervals = in.u64();
     for (uint64_t i = 0; i < intervals && !in.failed(); ++i) {
       uint64_t first = in.u64();
       uint64_t end = in.u64();
-      if (first == 0 || end <= first) in.fail();
+      if (first == 0 || end <= first || end > kGtidNumberEnd) in.fail();
       if (!in.failed()) set.add(uuid, tag, first, end);
     }
   }
@@ -275,6 +300,54 @@ bool MariaGtidList::contains(const MariaGtidList& other) const {
   return std::all_of(other.last_.begin(), other.last_.end(), [&](const auto& entry) { return contains(entry.second); });
 }
 
+Result<MariaGtidList> MariaGtidList::decode(std::string_view bytes) {
+  ByteCursor in(bytes);
+  uint32_t count = in.u32() & 0x0FFFFFFF;   // the rest are flags
+  MariaGtidList list;
+  for (uint32_t i = 0; i < count && !in.failed(); ++i) {
+    MariaGtid gtid;
+    gtid.domain = in.u32();
+    gtid.server_id = in.u32();
+    gtid.sequence = in.u64();
+    if (!in.failed()) list.set(gtid);
+  }
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed GTID_LIST event");
+  return list;
+}
+
+const MariaGtid* MariaGtidList::find(uint32_t domain) const {
+  auto found = last_.find(domain);
+  return found == last_.end() ? nullptr : &found->second;
+}
+
+Result<MariaGtidState> MariaGtidState::parse(std::string_view text) {
+  MariaGtidState state;
+  if (trim(text).empty()) return state;
+  bool good = split(text, ',', [&](std::string_view part) {
+    auto gtid = parse_maria_gtid_text(part);
+    if (gtid.ok()) {
+      uint64_t& last = state.last_[{gtid->domain, gtid->server_id}];
+      last = std::max(last, gtid->sequence);
+    }
+    return gtid.ok();
+  });
+  if (!good) return bad("a GTID state of MariaDB", text);
+  return state;
+}
+
+bool MariaGtidState::contains(const MariaGtid& gtid) const {
+  auto found = last_.find({gtid.domain, gtid.server_id});
+  return found != last_.end() && gtid.sequence <= found->second;
+}
+
+uint64_t MariaGtidState::highest(uint32_t domain) const {
+  uint64_t highest = 0;
+  for (const auto& [key, sequence] : last_) {
+    if (key.first == domain) highest = std::max(highest, sequence);
+  }
+  return highest;
+}
+
 std::string MariaGtidList::text() const {
   std::string out;
   for (const auto& [domain, gtid] : last_) {
@@ -290,41 +363,54 @@ std::string LogPosition::text() const {
   std::string out;
   if (has_gtid) out = "gtid=" + gtid;
   if (!file.empty()) fmt::format_to(std::back_inserter(out), "{}file={};offset={}", out.empty() ? "" : ";", file, offset);
+  if (!server.empty()) fmt::format_to(std::back_inserter(out), "{}server={}", out.empty() ? "" : ";", server);
+  if (!restart) return out;
+  if (restart->has_gtid) out += ";xa_gtid=" + restart->gtid;
+  if (!restart->file.empty()) fmt::format_to(std::back_inserter(out), ";xa_file={};xa_offset={}", restart->file, restart->offset);
   return out;
 }
 
 Result<LogPosition> parse_log_position(const Position& position) {
-  LogPosition out;
-  bool has_offset = false;
+  LogPosition out, earlier;
+  bool has_offset = false, has_earlier = false;
   bool good = split(position.text, ';', [&](std::string_view part) {
     if (part.empty()) return true;
     size_t equals = part.find('=');
     if (equals == std::string_view::npos) return false;
     std::string_view name = trim(part.substr(0, equals));
     std::string_view value = trim(part.substr(equals + 1));
+    bool is_earlier = name.substr(0, 3) == "xa_";
+    LogPosition& to = is_earlier ? earlier : out;
+    if (is_earlier) name.remove_prefix(3);
+    has_earlier = has_earlier || is_earlier;
     if (name == "gtid") {
-      out.has_gtid = true;
-      out.gtid = std::string(value);
+      to.has_gtid = true;
+      to.gtid = std::string(value);
     } else if (name == "file") {
-      out.file = std::string(value);
+      to.file = std::string(value);
     } else if (name == "offset") {
-      has_offset = true;
-      return parse_number(value, out.offset);
+      has_offset = has_offset || !is_earlier;
+      return parse_number(value, to.offset);
+    } else if (name == "server") {
+      to.server = std::string(value);
     } else {
       return false;
     }
     return true;
   });
-  if (!good || (!out.has_gtid && out.file.empty()) || (has_offset && out.file.empty())) {
+  bool no_place = has_earlier && !earlier.has_gtid && earlier.file.empty();
+  if (!good || no_place || (!out.has_gtid && out.file.empty()) || (has_offset && out.file.empty())) {
     return bad("a position (gtid=…;file=…;offset=…)", position.text);
   }
   if (!out.file.empty() && out.offset < 4) out.offset = 4;
+  earlier.server = out.server;
+  if (has_earlier) out.restart = std::make_shared<const LogPosition>(std::move(earlier));
   return out;
 }
 
 bool log_position_reached(const LogPosition& at, const LogPosition& target) {
   bool both = at.has_gtid && target.has_gtid && !target.gtid.empty();
-  bool files = !at.file.empty() && !target.file.empty();
+  bool files = at.same_log(target);
   if (both && (!files || !is_maria_gtid_text(target.gtid))) {
     if (is_maria_gtid_text(target.gtid)) {
       auto have = MariaGtidList::parse(at.gtid);
@@ -337,7 +423,8 @@ bool log_position_reached(const LogPosition& at, const LogPosition& target) {
     // The same set may stand before or after events that have no GTID.
     return !files || !want->contains(*have) || compare_log_files(at.file, target.file) != 0 || at.offset >= target.offset;
   }
-  if (!files) return false;
+  // Of another server's log only the set tells: that of a server that has logged nothing is behind every other.
+  if (!files) return at.has_gtid && target.has_gtid && target.gtid.empty() && !target.file.empty();
   int order = compare_log_files(at.file, target.file);
   return order > 0 || (order == 0 && at.offset >= target.offset);
 }

@@ -1,11 +1,15 @@
 // BinlogAssembler, second part: what each kind of event does.
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "base/byte_cursor.h"
 #include "source/log_assembler.h"
 
 namespace tailrace {
 namespace {
+
+constexpr size_t kStatementKept = 4096;  // its verb and its table stand at the beginning
 
 std::string beginning(std::string_view sql) {
   constexpr size_t kShown = 120;
@@ -42,14 +46,13 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
       return on_gtid_state(header, body);
     case EventType::kTransactionPayload:
       return on_payload(body);
-    case EventType::kXaPrepare: {
-      bool one_phase = !body.empty() && body[0] != 0;
-      if (!one_phase && has_rows_) return Status(ErrorCode::kSourceUnsupported, "rows changed in a prepared XA transaction");
-      if (!one_phase && !xa_name_.empty() && harmless_xa_.size() < 4096) harmless_xa_.insert(xa_name_);
-      return end(header);
-    }
+    case EventType::kXaPrepare:
+      return on_xa_prepare(header, body);
+    case EventType::kMariaAnnotateRows:
+      statement_.assign(body.substr(0, kStatementKept));
+      return Status();
     // Nothing that changes rows.
-    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable: case EventType::kMariaAnnotateRows:
+    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable:
     case EventType::kMariaBinlogCheckpoint: case EventType::kTransactionContext: case EventType::kViewChange:
     case EventType::kHeartbeat: case EventType::kHeartbeatV2:
     // Belong to a statement in the log, which is then refused itself.
@@ -62,10 +65,8 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
     case EventType::kIncident:
       return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
     case EventType::kMariaStartEncryption:
+      if (!located_) return Status();   // tells of the server's file; what it sends is decrypted
       return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
-    case EventType::kPartialUpdateRows:
-      return Status(ErrorCode::kSourceUnsupported,
-                    "partial JSON updates; SET GLOBAL binlog_row_value_options='' and take a new start position");
     case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
       return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
     default:
@@ -78,16 +79,31 @@ bool BinlogAssembler::wanted(std::string_view database, std::string_view table) 
   return database != "mysql" && database != "sys" && database != "performance_schema" && database != "information_schema";
 }
 
-BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes) {
+BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes, uint64_t offset) {
   transaction();
   has_rows_ = true;
   if (batch_->items.empty()) batch_->file = file_;
   BinlogRawBatch::Item& item = batch_->items.emplace_back();
   item.txn = static_cast<uint32_t>(batch_->txns.size() - 1);
   item.body = {batch_->buffer->copy(bytes), bytes.size()};
-  item.offset = event_offset_;
-  batch_bytes_ += bytes.size() + sizeof item;
+  item.offset = offset;
+  item.weight = bytes.size() + sizeof item;
+  batch_bytes_ += item.weight;
   return item;
+}
+
+// Rows of a wide table may take far more memory than log: batches of them close earlier.
+void BinlogAssembler::weigh(BinlogRawBatch::Item& item) {
+  constexpr size_t kWide = 16;        // columns; below, the factor is no more than about 150
+  constexpr size_t kUsualFactor = 32;
+  if (item.plan->schema->columns.size() < kWide || is_compressed_rows_event(item.type)) return;
+  auto event = parse_rows_event(item.type, item.body, *format_);
+  if (!event.ok()) return;            // told when it is decoded
+  size_t decoded = RowsDecoder().decoded_bytes(*item.plan, *event);
+  size_t usual = kUsualFactor * item.weight;
+  if (decoded <= usual) return;
+  batch_bytes_ += decoded - usual;
+  item.weight += decoded - usual;
 }
 
 Status BinlogAssembler::on_table_map(std::string_view body) {
@@ -107,11 +123,20 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   mapped.held_by = 0;
   if (wanted(database, table)) {
     TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
-    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, log_position()));
+    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, transaction_place()));
   }
   mapped.bytes.assign(body);
   mapped.generation = generation_;
   return Status();
+}
+
+// Of MariaDB's updates whose image after lacks columns: the statement tells what became of those.
+Lacking BinlogAssembler::lacking_in(uint8_t type, std::string_view body, const std::string& table) const {
+  auto event = parse_rows_event(type, body, *format_);
+  if (!event.ok() || event->op != Op::kUpdate) return Lacking::kUnchanged;
+  uint64_t present = 0;
+  for (char byte : event->present_after) present += static_cast<uint64_t>(std::popcount(static_cast<uint8_t>(byte)));
+  return present == event->columns ? Lacking::kUnchanged : what_lacks(statement_, table);
 }
 
 Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body) {
@@ -126,9 +151,11 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       return Status(ErrorCode::kSourceCorrupt, fmt::format("rows of table id {} without a TABLE_MAP event", id));
     }
     if (const RowPlanRef& plan = mapped->second.plan) {
-      BinlogRawBatch::Item& item = add_item(body);
+      BinlogRawBatch::Item& item = add_item(body, event_offset_);
       item.type = header.type;
       item.plan = plan.get();
+      if (format_->is_mariadb) item.lacking = lacking_in(header.type, body, plan->schema->table);
+      weigh(item);
       if (mapped->second.held_by != batch_number_) {
         batch_->plans.push_back(plan);
         mapped->second.held_by = batch_number_;
@@ -137,6 +164,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
   }
   if (flags & kRowsStatementEnd) {
     statement_open_ = false;
+    statement_.clear();
     if (!explicit_end_) return end(header);
   }
   return Status();
@@ -150,6 +178,10 @@ Status BinlogAssembler::on_payload(std::string_view body) {
 }
 
 Status BinlogAssembler::step() {
+  if (replaying_) {
+    Status status = replay();
+    return status.ok() ? Status() : std::move(status).with("gtid", id_);
+  }
   auto event = payload_->next();
   EventHeader outer;
   outer.type = static_cast<uint8_t>(EventType::kTransactionPayload);
@@ -161,7 +193,8 @@ Status BinlogAssembler::step() {
   }
   EventHeader header = parse_event_header(event->data());
   auto type = static_cast<EventType>(header.type);
-  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid) {
+  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid ||
+      type == EventType::kAnonymousGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid) {
     return place(Status(ErrorCode::kSourceCorrupt, "an event that cannot be inside a compressed transaction"), header);
   }
   Status status = dispatch(header, event->substr(kEventHeaderSize));
@@ -192,20 +225,19 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
       }
       if (!open_) begin({}, header, true);
       explicit_end_ = true;
-      if (statement.kind == StatementKind::kXaStart) xa_name_ = statement.name;
       return Status();
-    case StatementKind::kSavepoint: case StatementKind::kXaEnd:
+    case StatementKind::kXaEnd:
       return Status();
-    case StatementKind::kRollbackTo:
-      if (!has_rows_ || !open_) return Status();
-      return refuse(ErrorCode::kSourceUnsupported, "rows were logged and then rolled back to a savepoint");
+    case StatementKind::kSavepoint: case StatementKind::kRollbackTo:
+      return open_ ? on_savepoint(statement.name, statement.kind == StatementKind::kRollbackTo) : Status();
     case StatementKind::kRollback:
-      if (open_ && has_rows_) return refuse(ErrorCode::kSourceUnsupported, "rows were logged and then rolled back");
+      if (open_) TAILRACE_OK(forget_after(0));
       break;
     case StatementKind::kXaCommit:
-      if (!harmless_xa_.erase(statement.name)) {
-        return refuse(ErrorCode::kSourceUnsupported, "a prepared XA transaction is committed");
-      }
+      return on_xa_commit(header, statement.name);
+    case StatementKind::kXaRollback:
+      prepared_.erase(statement.name);
+      if (open_) TAILRACE_OK(forget_after(0));
       break;
     case StatementKind::kRows:
       return refuse(ErrorCode::kSourceNotRow, "a statement that changes rows was logged as it is");
@@ -222,7 +254,7 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
     case StatementKind::kNothing: case StatementKind::kOther: case StatementKind::kXaPrepare:
       if (open_ && explicit_end_) return Status();
       break;
-    case StatementKind::kCommit: case StatementKind::kXaRollback:
+    case StatementKind::kCommit:
       break;
   }
   if (!open_) begin({}, header, false);
@@ -233,9 +265,9 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
 Status BinlogAssembler::on_database(const QueryEvent& query) {
   ++generation_;
   LoggedDdl ddl = logged_ddl(query, *format_);
-  TAILRACE_TRY(auto gone, schemas_.apply_database(ddl, log_position(), after_event()));
+  TAILRACE_TRY(auto gone, schemas_.apply_database(ddl, transaction_place(), after_event()));
   for (const SchemaRef& table : gone) {
-    if (wanted(table->database, table->table)) add_item(query.sql).table = table;
+    if (wanted(table->database, table->table)) add_item(query.sql, event_offset_).table = table;
   }
   return Status();
 }
@@ -249,16 +281,16 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
                   fmt::format("rows go or come with a partition or tablespace, which the log does not show: {}", beginning(query.sql)))
         .with("table", name.database + "." + name.table);
   }
-  TAILRACE_TRY(auto changes, schemas_.apply(statement, logged_ddl(query, *format_), log_position(), after_event()));
+  TAILRACE_TRY(auto changes, schemas_.apply(statement, logged_ddl(query, *format_), transaction_place(), after_event()));
   for (SchemaTracker::Change& change : changes) {
     const TableName& name = change.name;
     if (!wanted(name.database, name.table)) continue;
     if (statement.replaces && change.before) {
-      add_item(query.sql).table = change.before;
+      add_item(query.sql, event_offset_).table = change.before;
       change.before = nullptr;
     }
     bool gone = name.change == TableChange::kDrop || name.change == TableChange::kRenameFrom;
-    BinlogRawBatch::Item& item = add_item(query.sql);
+    BinlogRawBatch::Item& item = add_item(query.sql, event_offset_);
     item.op = name.change == TableChange::kTruncate ? Op::kTruncate : Op::kSchemaChange;
     item.table = change.before ? change.before : change.now ? change.now : nameless_schema(name);
     if (!gone && item.op == Op::kSchemaChange) item.new_schema = change.now;
