@@ -439,7 +439,10 @@ Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t
       at = read_image(plan, second, at, end, after, row, out.arena);
     }
     if (at && event.op == Op::kInsert && !first.all) fill_defaults(plan, row, out.arena);
-    if (at && is_update && event.from_mariadb && !second.all && !check_generated(plan, after)) at = nullptr;
+    if (at && is_update && event.from_mariadb && !second.all && 
+        !complete_update(plan, event.lacking, row, after, out.arena)) {
+      at = nullptr;
+    }
     if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);
     ChangeEvent& change = out.events.emplace_back();
     change.op = event.op;

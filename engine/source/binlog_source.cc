@@ -122,9 +122,22 @@ class BinlogFileSource : public Source {
     if (point.kind == StartPoint::Kind::kTime) return find_time(point.time_us);
     if (point.kind != StartPoint::Kind::kPosition) return first;
     TAILRACE_TRY(LogPosition at, parse_log_position(Position{"", point.position}));
-    if (!at.file.empty()) return at;
+    if (!at.file.empty()) return check_place(at);
     return Status(ErrorCode::kSourcePosition, "log files are read from a file and offset, a time or the earliest event, not from a GTID set")
         .with("position", from->text);
+  }
+
+  Result<LogPosition> check_place(LogPosition at) const {
+    size_t index = index_of(at.file);
+    if (index == paths_.size() || at.offset <= 4) return at;
+    TAILRACE_TRY(LogFile file, LogFile::open(paths_[index]));
+    file.seek(at.offset);
+    TAILRACE_TRY(std::string_view event, file.next());
+    if (event.empty()) return at;
+    // Of the log's age only the writer could tell; files without GTID events are read from any event that may begin one.
+    uint8_t type = parse_event_header(event.data()).type;
+    if (!begins_transaction(type, false)) return not_between(at, type);
+    return at;
   }
 
   // The first transaction at or after the time. Files are few and local: they are read in their order.

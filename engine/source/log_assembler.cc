@@ -48,6 +48,7 @@ Status BinlogAssembler::start(const LogPosition& at) {
   ordinal_ = 0;
   commit_time_us_ = 0;
   maps_.clear();
+  statement_.clear();
   held_.reset();
   savepoints_.clear();
   prepared_.clear();

@@ -1,11 +1,15 @@
 // BinlogAssembler, second part: what each kind of event does.
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "base/byte_cursor.h"
 #include "source/log_assembler.h"
 
 namespace tailrace {
 namespace {
+
+constexpr size_t kStatementKept = 4096;  // its verb and its table stand at the beginning
 
 std::string beginning(std::string_view sql) {
   constexpr size_t kShown = 120;
@@ -44,8 +48,11 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
       return on_payload(body);
     case EventType::kXaPrepare:
       return on_xa_prepare(header, body);
+    case EventType::kMariaAnnotateRows:
+      statement_.assign(body.substr(0, kStatementKept));
+      return Status();
     // Nothing that changes rows.
-    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable: case EventType::kMariaAnnotateRows:
+    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable:
     case EventType::kMariaBinlogCheckpoint: case EventType::kTransactionContext: case EventType::kViewChange:
     case EventType::kHeartbeat: case EventType::kHeartbeatV2:
     // Belong to a statement in the log, which is then refused itself.
@@ -58,6 +65,7 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
     case EventType::kIncident:
       return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
     case EventType::kMariaStartEncryption:
+      if (!located_) return Status();   // tells of the server's file; what it sends is decrypted
       return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
     case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
       return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
@@ -122,6 +130,15 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   return Status();
 }
 
+// Of MariaDB's updates whose image after lacks columns: the statement tells what became of those.
+Lacking BinlogAssembler::lacking_in(uint8_t type, std::string_view body, const std::string& table) const {
+  auto event = parse_rows_event(type, body, *format_);
+  if (!event.ok() || event->op != Op::kUpdate) return Lacking::kUnchanged;
+  uint64_t present = 0;
+  for (char byte : event->present_after) present += static_cast<uint64_t>(std::popcount(static_cast<uint8_t>(byte)));
+  return present == event->columns ? Lacking::kUnchanged : what_lacks(statement_, table);
+}
+
 Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body) {
   ByteCursor in(body);
   uint64_t id = in.le(table_id_size(*format_, static_cast<EventType>(header.type)));
@@ -137,6 +154,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       BinlogRawBatch::Item& item = add_item(body, event_offset_);
       item.type = header.type;
       item.plan = plan.get();
+      if (format_->is_mariadb) item.lacking = lacking_in(header.type, body, plan->schema->table);
       weigh(item);
       if (mapped->second.held_by != batch_number_) {
         batch_->plans.push_back(plan);
@@ -146,6 +164,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
   }
   if (flags & kRowsStatementEnd) {
     statement_open_ = false;
+    statement_.clear();
     if (!explicit_end_) return end(header);
   }
   return Status();

@@ -90,7 +90,7 @@ Status BinlogAssembler::hold() {
     for (auto at = batch_->plans.rbegin(); at != batch_->plans.rend() && !plan; ++at) {
       if (at->get() == item.plan) plan = *at;
     }
-    TAILRACE_OK(held_->append(item.type, item.offset, item.body, plan));
+    TAILRACE_OK(held_->append(item.type, item.offset, item.body, plan, item.lacking));
   }
   batch_->items.resize(first);
   batch_->txns.pop_back();
@@ -115,6 +115,7 @@ Status BinlogAssembler::replay() {
   BinlogRawBatch::Item& item = add_item(event.body, event.offset);
   item.type = event.type;
   item.op = event.op;
+  item.lacking = event.lacking;
   if (event.type == 0) {
     item.table = std::move(event.table);
     item.new_schema = std::move(event.new_schema);

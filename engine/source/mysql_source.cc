@@ -115,8 +115,16 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   } else {
     TAILRACE_TRY(at, find_start(*control_, point, [this] { return open_wire(); }));
   }
-  if (stored || point.kind == StartPoint::Kind::kPosition) TAILRACE_OK(fit_position(*control_, at));
-  TAILRACE_OK(add_gtid_set(*control_, at));
+  auto open_another = [this] { return open_wire(); };
+  const bool written = !stored && point.kind == StartPoint::Kind::kPosition;
+  if (stored || written) TAILRACE_OK(fit_position(*control_, at));
+  start_ = Position{std::string(kKind), at.text()};
+  // With a set the server finds the place by itself.
+  if (written && !at.has_gtid) {
+    Status between = check_place(*control_, at, open_another);
+    if (!between.ok()) return explain(std::move(between));
+  }
+  TAILRACE_OK(add_gtid_set(*control_, at, open_another));
   start_ = Position{std::string(kKind), at.text()};
   TAILRACE_OK(schemas_.load());
   if (!schemas_.knows_any()) {

@@ -103,12 +103,44 @@ Result<LogPosition> find_start(Connection& connection, const StartPoint& start, 
   return parse_log_position(Position{"", start.position});
 }
 
-Status add_gtid_set(Connection& connection, LogPosition& at) {
-  if (at.has_gtid || at.file.empty() || at.offset <= 4 || !connection.server().is_mariadb) return Status();
-  TAILRACE_TRY(auto set, connection.query_value(fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(at.file), at.offset)));
-  if (!set) return Status();   // no place between two events: the stream will say so
-  at.has_gtid = true;
-  at.gtid = *set;
+Status check_place(Connection& connection, const LogPosition& at, const OpenWire& open_wire) {
+  const ServerInfo& server = connection.server();
+  if (at.file.empty() || at.offset <= 4 || (server.is_mariadb && at.offset > UINT32_MAX)) return Status();
+  TAILRACE_TRY(BinlogWire * wire, open_wire());
+  TAILRACE_OK(wire->start(at.file, at.offset));
+  while (true) {
+    TAILRACE_TRY(std::string_view event, next_event(*wire, connection));
+    if (event.size() < kEventHeaderSize) return Status(ErrorCode::kSourceCorrupt, "an event shorter than its header");
+    EventHeader header = parse_event_header(event.data());
+    if (is_heartbeat(event)) return Status();
+    if (header.flags & kEventArtificial || header.timestamp == 0) continue;
+    if (static_cast<EventType>(header.type) == EventType::kFormatDescription) continue;
+    return begins_transaction(header.type, server.is_mariadb || server.gtid_mode == "ON") ? Status() : not_between(at, header.type);
+  }
+}
+
+Status add_gtid_set(Connection& connection, LogPosition& at, const OpenWire& open_wire) {
+  const ServerInfo& server = connection.server();
+  if (at.has_gtid || at.file.empty() || at.offset <= 4) return Status();
+  if (server.is_mariadb) {
+    TAILRACE_TRY(auto set, connection.query_value(fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(at.file), at.offset)));
+    if (!set) return Status();   // no place between two events: the stream will say so
+    at.has_gtid = true;
+    at.gtid = *set;
+    return Status();
+  }
+  if (server.gtid_mode != "ON") return Status();
+  TAILRACE_TRY(BinlogWire * wire, open_wire());
+  TAILRACE_OK(wire->start(at.file, 4));
+  StartScan scan(INT64_MAX, LogPosition{false, "", at.file, 4, at.server});
+  LogPosition passed = scan.place();
+  while (passed.file == at.file && passed.offset < at.offset) {
+    TAILRACE_TRY(std::string_view event, next_event(*wire, connection));
+    TAILRACE_OK(scan.take(event));
+    passed = scan.place();
+    if (is_heartbeat(event)) break;
+  }
+  if (passed.file == at.file && passed.offset == at.offset) at = scan.position();
   return Status();
 }
 

@@ -16,7 +16,10 @@ using OpenWire = std::function<Result<BinlogWire*>()>;
 // it. Earlier than the log is SRC-0007 with the earliest time there is, later than the server's clock CFG-0003.
 Result<LogPosition> find_start(Connection& connection, const StartPoint& start, const OpenWire& open_wire);
 
-// Completes file and offset with the GTID set before them, where the server can tell it.
-Status add_gtid_set(Connection& connection, LogPosition& at);
+// Is the place of file and offset, which somebody wrote, one between two transactions? SRC-0015: inside of one.
+Status check_place(Connection& connection, const LogPosition& at, const OpenWire& open_wire);
+
+// Completes file and offset with the GTID set before them: asked of MariaDB, read in the file of MySQL.
+Status add_gtid_set(Connection& connection, LogPosition& at, const OpenWire& open_wire);
 
 }  // namespace tailrace

@@ -10,6 +10,27 @@ constexpr size_t kChecksumSize = 4;
 
 }  // namespace
 
+bool begins_transaction(uint8_t type, bool has_gtids) noexcept {
+  switch (static_cast<EventType>(type)) {
+    case EventType::kGtid: case EventType::kAnonymousGtid: case EventType::kGtidTagged: case EventType::kMariaGtid:
+    case EventType::kPreviousGtids: case EventType::kMariaGtidList: case EventType::kMariaBinlogCheckpoint:
+    case EventType::kMariaStartEncryption: case EventType::kFormatDescription: case EventType::kRotate: case EventType::kStop:
+    case EventType::kIncident:
+      return true;
+    case EventType::kXid: case EventType::kWriteRows: case EventType::kUpdateRows: case EventType::kDeleteRows:
+    case EventType::kWriteRowsV1: case EventType::kUpdateRowsV1: case EventType::kDeleteRowsV1:
+      return false;
+    default:
+      return !has_gtids;
+  }
+}
+
+Status not_between(const LogPosition& at, uint8_t type) {
+  return Status(ErrorCode::kSourcePosition, "the place is inside a transaction: name the offset where one ends, as a status or SHOW BINARY LOG STATUS shows it")
+      .with("position", at.text())
+      .with("event", event_type_name(type));
+}
+
 void StartScan::locate(const std::string& file, uint64_t offset) {
   located_ = true;
   at_.file = file;

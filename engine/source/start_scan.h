@@ -10,6 +10,11 @@
 
 namespace tailrace {
 
+// May a reader begin with an event of this type? `has_gtids`: every transaction of the log begins with a GTID event.
+bool begins_transaction(uint8_t type, bool has_gtids) noexcept;
+// SRC-0015 for a place that is not one.
+Status not_between(const LogPosition& at, uint8_t type);
+
 class StartScan {
  public:
   // `from`: the start of a file. Logs that keep whole seconds only are searched for the second that holds `time_us`.

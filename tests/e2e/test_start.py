@@ -149,6 +149,32 @@ def test_a_place_that_the_log_does_not_have(server, jobs):
     assert_error(stream_from(jobs, server, "binlog.999999:4", "nofile").run(seconds=30), "SRC-0007", "binlog.999999", "earliest=")
 
 
+def test_a_place_inside_a_transaction(server, jobs):
+    file, before = server.position()
+    server.run("BEGIN; INSERT INTO shop.items VALUES (1, 'a', 1); INSERT INTO shop.items VALUES (2, 'b', 2); COMMIT")
+    events = [int(row[1]) for row in server.run(f"SHOW BINLOG EVENTS IN '{file}' FROM {before}")]
+    assert len(events) > 5 and events[0] == before
+    for offset in events[1:]:
+        ended = stream_from(jobs, server, f"{file}:{offset}", f"at{offset}").run(seconds=30)
+        assert_error(ended, "SRC-0015", "inside a transaction", str(offset))
+    ended = stream_from(jobs, server, f"{file}:{before + 7}", "torn").run(seconds=30)
+    assert_error(ended, "SRC-0015", str(before + 7))
+
+
+def test_a_place_of_a_file_is_completed_with_its_set(server, jobs):
+    """So that the job can go on at another server."""
+    insert(server, 1)
+    file, offset = server.position()
+    before = gtid_set(server)
+    insert(server, 2)
+    engine = stream_from(jobs, server, f"{file}:{offset}").start()
+    found = wait_for(lambda: engine.checkpoint() or not engine.alive(), "the first checkpoint", 30)
+    assert found is not True, engine.wait()
+    assert f"gtid={gtid_set(server)};" in found[0] or f"gtid={before};" in found[0]
+    wait_for(lambda: sorted(copied(jobs.folder / "job.copy")) == [2], "the row", 30)
+    engine.stop()
+
+
 def end_readers(database):
     """A server notices late that a reader of its log has gone, and keeps the files for it until then."""
     for id, command in database.run("SELECT id, command FROM information_schema.processlist"):
