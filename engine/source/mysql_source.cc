@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "mysql/column_default.h"
 #include "mysql/schema_reader.h"
 #include "mysql/snapshot_reader.h"
 
@@ -73,6 +74,10 @@ Status MysqlSource::open(const std::optional<Position>& from) {
   TAILRACE_OK(schemas_.load());
   if (!schemas_.knows_any()) {
     TAILRACE_TRY(auto schemas, read_schemas(*control_, [this](std::string_view d, std::string_view t) { return chosen(d, t); }));
+    // From an earlier place than now the log may tell of changes that the catalogue has already.
+    for (SchemaRef& schema : schemas) {
+      if (from) schema = without_defaults(*schema);
+    }
     TAILRACE_OK(schemas_.preload(schemas, at));
   }
   TAILRACE_OK(assembler_.start(at));

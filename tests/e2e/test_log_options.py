@@ -297,3 +297,25 @@ def test_messages_of_partial_images(services, servers, jobs, tmp_path, request, 
         have = {key: tuple(row[column.name] if debezium else from_default(column, row[column.name]) for column in table.columns)
                 for key, row in state[table.name].items()}
         assert want and want == have
+
+
+@pytest.mark.parametrize("kind", ["mysql9", "mariadb"])
+def test_defaults_over_schema_changes(servers, jobs, kind):
+    """A default is the one of the statement's time, not the one that the catalogue shows when the log is read; one that is
+    not known for certain stops the job."""
+    database = servers(kind)
+    database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n INT DEFAULT 1, v VARCHAR(9) DEFAULT 'old')")
+    engine = jobs(database)
+    assert engine.run().code == 0
+    write(database, [IMAGE("MINIMAL"), "INSERT INTO shop.t (id) VALUES (1)", "ALTER TABLE shop.t ADD COLUMN c INT DEFAULT -5",
+                     "INSERT INTO shop.t (id) VALUES (2)",
+                     "CREATE TABLE shop.made (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 7, v VARCHAR(9) DEFAULT 'made', tx TEXT)",
+                     "INSERT INTO shop.made (id) VALUES (3)"])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    assert copied(jobs.copy, "t", "id, n, v, c") == {1: (1, 1, "old", -5), 2: (2, 1, "old", -5)}
+    assert copied(jobs.copy, "made", "id, n, v, tx") == {3: (3, 7, "made", None)}
+    write(database, [IMAGE("MINIMAL"), "INSERT INTO shop.t (id) VALUES (4)", "ALTER TABLE shop.t ALTER n SET DEFAULT 2",
+                     "INSERT INTO shop.t (id, n) VALUES (5, 5)", "INSERT INTO shop.t (id) VALUES (6)", "ALTER TABLE shop.t ALTER n SET DEFAULT 3"])
+    assert_error(engine.run(), "SRC-0022", "table=shop.t", "column `n`")
+    assert copied(jobs.copy, "t", "id, n, v, c").get(4, (4, 1, "old", -5)) == (4, 1, "old", -5)
