@@ -483,6 +483,19 @@ Result<uint64_t> RowsDecoder::count(const RowPlan& plan, const RowsEvent& event)
   return rows;
 }
 
+size_t RowsDecoder::decoded_bytes(const RowPlan& plan, const RowsEvent& event) {
+  if (event.columns != plan.columns.size() || event.rows.empty()) return 0;
+  auto begin = reinterpret_cast<const uint8_t*>(event.rows.data());
+  auto end = begin + event.rows.size();
+  bool is_update = event.op == Op::kUpdate;
+  const uint8_t* at = skip_image(plan, Image(event.present, event.columns), begin, end);
+  if (at && event.partial) at = read_partial_bits(plan, at, end);
+  if (at && is_update) at = skip_image(plan, Image(event.present_after, event.columns), at, end);
+  if (!at || at == begin) return 0;
+  size_t rows = event.rows.size() / static_cast<size_t>(at - begin);
+  return rows * (sizeof(ChangeEvent) + (is_update ? 2 : 1) * plan.schema->columns.size() * sizeof(Value));
+}
+
 void append_inet4(const uint8_t* bytes, std::string& out) {
   fmt::format_to(std::back_inserter(out), "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]);
 }

@@ -46,6 +46,9 @@ class RowsDecoder {
   Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
   // Rows in the event, found without making values.
   Result<uint64_t> count(const RowPlan& plan, const RowsEvent& event);
+  // About the memory that decoding the event takes, judged by its first row: an image of few columns is small in the log
+  // but has all columns of the table in memory.
+  size_t decoded_bytes(const RowPlan& plan, const RowsEvent& event);
 
  private:
   struct Image;

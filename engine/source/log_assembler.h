@@ -33,6 +33,7 @@ class BinlogRawBatch : public RawBatch {
     const RowPlan* plan = nullptr;
     SchemaRef table, new_schema;   // schema change
     uint64_t offset = 0;           // of the event in its file, for messages
+    size_t weight = 0;             // what it counts in the size of a batch
     Lacking lacking = Lacking::kUnchanged;
   };
   std::shared_ptr<Arena> buffer = std::make_shared<Arena>();
@@ -103,6 +104,7 @@ class BinlogAssembler {
   Status dispatch(const EventHeader& header, std::string_view body);
   Status place(Status failure, const EventHeader& header) const;
   Status check_sum(std::string_view event, const EventHeader& header, std::string_view& body) const;
+  Status on_heartbeat(const EventHeader& header, std::string_view event);
   Status on_format(std::string_view event, const EventHeader& header);
   Status on_rotate(const EventHeader& header, std::string_view body);
   Status on_gtid(const EventHeader& header, std::string_view body);
@@ -137,6 +139,7 @@ class BinlogAssembler {
   LogPosition transaction_place() const;
   LogPosition after_event() const;
   BinlogRawBatch::Item& add_item(std::string_view bytes, uint64_t offset);
+  void weigh(BinlogRawBatch::Item& item);
   Result<uint64_t> count_open_rows() const;
   std::unique_ptr<BinlogRawBatch> split_open();
 
@@ -173,6 +176,7 @@ class BinlogAssembler {
   uint32_t server_id_ = 0;
   MariaGtid maria_gtid_;
   MysqlGtid mysql_gtid_;
+  int64_t commit_time_us_ = 0;    // of the newest transaction that has ended since the last batch
   uint64_t ordinal_ = 0;          // rows of the open transaction in earlier batches
 
   std::unordered_map<uint64_t, Mapped> maps_;
