@@ -126,7 +126,7 @@ def test_same_rows(servers, jobs, case, seed):
         assert ended.code == 0, str(ended)
         problems, rows = compare.compare_sqlite(database, jobs.copy, tables)
         assert not problems, "\n".join(problems)
-        assert rows > 100
+        assert rows > 50
         seen = event_types(database, start)
         for wanted in events:
             assert seen & (set(wanted) if isinstance(wanted, range) else {wanted}), f"the log has event types {sorted(seen)}"
@@ -290,7 +290,7 @@ def test_messages_of_partial_images(services, servers, jobs, tmp_path, request, 
     assert ended.code == 0, str(ended)
     members = ("before", "after") if debezium else ("prevStruct", "postStruct")
     state, partial = fold(read_messages(sink, tmp_path / "out", broker, tables), tables, members)
-    assert partial > 20
+    assert partial, "no image lacks a column"
     for table in tables:
         source = Table(changes.DB, table.name, table.columns, table.key)
         want = {source.key_of(row): row for row in truth.rows(database, source)}
