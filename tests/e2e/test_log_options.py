@@ -319,3 +319,32 @@ def test_defaults_over_schema_changes(servers, jobs, kind):
                      "INSERT INTO shop.t (id, n) VALUES (5, 5)", "INSERT INTO shop.t (id) VALUES (6)", "ALTER TABLE shop.t ALTER n SET DEFAULT 3"])
     assert_error(engine.run(), "SRC-0022", "table=shop.t", "column `n`")
     assert copied(jobs.copy, "t", "id, n, v, c").get(4, (4, 1, "old", -5)) == (4, 1, "old", -5)
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+@pytest.mark.parametrize("kind", ["mysql9", "mariadb"])
+def test_replace_resets_what_it_does_not_name(servers, jobs, tmp_path, kind, image):
+    """MariaDB logs it as an update without those columns; the statement stands beside it."""
+    database = servers(kind)
+    tmp_path.chmod(0o755)
+    loaded = tmp_path / "rows.txt"
+    loaded.write_text("6\t60\n")
+    ways = ["REPLACE INTO shop.t (id, n) VALUES (1, 10)", "/* why */ replace into shop.`t` set id=2, n=20",
+            "REPLACE shop.t (id, n) SELECT id, n FROM shop.other", "CALL shop.p(4)",
+            "PREPARE s FROM 'REPLACE INTO shop.t (id, n) VALUES (?, 50)'", "SET @id=5", "EXECUTE s USING @id",
+            f"LOAD DATA INFILE '{loaded}' REPLACE INTO TABLE shop.t (id, n)",
+            "UPDATE shop.t SET id=id, n=70 WHERE id=7", "INSERT INTO shop.t (id, n) VALUES (8, 1) ON DUPLICATE KEY UPDATE n=80"]
+    table = Table("shop", "t", (changes.column("id", "int not null", "int"), changes.column("n", "int not null default 5", "int"),
+                                changes.column("v", "varchar(10) default 'dd'", "text"), changes.column("tx", "text"),
+                                changes.column("bl", "blob", "bytes")), ("id",))
+    database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; " + table.create() + "; CREATE TABLE shop.other (id INT PRIMARY KEY, n INT); "
+                 "CREATE PROCEDURE shop.p(k INT) REPLACE INTO t (id, n) VALUES (k, 40); INSERT INTO shop.other VALUES (3, 30); "
+                 "INSERT INTO shop.t VALUES " + ",".join(f"({id}, 1, 'v', 'tx', 'bl')" for id in range(1, 9)))
+    engine = jobs(database)
+    assert engine.run().code == 0
+    write(database, [IMAGE(image), "USE shop", *ways])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    problems, rows = compare.compare_sqlite(database, jobs.copy, [table])
+    assert not problems, "\n".join(problems)
+    assert rows == 8
