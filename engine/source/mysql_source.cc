@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "event/start_point.h"
+#include "mysql/column_default.h"
 #include "mysql/schema_reader.h"
 #include "mysql/server_log.h"
 #include "mysql/snapshot_reader.h"
@@ -129,6 +130,10 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   TAILRACE_OK(schemas_.load());
   if (!schemas_.knows_any()) {
     TAILRACE_TRY(auto schemas, read_schemas(*control_, [this](std::string_view d, std::string_view t) { return chosen(d, t); }));
+    // From an earlier place than now the log may tell of changes that the catalogue has already.
+    for (SchemaRef& schema : schemas) {
+      if (stored || point.kind != StartPoint::Kind::kNow) schema = without_defaults(*schema);
+    }
     TAILRACE_OK(schemas_.preload(schemas, at));
   }
   TAILRACE_OK(assembler_.start(at));
