@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "event/position.h"
 
 namespace tailrace {
+
+inline constexpr uint64_t kGtidNumberEnd = INT64_MAX;  // one past the last number a server gives
 
 struct MysqlGtid {
   std::array<uint8_t, 16> uuid{};
@@ -42,6 +45,8 @@ class MysqlGtidSet {
   std::map<Key, std::vector<Interval>> sets_;
 };
 Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text);
+// As servers log it: lower case, "" = untagged.
+bool is_gtid_tag(std::string_view text) noexcept;
 
 struct MariaGtid {
   uint32_t domain = 0, server_id = 0;
@@ -95,6 +100,10 @@ struct LogPosition {
   bool same_log(const LogPosition& other) const noexcept {
     return !file.empty() && !other.file.empty() && (server.empty() || other.server.empty() || server == other.server);
   }
+  // While XA transactions are prepared and not yet decided: where the log has to be read from to see their rows again,
+  // before this position. Written as xa_gtid=…;xa_file=…;xa_offset=….
+  std::shared_ptr<const LogPosition> restart = {};
+  const LogPosition& restart_place() const { return restart ? *restart : *this; }
   std::string text() const;
 };
 Result<LogPosition> parse_log_position(const Position& position);

@@ -27,7 +27,7 @@ MysqlSource::MysqlSource(std::vector<ConnectOptions> hosts, HeartbeatOptions hea
       context_(context),
       schemas_(context.schemas, std::string(kKind),
                [this](const std::string& database, const std::string& table) { return fetch_schema(database, table); }),
-      assembler_(context.tables, schemas_, std::string(kKind)) {}
+      assembler_(context, schemas_, std::string(kKind)) {}
 
 bool MysqlSource::chosen(std::string_view database, std::string_view table) const {
   return !context_.tables || context_.tables->matches(database, table);
@@ -132,7 +132,7 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
     TAILRACE_OK(schemas_.preload(schemas, at));
   }
   TAILRACE_OK(assembler_.start(at));
-  return start_stream(at);
+  return start_stream(at.restart_place());
 }
 
 Result<BinlogWire*> MysqlSource::open_wire() {
@@ -205,10 +205,13 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
   size_t taken = 0, events = 0;
   while (true) {
-    if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && (taken >= kMaxItems || assembler_.file_changed()))) {
-      return hand_out(out);
+    if (assembler_.pending_bytes() >= max_bytes ||
+        (assembler_.can_cut() && assembler_.has_rows() && (taken >= kMaxItems || assembler_.file_changed()))) {
+      TAILRACE_TRY(ReadState state, hand_out(out));
+      if (out) return state;
+      continue;
     }
-    if (assembler_.unpacking()) {
+    if (assembler_.stepping()) {
       Status status = assembler_.step();
       if (!status.ok()) return fail(std::move(status), out);
       ++taken;
@@ -219,7 +222,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
     // The clock is asked before a wait, and now and then: a question costs as much as taking an event.
     if (!wire->buffered() || ++events % 64 == 0) {
       auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-      if (left.count() <= 0) return assembler_.in_transaction() ? ReadState::kIdle : hand_out(out);
+      if (left.count() <= 0) return assembler_.can_cut() ? hand_out(out) : ReadState::kIdle;
       auto ready = wire->wait(left);
       if (!ready.ok() && stop.stop_requested()) return ReadState::kIdle;
       if (!ready.ok()) return fail(std::move(ready).status(), out);

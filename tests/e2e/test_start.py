@@ -301,7 +301,7 @@ def test_a_job_pointed_to_a_server_of_another_history(database, services, jobs):
     engine.config.write_text(engine.config.read_text().replace(str(database.port), str(other.port)))
     ended = engine.run(seconds=60)
     assert ended.code in (5, 6), ended
-    assert "SRC-0020" in ended.err or "SRC-0021" in ended.err, ended
+    assert "SRC-0023" in ended.err or "SRC-0024" in ended.err, ended
     assert copied(jobs.copy)[1][2] == 1
 
 

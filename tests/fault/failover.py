@@ -214,13 +214,13 @@ def lost_transactions(pair, engine, folder):
     pair.promote()
     pair.second.run("; ".join(f"INSERT INTO {workload.DB}.wide VALUES ({30_000_000 + at},'other',1,{-at - 1})" for at in range(9)))
     if pair.kind == "mariadb":
-        code = "SRC-0021"
+        code = "SRC-0024"
         ended = engine.wait(60)
         text = ended.err
         if ended.code != 6:
             return [f"an error for the operator was expected: {ended}"]
     else:   # nothing in MySQL's sets tells a replica that lags from one that lost transactions
-        code = "SRC-0020"
+        code = "SRC-0023"
         wait_for(lambda: look(engine) and code in engine.err.read_text(), "the error by name", 60)
         text = engine.err.read_text()
     problems = [] if code in text else [f"{code} was expected: {text[-2000:]}"]
