@@ -149,6 +149,16 @@ def test_a_place_that_the_log_does_not_have(server, jobs):
     assert_error(stream_from(jobs, server, "binlog.999999:4", "nofile").run(seconds=30), "SRC-0007", "binlog.999999", "earliest=")
 
 
+def test_a_place_needs_one_host(database, jobs):
+    """The same file and offset would be another transaction at the next host."""
+    hosts = database.url() + f",127.0.0.1:{database.port}"
+    source = source_config(database, start="{}:{}".format(*database.position())) | {"url": hosts}
+    assert_error(jobs(source, **STREAM).run(seconds=30), "CFG-0003", "source.start", "one host", exit_code=2)
+    source["start"] = f"gtid={gtid_set(database)}"
+    engine = jobs(source, name="set", sink={"url": f"sqlite://{jobs.folder / 'set.copy'}"}, **STREAM)
+    assert engine.run(seconds=30).code == 0
+
+
 def test_a_place_inside_a_transaction(server, jobs):
     file, before = server.position()
     server.run("BEGIN; INSERT INTO shop.items VALUES (1, 'a', 1); INSERT INTO shop.items VALUES (2, 'b', 2); COMMIT")
