@@ -90,6 +90,7 @@ class BinlogAssembler {
     std::string bytes;            // of the TABLE_MAP, to see whether it is the same again
     uint64_t generation = 0;
     RowPlanRef plan;              // null: the table is not wanted
+    bool provisional = false;      // see SchemaTracker::Resolved
     uint64_t held_by = 0;          // number of the batch whose `plans` has it
   };
   struct Savepoint {

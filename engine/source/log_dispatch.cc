@@ -112,7 +112,8 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   if (maps_.size() > 10000 && !statement_open_) maps_.clear();
   statement_open_ = true;
   Mapped& mapped = maps_[id];
-  if (mapped.generation == generation_ && mapped.bytes == body) return Status();
+  if (mapped.generation == generation_ && !mapped.provisional && mapped.bytes == body) return Status();
+  mapped.provisional = false;
   mapped.generation = 0;
   in.skip(2);
   std::string_view database = in.bytes(in.u8());
@@ -123,7 +124,9 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   mapped.held_by = 0;
   if (wanted(database, table)) {
     TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
-    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, transaction_place()));
+    TAILRACE_TRY(auto resolved, schemas_.resolve(map, transaction_place()));
+    mapped.plan = std::move(resolved.plan);
+    mapped.provisional = resolved.provisional;
   }
   mapped.bytes.assign(body);
   mapped.generation = generation_;

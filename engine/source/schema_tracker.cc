@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "mysql/column_default.h"
+
 namespace tailrace {
 namespace {
 
@@ -121,7 +123,7 @@ Status SchemaTracker::first_reading(const LogPosition& at) {
       same->schema_id = before.schema->schema_id;
       schema = std::move(same);
     }
-    put(key, State{Belief::kGuess, schema, {}, now, false}, at, "", SchemaOrigin::kCatalogue);
+    put(key, State::guessed(schema, now), at, "", SchemaOrigin::kCatalogue);
   }
   return keep();
 }
@@ -131,7 +133,7 @@ Status SchemaTracker::give(const std::vector<SchemaRef>& schemas, const LogPosit
     Key key = key_of(schema->database, schema->table);
     auto found = tables_.find(key);
     if (found != tables_.end() && (!found->second.history.empty() || found->second.state.exists())) continue;
-    put(key, State{Belief::kKnown, schema, {}, nullptr, true}, at, "", SchemaOrigin::kGiven);
+    put(key, State::known(schema, true), at, "", SchemaOrigin::kGiven);
   }
   return keep();
 }
@@ -214,30 +216,37 @@ Result<SchemaTracker::State> SchemaTracker::fetch(const std::string& database, c
   TAILRACE_TRY(SchemaRef schema, catalogue_->table(database, table));
   if (!schema) return State();
   TAILRACE_TRY(LogPosition high, catalogue_->position());
-  return State{Belief::kGuess, std::move(schema), {}, reading(std::move(low), std::move(high)), false};
+  return State::guessed(std::move(schema), reading(std::move(low), std::move(high)));
 }
 
-Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition& at) {
+const SchemaRef& SchemaTracker::usable(State& state) {
+  if (state.belief != Belief::kGuess || !state.schema) return state.schema;
+  if (!state.guess) state.guess = without_defaults(*state.schema);
+  return state.guess;
+}
+
+Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, const LogPosition& at) {
   Key key = key_of(map.database, map.table);
   Table& table = look(key, at);
   TAILRACE_OK(unreadable_);
   Status mismatch;
   SchemaRef hint = table.state.schema;
   if (table.state.schema) {
-    auto plan = make_row_plan(map, table.state.schema);
-    if (plan.ok()) return plan;
+    auto plan = make_row_plan(map, usable(table.state));
+    if (plan.ok()) return Resolved{std::move(plan).value(), table.state.belief == Belief::kGuess};
     mismatch = std::move(plan).status();
   }
   if (catalogue_) {
     TAILRACE_TRY(State now, fetch(map.database, map.table));
     if (now.schema) {
       if (!hint) hint = now.schema;
-      auto plan = make_row_plan(map, now.schema);
+      if (passed(*now.reading, at)) now.belief = Belief::kKnown;
+      auto plan = make_row_plan(map, usable(now));
       if (plan.ok()) {
-        passed(*now.reading, at);
+        bool provisional = now.belief == Belief::kGuess;
         put(key, std::move(now), at, "", SchemaOrigin::kCatalogue);
         TAILRACE_OK(keep());
-        return plan;
+        return Resolved{std::move(plan).value(), provisional};
       }
       if (mismatch.ok()) mismatch = std::move(plan).status();
     }
@@ -245,9 +254,10 @@ Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition
   // The log itself tells the schema when it has full metadata; a schema given by the user must agree instead.
   if (map.has_names && !(table.state.given && !mismatch.ok())) {
     TAILRACE_TRY(SchemaRef logged, schema_from_table_map(map, hint.get()));
-    put(key, State{Belief::kKnown, logged, {}, nullptr, false}, at, "", SchemaOrigin::kLog);
+    put(key, State::known(logged), at, "", SchemaOrigin::kLog);
     TAILRACE_OK(keep());
-    return make_row_plan(map, logged);
+    TAILRACE_TRY(RowPlanRef plan, make_row_plan(map, logged));
+    return Resolved{std::move(plan), false};
   }
   if (!mismatch.ok()) return mismatch;
   return Status(ErrorCode::kSchemaMissing, catalogue_ ? "the server has no such table now" : "no schema is given for this table")
@@ -276,7 +286,7 @@ Result<uint16_t> SchemaTracker::database_collation(const std::string& database, 
   TAILRACE_TRY(LogPosition high, catalogue_->position());
   auto named = all.find(key.first);
   if (named == all.end()) return uint16_t{0};
-  put(key, State{Belief::kGuess, database_entry(key.first, named->second), {}, reading(std::move(low), std::move(high)), false}, at, "",
+  put(key, State::guessed(database_entry(key.first, named->second), reading(std::move(low), std::move(high))), at, "",
       SchemaOrigin::kCatalogue);
   return named->second;
 }
@@ -291,7 +301,7 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   if (parsed.kind == DdlStatement::Kind::kCreateLike && parsed.tables.size() == 2) {
     const State& source = look(key_of(parsed.tables[1].database, parsed.tables[1].table), at).state;
     if (source.belief != Belief::kKnown || !source.schema || !source.schema->complete) return State();
-    return State{Belief::kKnown, renamed_table(*source.schema, target), {}, nullptr, false};
+    return State::known(renamed_table(*source.schema, target));
   }
   if (parsed.kind != DdlStatement::Kind::kCreateTable) return State();
   DdlContext context = ddl.context;
@@ -300,7 +310,7 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   context.database_collation = *collation;
   auto made = create_table(parsed, context);
   if (!made.ok()) return State();
-  return State{Belief::kKnown, renamed_table(**made, target, false), {}, nullptr, false};
+  return State::known(renamed_table(**made, target, false));
 }
 
 SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlStatement& parsed, const State& before, const LogPosition& after) {
@@ -312,7 +322,7 @@ SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlState
   auto collation = database_collation(before.schema->database, after);
   if (collation.ok()) context.database_collation = *collation;
   auto made = alter_table(*before.schema, parsed, context);
-  return made.ok() ? State{Belief::kKnown, *made, {}, nullptr, before.given} : State();
+  return made.ok() ? State::known(*made, before.given) : State();
 }
 
 Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement& statement, const LoggedDdl& ddl, const LogPosition& at,
@@ -344,10 +354,10 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
         change.now = before.schema;
         continue;
       case TableChange::kDrop:
-        now = State{Belief::kAbsent, nullptr, {}, nullptr, false};
+        now = State::absent();
         break;
       case TableChange::kCreate:
-        now = created(ddl, parsed, name, statement.replaces ? State{Belief::kAbsent, nullptr, {}, nullptr, false} : before, at);
+        now = created(ddl, parsed, name, statement.replaces ? State::absent() : before, at);
         break;
       case TableChange::kAlter:
         if (i > 0) {  // EXCHANGE PARTITION … WITH TABLE
@@ -360,7 +370,7 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
         moved = parsed.kind == DdlStatement::Kind::kAlterTable ? altered(ddl, parsed, before, after) : before;
         if (saw(moved, after)) moved = State();  // the catalogue has another table of that name
         if (moved.belief != Belief::kKnown || !ddl.unreadable.empty()) moved = State();
-        now = State{ddl.unreadable.empty() ? Belief::kAbsent : Belief::kUnknown, nullptr, {}, nullptr, false};
+        now = ddl.unreadable.empty() ? State::absent() : State();
         break;
       case TableChange::kRenameTo:
         // What the catalogue showed under the new name may be this very table.
@@ -410,22 +420,22 @@ Result<std::vector<SchemaRef>> SchemaTracker::apply_database(const LoggedDdl& dd
       if (table.state.schema) gone.push_back(table.state.schema);
       bool stored = table.next < table.history.size() && log_position_reached(after, table.history[table.next].position);
       if (stored) look(found->first, after);
-      else put(found->first, State{Belief::kAbsent, nullptr, {}, nullptr, false}, after, ddl.sql, SchemaOrigin::kStatement);
+      else put(found->first, State::absent(), after, ddl.sql, SchemaOrigin::kStatement);
     }
   }
   Table& table = tables_[key];
   bool stored = table.next < table.history.size() && log_position_reached(after, table.history[table.next].position);
   State now = before;
   if (parsed.kind == Kind::kDropDatabase) {
-    now = State{Belief::kAbsent, nullptr, {}, nullptr, false};
+    now = State::absent();
   } else if (parsed.kind == Kind::kAlterDatabase) {
     if (saw(before, after)) return gone;
     uint16_t collation = resolve_charset(parsed.charset, before.schema ? before.schema->collation : 0, ddl.context);
     if (parsed.charset.empty() && before.schema) collation = before.schema->collation;
-    now = collation ? State{Belief::kKnown, database_entry(key.first, collation), {}, nullptr, false} : State();
+    now = collation ? State::known(database_entry(key.first, collation)) : State();
   } else if (!parsed.conditional || parsed.replaces || before.belief == Belief::kAbsent) {
     uint16_t collation = resolve_charset(parsed.charset, ddl.context.server_collation, ddl.context);
-    now = collation ? State{Belief::kKnown, database_entry(key.first, collation), {}, nullptr, false} : State();
+    now = collation ? State::known(database_entry(key.first, collation)) : State();
   }
   if (stored) {
     look(key, after);

@@ -49,7 +49,12 @@ class SchemaTracker {
   Status give(const std::vector<SchemaRef>& schemas, const LogPosition& at);
 
   // The plan for rows logged under `map` in the transaction that begins at `at`; new schemas are stored first.
-  Result<RowPlanRef> resolve(const TableMap& map, const LogPosition& at);
+  // `provisional`: of a guess, which a later TABLE_MAP of the same may find to be knowledge.
+  struct Resolved {
+    RowPlanRef plan;
+    bool provisional = false;
+  };
+  Result<Resolved> resolve(const TableMap& map, const LogPosition& at);
   // A statement in the transaction that begins at `at`; its effect holds from `after`. One Change for each table of
   // `statement`, in order; what is new is stored before this returns.
   Result<std::vector<Change>> apply(const Statement& statement, const LoggedDdl& ddl, const LogPosition& at, const LogPosition& after);
@@ -78,6 +83,26 @@ class SchemaTracker {
     std::string json;        // the same as it is stored, when nobody has asked for it yet
     ReadingRef reading;      // kGuess; null = not known when it was read
     bool given = false;      // by the user
+    SchemaRef guess;         // kGuess: the same without defaults, which may be of a later time
+    static State absent() {
+      State out;
+      out.belief = Belief::kAbsent;
+      return out;
+    }
+    static State known(SchemaRef schema, bool given = false) {
+      State out;
+      out.belief = Belief::kKnown;
+      out.schema = std::move(schema);
+      out.given = given;
+      return out;
+    }
+    static State guessed(SchemaRef schema, ReadingRef reading) {
+      State out;
+      out.belief = Belief::kGuess;
+      out.schema = std::move(schema);
+      out.reading = std::move(reading);
+      return out;
+    }
     bool exists() const noexcept { return schema != nullptr || !json.empty(); }
   };
   struct Stored {
@@ -92,6 +117,7 @@ class SchemaTracker {
   };
   using Key = std::pair<std::string, std::string>;   // table "" = the database
 
+  static const SchemaRef& usable(State& state);   // for rows
   Key key_of(const std::string& database, const std::string& table) const;
   DdlName name_of(const std::string& database, const std::string& table) const;
   Table& look(const Key& key, const LogPosition& at);
