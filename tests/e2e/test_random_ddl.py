@@ -95,7 +95,8 @@ class Recorded:
 def write(database, seed, statements):
     """Run random statements, and changes of rows between them."""
     rng = random.Random(f"rows {seed}")
-    source = RandomDdl(seed, database.kind)
+    # Without column names in the log a table that is not followed cannot be read on.
+    source = RandomDdl(seed, database.kind, convert=not database.kind.startswith("mariadb"))
     tables, recorded = {}, []
     status = "SHOW MASTER STATUS; SELECT @@gtid_binlog_pos" if source.maria else "SHOW BINARY LOG STATUS; SELECT @@gtid_executed"
     database.run(f"CREATE DATABASE {SCHEMA}")
@@ -271,7 +272,8 @@ def test_random_ddl(services, jobs, kind, seed):
     if seed == "fresh":
         seed = int(os.environ.get("TAILRACE_DDL_SEED", time.time_ns() % 1_000_000_000))
     print(f"seed {seed}, {STATEMENTS} statements")
-    database = start_or_skip(services, kind, f"e2eddl{kind}")
+    options = {"binlog_row_metadata": "NO_LOG"} if kind == "mariadb" else {}   # its default
+    database = start_or_skip(services, kind, f"e2eddl{kind}", **options)
     database.run(f"DROP DATABASE IF EXISTS {SCHEMA}; DROP DATABASE IF EXISTS copy")
     file, offset = database.position()
     recorded, tables = write(database, seed, STATEMENTS)
