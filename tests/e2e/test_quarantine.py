@@ -1,4 +1,6 @@
 """One table whose schema is in trouble: the job stops, or the table is set aside and the others go on."""
+import sqlite3
+
 from checks import assert_error, copied
 
 
@@ -37,3 +39,15 @@ def test_schema_trouble_quarantines_the_table(database, jobs):
     assert copied(jobs.copy)[1003][1] == "later"
     assert engine.look("""SELECT state, dropped FROM v1_table WHERE "table"='ghost'""") == [("quarantined", 3)]
     assert engine.look("SELECT count(*) FROM v1_dead_letter") == [(1,)]
+
+
+def test_hidden_hash_columns_without_names_in_the_log(database, jobs):
+    """MariaDB logs a hash behind the columns of a table with a UNIQUE key over a BLOB; without names it has none."""
+    engine = jobs(database)
+    assert engine.run().code == 0
+    database.run("SET GLOBAL binlog_row_metadata='NO_LOG'; CREATE TABLE shop.hashed (id INT PRIMARY KEY, b BLOB, c TEXT, UNIQUE (b), UNIQUE (c, id)); "
+                 "INSERT INTO shop.hashed VALUES (1, 'x', 'y'), (2, NULL, 'z'); SET GLOBAL binlog_row_metadata=DEFAULT")
+    assert engine.run(seconds=30).code == 0
+    connection = sqlite3.connect(jobs.copy)
+    assert connection.execute("SELECT id, b, c FROM hashed ORDER BY id").fetchall() == [(1, b"x", "y"), (2, None, "z")]
+    connection.close()
