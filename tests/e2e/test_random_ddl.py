@@ -208,7 +208,8 @@ def match(column, kind, value, maria):
 
 
 def replay(messages, recorded, maria):
-    """SQL that does to a fresh database what the messages and the recorded statements say."""
+    """SQL that does to a fresh database what the messages and the recorded statements say. IGNORE: a single row must be let
+    into columns that the source's statement of several rows was bent for; what is lost by it shows in the end."""
     out = ["CREATE DATABASE copy; USE copy; SET NAMES utf8mb4; SET time_zone='+00:00'"]
     waiting, tables, mode = list(recorded), {}, None
 
@@ -232,12 +233,12 @@ def replay(messages, recorded, maria):
         where = " AND ".join(match(column, kind, before[plain], maria) for column, plain, kind in columns) if before else ""
         if not before:
             values = ", ".join(sql_of(after[plain], kind) for _, plain, kind in columns)
-            out.append(f"INSERT INTO {quote(name)} ({', '.join(column for column, _, _ in columns)}) VALUES ({values})")
+            out.append(f"INSERT IGNORE INTO {quote(name)} ({', '.join(column for column, _, _ in columns)}) VALUES ({values})")
         elif not after:
             out.append(f"DELETE FROM {quote(name)} WHERE {where} LIMIT 1")
         else:
             new = ", ".join(f"{column} = {sql_of(after[plain], kind)}" for column, plain, kind in columns)
-            out.append(f"UPDATE {quote(name)} SET {new} WHERE {where} LIMIT 1")
+            out.append(f"UPDATE IGNORE {quote(name)} SET {new} WHERE {where} LIMIT 1")
     while waiting:
         changed()
     return ";\n".join(out)
