@@ -44,6 +44,7 @@ constexpr OptionSpec kOptions[] = {
     {"heartbeat", "duration", "1s", "how often a quiet server has to give a sign of life; three missed in a row are a lost source"},
     {"server_id", "int", "0", "identity among the server's replicas; 0 = a random one"},
     {"socket", "path", "", "Unix socket of the server, in place of host and port"},
+    kInvalidTextOption,
 };
 
 unsigned seconds(int64_t microseconds) {
@@ -55,6 +56,10 @@ unsigned seconds(int64_t microseconds) {
 std::string ConnectOptions::address() const {
   if (!unix_socket.empty()) return unix_socket;
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+}
+
+InvalidText invalid_text_of(const Options& options) {
+  return options.text("invalid_text") == "replace" ? InvalidText::kReplace : InvalidText::kStop;
 }
 
 std::span<const OptionSpec> mysql_option_specs() { return kOptions; }
@@ -83,6 +88,7 @@ Result<ConnectOptions> connect_options(const Url& url, const Options& options) {
               : tls == "required" ? TlsMode::kRequired : TlsMode::kVerify;
   }
   out.tls_ca = options.text("tls_ca");
+  out.invalid_text = invalid_text_of(options);
   out.connect_timeout_us = options.integer("connect_timeout");
   out.heartbeat_us = options.integer("heartbeat");
   if (out.heartbeat_us < 10'000) {
@@ -290,6 +296,18 @@ Result<std::optional<std::string>> Connection::query_value(std::string_view sql)
 bool Connection::is_encrypted() const noexcept { return mysql_get_ssl_cipher(handle_) != nullptr; }
 unsigned Connection::last_error() const noexcept { return mysql_errno(handle_); }
 Status Connection::failure() const { return mysql_status(mysql_errno(handle_), mysql_error(handle_), options_.address()); }
+
+Result<bool> keeps_log(Connection& connection) {
+  constexpr unsigned kSyntax = 1064;
+  if (!connection.server().log_bin) return false;
+  for (std::string_view sql : {"SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"}) {
+    Status status = connection.execute(sql);
+    if (status.ok()) return true;
+    // Whoever may not ask is told so where it matters; a lost session is no answer.
+    if (connection.last_error() != kSyntax) return status.retry() == Retry::kTransient ? Result<bool>(status) : true;
+  }
+  return false;
+}
 
 Result<Position> current_position(Connection& connection) {
   if (!connection.server().log_bin) {

@@ -31,6 +31,7 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
 
 class RowsDecoder {
  public:
+  explicit RowsDecoder(InvalidText invalid_text = InvalidText::kStop) : invalid_text_(invalid_text) {}
   // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column.
   Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
   // Rows in the event, found without making values.
@@ -45,6 +46,7 @@ class RowsDecoder {
   bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
   Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
 
+  InvalidText invalid_text_;
   std::string scratch_;          // converted text before it is copied to the arena
   size_t column_ = 0;            // being read, for messages
   ErrorCode code_ = ErrorCode::kSourceCorrupt;

@@ -42,7 +42,7 @@ class BinlogRawBatch : public RawBatch {
 };
 
 // Any thread.
-Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out);
+Status decode_binlog_batch(const BinlogRawBatch& in, InvalidText invalid_text, EventBatch& out);
 
 class BinlogAssembler {
  public:

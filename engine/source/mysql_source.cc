@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <condition_variable>
 
 #include "base/log.h"
 #include "mysql/schema_reader.h"
@@ -47,6 +48,11 @@ Status MysqlSource::check_server(Connection& connection) const {
     return Status(code, std::move(detail)).with("server", options_.address());
   };
   if (!server.log_bin) return refuse(ErrorCode::kSourceBinlogOff, "log_bin is OFF");
+  TAILRACE_TRY(bool has_log, keeps_log(connection));
+  if (!has_log) {
+    return refuse(ErrorCode::kSourceBinlogOff, "log_bin says ON, but the server knows no statement that shows its log; it can be "
+                                               "copied with job.phases = [\"snapshot\"]");
+  }
   if (!server.binlog_format.empty() && server.binlog_format != "ROW") {
     return refuse(ErrorCode::kSourceNotRow, "binlog_format is " + server.binlog_format);
   }
@@ -62,6 +68,10 @@ Status MysqlSource::open(const std::optional<Position>& from) {
   failure_ = Status();
   control_.reset();
   TAILRACE_TRY(control_, Connection::open(options_));
+  if (!context_.stream) {
+    TAILRACE_TRY(has_log_, keeps_log(*control_));
+    if (!has_log_) return open_without_log(from);
+  }
   TAILRACE_OK(check_server(*control_));
   is_mariadb_ = control_->server().is_mariadb;
   if (from) {
@@ -77,6 +87,12 @@ Status MysqlSource::open(const std::optional<Position>& from) {
   }
   TAILRACE_OK(assembler_.start(at));
   return start_stream(at);
+}
+
+// There is one position only, and everything is at it: each chunk is what the tables held when it was read.
+Status MysqlSource::open_without_log(const std::optional<Position>& from) {
+  start_ = from.value_or(Position{std::string(kKind), "gtid="});
+  return {};
 }
 
 Status MysqlSource::start_stream(const LogPosition& at) {
@@ -133,6 +149,13 @@ Result<ReadState> MysqlSource::fail(Status failure, std::unique_ptr<RawBatch>& o
 Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) {
   out.reset();
   if (!failure_.ok()) return failure_;
+  if (!has_log_) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock wait(mutex);
+    wake.wait_for(wait, stop, std::chrono::milliseconds(20), [] { return false; });
+    return ReadState::kIdle;
+  }
   BinlogWire* wire = wire_.get();
   if (!wire) return Status(ErrorCode::kInternal, "the source is not open");
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
@@ -171,7 +194,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
 }
 
 Status MysqlSource::decode(const RawBatch& in, EventBatch& out) const {
-  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out);
+  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), options_.invalid_text, out);
 }
 
 bool MysqlSource::covers(const Position& at, const Transaction& transaction) const {
@@ -193,18 +216,21 @@ bool MysqlSource::covers(const Position& at, const Transaction& transaction) con
 }
 
 bool MysqlSource::reached(const Position& at, const Position& target) const {
+  if (!has_log_) return true;
   auto a = parse_log_position(at);
   auto b = parse_log_position(target);
   return a.ok() && b.ok() && log_position_reached(*a, *b);
 }
 
 Result<Position> MysqlSource::current_position() {
+  if (!has_log_) return start_;
   TAILRACE_TRY(Connection connection, Connection::open(options_));
   return tailrace::current_position(connection);
 }
 
 Result<std::unique_ptr<SnapshotReader>> MysqlSource::snapshot_reader() {
-  return make_snapshot_reader(options_, [this](std::string_view d, std::string_view t) { return chosen(d, t); });
+  return make_snapshot_reader(options_, [this](std::string_view d, std::string_view t) { return chosen(d, t); },
+                              context_.stream);
 }
 
 void MysqlSource::interrupt() noexcept {

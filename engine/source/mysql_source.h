@@ -30,6 +30,7 @@ class MysqlSource : public Source {
  private:
   Result<SchemaRef> fetch_schema(const std::string& database, const std::string& table);
   Status check_server(Connection& connection) const;
+  Status open_without_log(const std::optional<Position>& from);
   Status start_stream(const LogPosition& at);
   Status explain(Status failure) const;
   Result<ReadState> fail(Status failure, std::unique_ptr<RawBatch>& out);
@@ -43,6 +44,7 @@ class MysqlSource : public Source {
   BinlogAssembler assembler_;
   Position start_;
   bool is_mariadb_ = false;
+  bool has_log_ = true;                  // false only when no stream is wanted and the server keeps no log
   Status failure_;                       // told once what came before it has been handed out
 
   std::mutex wire_mutex_;                // guards the pointer, not the use by the reader thread
