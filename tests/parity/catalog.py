@@ -192,8 +192,9 @@ def byte_strings():
 def labels():
     short = ("a", "b", "", "it's", "with space", "ÄÖ", "日本")
     listed = ",".join(quote(label) for label in short)
-    yield Type("ENUM", f"enum({listed})", "enum", ("'a'", "''", "'it''s'", "'日本'", 1, 7, "'A'"),
+    yield Type("ENUM", f"enum({listed})", "enum", ("'a'", "''", "'it''s'", "'日本'", 1, 7, "'A'"), LOGGED,
                make=lambda rng: str(rng.randint(1, 7)))
+    yield Type("ENUM", "enum('a','','ÄÖ','日本')", "enum", ("'a'", "''", "'日本'", 1, 4), (SEEKDB,), make=lambda rng: str(rng.randint(1, 4)))
     yield Type("ENUM, error value", "enum('a','b')", "enum", (0, "'nowhere'", 1), LOGGED)
     yield Type("ENUM", "enum('a\\\\b','tab\\t','x','nl\\n','100%','a,b','q\"q')", "enum", (1, 2, 3, 4, 5, 6, 7), LOGGED)
     for charset in ("latin1", "utf16", "ucs2", "gbk", "sjis", "utf8mb3", "utf32"):
@@ -210,7 +211,8 @@ def labels():
         top = (1 << count) - 1
         yield Type("SET, 1 to 64 members", f"set({listed})", "set", (0, 1, top, 1 << count - 1, top >> 1),
                    make=lambda rng, top=top: str(rng.randint(0, top)))
-    yield Type("SET", "set('x','it''s','Ä','日本')", "set", ("''", "'x'", "'日本,x'", "'it''s,Ä'"))
+    yield Type("SET", "set('x','it''s','Ä','日本')", "set", ("''", "'x'", "'日本,x'", "'it''s,Ä'"), LOGGED)
+    yield Type("SET", "set('x','Ä','日本')", "set", ("''", "'x'", "'日本,x'", "'Ä'"), (SEEKDB,))
 
 
 JSON_TEXTS = (

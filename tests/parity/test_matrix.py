@@ -13,4 +13,4 @@ def test_one_value_one_form(server, tmp_path, kind):
     ways = [side for side, way in matrix.WAYS.items() if kind in catalog.LOGGED or way[0] == ["snapshot"]]
     outcome = grid.compare(ways)
     assert not outcome.problems, f"{len(outcome.problems)} differences\n" + "\n".join(outcome.problems[:60])
-    assert set(outcome.compared) == {(table.family, side) for table in grid.tables for side in ways}
+    assert set(outcome.compared) == {(kind.family, side) for kind in catalog.types_of(database.kind) for side in ways}
