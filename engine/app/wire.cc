@@ -126,7 +126,7 @@ std::vector<CheckItem> check_source(const EndpointConfig& endpoint) {
   }
   auto filter = TableFilter::parse(std::vector<std::string>{"*.*"});
   MemorySchemaStore schemas;
-  auto source = make_source(resolved, SourceContext{&*filter, &schemas, true});
+  auto source = make_source(resolved, SourceContext{&*filter, &schemas});
   if (!source.ok()) {
     items.push_back({"configuration", redact_url(endpoint.url), source.status()});
     return items;

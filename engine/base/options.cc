@@ -218,14 +218,19 @@ Result<Url> parse_url(std::string_view text) {
 std::string redact_url(std::string_view text) {
   size_t start = text.find("://");
   if (start == std::string_view::npos) return std::string(text);
-  size_t end = text.find('/', start + 3);
-  std::string_view authority = text.substr(start + 3, end == std::string_view::npos ? end : end - start - 3);
+  std::string_view rest = text.substr(start + 3);
+  std::string_view authority = rest.substr(0, rest.find('/'));
   size_t at = authority.rfind('@');
-  if (at == std::string_view::npos) return std::string(text);
   size_t colon = authority.substr(0, at).find(':');
   if (colon == std::string_view::npos) return std::string(text);
+  if (at == std::string_view::npos) {
+    // Either host:port, or a password with a '/' in it, which is no good URL but must not be shown either.
+    size_t digits = authority.find_first_not_of("0123456789,:.[]", colon);
+    at = digits == std::string_view::npos ? digits : rest.rfind('@');
+    if (at == std::string_view::npos) return std::string(text);
+  }
   std::string out(text.substr(0, start + 3 + colon + 1));
-  out.append("******").append(text.substr(start + 3 + at));
+  out.append("******").append(rest.substr(at));
   return out;
 }
 

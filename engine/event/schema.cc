@@ -1,5 +1,6 @@
 #include "event/schema.h"
 
+#include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
 
@@ -21,6 +22,12 @@ uint64_t next_schema_id() noexcept {
   return ++last;
 }
 
+bool same_defaults(const TableSchema& a, const TableSchema& b) noexcept {
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), [](const Column& x, const Column& y) {
+    return x.default_kind == y.default_kind && x.default_text == y.default_text;
+  });
+}
+
 std::string schema_to_json(const TableSchema& schema) {
   json columns = json::array();
   for (const Column& c : schema.columns) {
@@ -29,6 +36,8 @@ std::string schema_to_json(const TableSchema& schema) {
                    {"generated", c.generated}, {"charset", c.charset}, {"length", c.length},
                    {"scale", c.scale}};
     if (!c.labels.empty()) column["labels"] = c.labels;
+    if (c.default_kind != Column::Default::kUnknown) column["default_kind"] = static_cast<int>(c.default_kind);
+    if (c.default_kind == Column::Default::kText) column["default"] = c.default_text;
     columns.push_back(std::move(column));
   }
   json out = {{"database", schema.database}, {"table", schema.table}, {"columns", columns}, {"key", schema.primary_key}};
@@ -56,6 +65,8 @@ Result<SchemaRef> schema_from_json(std::string_view text) {
       column.length = c.at("length").get<uint32_t>();
       column.scale = c.at("scale").get<uint8_t>();
       if (c.contains("labels")) column.labels = c.at("labels").get<std::vector<std::string>>();
+      column.default_kind = static_cast<Column::Default>(c.value("default_kind", 0));
+      column.default_text = c.value("default", "");
       schema->columns.push_back(std::move(column));
     }
     return SchemaRef(schema);

@@ -23,6 +23,11 @@ struct Column {
   uint32_t length = 0;         // characters of CHAR/VARCHAR, bytes of BINARY/VARBINARY, bits of BIT, precision of DECIMAL
   uint8_t scale = 0;           // DECIMAL: digits after the point; TIME, DATETIME, TIMESTAMP: 0..6
   std::vector<std::string> labels;  // ENUM, SET: in definition order, UTF-8
+  // What an INSERT that does not name the column puts there: nothing declared (the type's own zero), NULL, the value
+  // whose text is default_text, or something computed per row.
+  enum class Default : uint8_t { kUnknown, kImplicit, kNull, kText, kComputed };
+  Default default_kind = Default::kUnknown;
+  std::string default_text;
 };
 
 struct TableSchema {
@@ -40,6 +45,9 @@ struct TableSchema {
 using SchemaRef = std::shared_ptr<const TableSchema>;
 
 uint64_t next_schema_id() noexcept;  // thread-safe
+
+// Whether INSERTs leave the same values in columns they do not name. REQUIRES: the same columns.
+bool same_defaults(const TableSchema& a, const TableSchema& b) noexcept;
 
 // Stored form of a schema in the job file: JSON, stable across versions of the engine.
 std::string schema_to_json(const TableSchema& schema);

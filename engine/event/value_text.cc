@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <iterator>
@@ -166,10 +167,18 @@ void append_text(const Value& value, const Column& column, std::string& out) {
   }
 }
 
+std::string describe_key(const TableSchema& schema, const ChangeEvent& event) {
+  auto lacks = [&](Row row) {
+    return row.empty() || std::any_of(schema.primary_key.begin(), schema.primary_key.end(),
+                                      [&](uint16_t at) { return at < row.size() && row[at].is_absent(); });
+  };
+  return describe_key(schema, lacks(event.after) && !event.before.empty() ? event.before : event.after);
+}
+
 std::string describe_key(const TableSchema& schema, Row row) {
   std::string out;
   for (uint16_t index : schema.primary_key) {
-    if (index >= row.size()) continue;
+    if (index >= row.size() || row[index].is_absent()) continue;
     if (!out.empty()) out.push_back(' ');
     const Column& column = schema.columns[index];
     const Value& value = row[index];

@@ -9,6 +9,7 @@
 #pragma once
 #include <string>
 
+#include "event/change_event.h"
 #include "event/schema.h"
 #include "event/value.h"
 
@@ -28,6 +29,8 @@ double float_as_printed(float value);
 
 // "id=7 tenant=3": the key of a row for people and error messages. NULL is written NULL; bytes as x'hex'.
 std::string describe_key(const TableSchema& schema, Row row);
+// Of the row an event is about: as it is after the change, if that image has the key.
+std::string describe_key(const TableSchema& schema, const ChangeEvent& event);
 
 // Calendar parts of the packed payloads of value.h.
 struct DateParts { unsigned year, month, day; };

@@ -50,7 +50,7 @@ Status make_parts(const JobConfig& config, const JobFactories& factories, JobFil
   TAILRACE_TRY(EndpointConfig source, resolved(config, true));
   TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
   TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
-  TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.stream}));
+  TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
   TAILRACE_TRY(out.rules, factories.rules(RuleStageConfig{config.rules, out.sink->caps().detects_collisions}));
   return {};
@@ -382,7 +382,7 @@ Status Job::mark(Until until, const std::string& position) {
   if (until == Until::kCaughtUp) {
     TAILRACE_TRY(EndpointConfig endpoint, resolved(impl_->config, true));
     TAILRACE_TRY(TableFilter filter, TableFilter::parse(impl_->config.tables));
-    TAILRACE_TRY(auto source, impl_->factories.source(endpoint, SourceContext{&filter, impl_->file.get(), true}));
+    TAILRACE_TRY(auto source, impl_->factories.source(endpoint, SourceContext{&filter, impl_->file.get()}));
     TAILRACE_TRY(target, source->current_position());
   }
   std::lock_guard lock(impl_->mutex);

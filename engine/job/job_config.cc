@@ -105,6 +105,7 @@ constexpr OptionSpec kPipelineOptions[] = {
     {"batch_bytes", "bytes", "256KiB", "a batch closes at about this size"},
     {"chunk_rows", "int", "10000", "rows of a snapshot chunk, at most"},
     {"chunk_bytes", "bytes", "4MiB", "bytes of a snapshot chunk, at most"},
+    {"spill_dir", "path", "", "where a transaction too large for memory waits for its end (default: $TMPDIR, else /var/tmp)"},
 };
 
 Status parse_pipeline(const json& node, PipelineOptions& out) {
@@ -119,6 +120,7 @@ Status parse_pipeline(const json& node, PipelineOptions& out) {
   out.memory_bytes = static_cast<size_t>(options.integer("memory"));
   if (out.memory_bytes < (1u << 20)) return bad_value("pipeline.memory", "at least 1MiB");
   out.batch_bytes = std::min(static_cast<size_t>(options.integer("batch_bytes")), out.memory_bytes / 4);
+  out.spill_dir = options.text("spill_dir");
   out.chunk_rows = static_cast<size_t>(options.integer("chunk_rows"));
   out.chunk_bytes = std::min(static_cast<size_t>(options.integer("chunk_bytes")), out.memory_bytes / 4);
   if (out.batch_bytes < 1024 || out.chunk_bytes < 1024 || options.integer("chunk_rows") < 1) {

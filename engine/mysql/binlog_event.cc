@@ -228,7 +228,7 @@ Result<GtidEvent> parse_mysql_gtid(std::string_view body) {
   in.skip(1);
   std::string_view uuid = in.bytes(16);
   event.gtid.number = in.u64();
-  if (in.failed()) return malformed("GTID");
+  if (in.failed() || event.gtid.number >= kGtidNumberEnd) return malformed("GTID");
   std::memcpy(event.gtid.uuid.data(), uuid.data(), 16);
   if (in.empty() || in.u8() != 2) return event;
   in.skip(16);
@@ -253,7 +253,12 @@ Result<GtidEvent> parse_tagged_gtid(std::string_view body) {
         for (uint8_t& byte : event.gtid.uuid) byte = static_cast<uint8_t>(tagged_integer(in));
         break;
       case 2: event.gtid.number = static_cast<uint64_t>(tagged_signed(in)); break;
-      case 3: event.gtid.tag = std::string(in.bytes(tagged_integer(in))); break;
+      case 3: {
+        std::string_view tag = in.bytes(tagged_integer(in));
+        if (!is_gtid_tag(tag)) in.fail();
+        event.gtid.tag = std::string(tag);
+        break;
+      }
       case 4: case 5: tagged_signed(in); break;  // logical clock
       case 6: event.commit_time_us = tagged_integer(in); break;
       case 7: case 8: case 9: case 10: case 11: tagged_integer(in); break;
@@ -263,7 +268,7 @@ Result<GtidEvent> parse_tagged_gtid(std::string_view body) {
       return Status(ErrorCode::kSourceUnknownEvent, fmt::format("field {} of a tagged GTID event", field));
     }
   }
-  if (in.failed() || event.gtid.number == 0) return malformed("GTID_TAGGED");
+  if (in.failed() || event.gtid.number == 0 || event.gtid.number >= kGtidNumberEnd) return malformed("GTID_TAGGED");
   return event;
 }
 
@@ -274,6 +279,27 @@ Result<MariaGtidEvent> parse_maria_gtid(std::string_view body) {
   event.domain = in.u32();
   event.flags = in.u8();
   if (in.failed()) return malformed("MARIADB_GTID");
+  return event;
+}
+
+Result<XaPrepareEvent> parse_xa_prepare(std::string_view body) {
+  XaPrepareEvent event;
+  ByteCursor in(body);
+  event.one_phase = in.u8() != 0;
+  uint32_t format = in.u32();
+  uint32_t gtrid = in.u32();
+  uint32_t bqual = in.u32();
+  constexpr uint32_t kMaxPart = 64;
+  if (in.failed() || gtrid > kMaxPart || bqual > kMaxPart) return Status(ErrorCode::kSourceCorrupt, "malformed XA_PREPARE event");
+  auto hex = [&](uint32_t size) {
+    event.xid += "x'";
+    for (char c : in.bytes(size)) fmt::format_to(std::back_inserter(event.xid), "{:02x}", static_cast<uint8_t>(c));
+    event.xid += "',";
+  };
+  hex(gtrid);
+  hex(bqual);
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed XA_PREPARE event");
+  event.xid += std::to_string(format);
   return event;
 }
 

@@ -87,4 +87,10 @@ inline constexpr uint8_t kMariaPreparedXa = 64;
 inline constexpr uint8_t kMariaCompletedXa = 128;
 Result<MariaGtidEvent> parse_maria_gtid(std::string_view body);
 
+struct XaPrepareEvent {
+  bool one_phase = false;        // prepared and committed at once
+  std::string xid;               // as statements name it: x'6162',x'',1
+};
+Result<XaPrepareEvent> parse_xa_prepare(std::string_view body);
+
 }  // namespace tailrace

@@ -18,7 +18,7 @@ namespace {
 
 // Not in every version of the library's error lists.
 constexpr unsigned kAccountLocked = 3118, kMustChangePassword = 1862, kNoPasswordUser = 1698, kPrivilege = 1227,
-                   kConnectionKilled = 1927, kClientTimeout = 4031, kQueryInterrupted = 1317, kTooManyUserConnections = 1203;
+                   kConnectionKilled = 1927, kClientTimeout = 4031, kQueryInterrupted = 1317, kTooManyUserConnections = 1203, kSyntaxError = 1064;
 
 std::string upper(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
@@ -298,13 +298,12 @@ unsigned Connection::last_error() const noexcept { return mysql_errno(handle_); 
 Status Connection::failure() const { return mysql_status(mysql_errno(handle_), mysql_error(handle_), options_.address()); }
 
 Result<bool> keeps_log(Connection& connection) {
-  constexpr unsigned kSyntax = 1064;
   if (!connection.server().log_bin) return false;
   for (std::string_view sql : {"SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"}) {
     Status status = connection.execute(sql);
     if (status.ok()) return true;
     // Whoever may not ask is told so where it matters; a lost session is no answer.
-    if (connection.last_error() != kSyntax) return status.retry() == Retry::kTransient ? Result<bool>(status) : true;
+    if (connection.last_error() != kSyntaxError) return status.retry() == Retry::kTransient ? Result<bool>(status) : true;
   }
   return false;
 }
@@ -323,6 +322,11 @@ Result<Position> current_position(Connection& connection) {
     // MySQL 8.4 dropped the old words, older servers and MariaDB do not know the new ones.
     auto status = connection.query("SHOW BINARY LOG STATUS");
     if (!status.ok() && status.status().code() == ErrorCode::kSourceQuery) status = connection.query("SHOW MASTER STATUS");
+    if (!status.ok() && connection.last_error() == kSyntaxError) {
+      return Status(ErrorCode::kSourceBinlogOff, "log_bin says ON, but the server knows no statement that shows its log; it can be "
+                                                 "copied with job.phases = [\"snapshot\"]")
+          .with("server", connection.options().address());
+    }
     if (!status.ok()) return status.status();
     if (status->rows.empty()) {
       return Status(ErrorCode::kSourceBinlogOff, "the server shows no binary log").with("server", connection.options().address());

@@ -60,14 +60,9 @@ std::string uuid_text(const std::array<uint8_t, 16>& uuid) {
 }
 
 bool parse_tag(std::string_view text, std::string& out) {
-  if (text.empty() || text.size() > 32 || (text[0] >= '0' && text[0] <= '9')) return false;
   out.clear();
-  for (char c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_')) return false;
-    out.push_back(c);
-  }
-  return true;
+  for (char c : text) out.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+  return !out.empty() && is_gtid_tag(out);
 }
 
 template <class Each>
@@ -86,6 +81,11 @@ void put_le(std::string& out, uint64_t value, size_t bytes) {
 
 }  // namespace
 
+bool is_gtid_tag(std::string_view text) noexcept {
+  if (text.size() > 32 || (!text.empty() && text[0] >= '0' && text[0] <= '9')) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+}
+
 std::string MysqlGtid::text() const {
   return tag.empty() ? fmt::format("{}:{}", uuid_text(uuid), number)
                      : fmt::format("{}:{}:{}", uuid_text(uuid), tag, number);
@@ -96,7 +96,7 @@ Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text) {
   size_t first = text.find(':');
   size_t last = text.rfind(':');
   bool good = first != std::string_view::npos && parse_uuid(text.substr(0, first), gtid.uuid) &&
-              parse_number(text.substr(last + 1), gtid.number) && gtid.number > 0 &&
+              parse_number(text.substr(last + 1), gtid.number) && gtid.number > 0 && gtid.number < kGtidNumberEnd &&
               (first == last || parse_tag(text.substr(first + 1, last - first - 1), gtid.tag));
   if (!good) return bad("a GTID of MySQL", text);
   return gtid;
@@ -121,7 +121,7 @@ Result<MysqlGtidSet> MysqlGtidSet::parse(std::string_view text) {
       if (!parse_number(trim(piece.substr(0, dash)), from)) return dash == std::string_view::npos && parse_tag(piece, tag);
       to = from;
       if (dash != std::string_view::npos && !parse_number(trim(piece.substr(dash + 1)), to)) return false;
-      if (from == 0 || to < from || to >= INT64_MAX) return false;
+      if (from == 0 || to < from || to >= kGtidNumberEnd) return false;
       set.add(uuid, tag, from, to + 1);
       return true;
     });
@@ -231,12 +231,17 @@ Result<MysqlGtidSet> MysqlGtidSet::decode(std::string_view bytes) {
     std::string_view raw = in.bytes(16);
     std::copy(raw.begin(), raw.end(), uuid.begin());
     std::string tag;
-    if (tagged) tag = std::string(in.bytes(in.u8() >> 1));
+    if (tagged) {
+      uint8_t length = in.u8();
+      std::string_view name = in.bytes(length >> 1);
+      if (length & 1 || !is_gtid_tag(name)) in.fail();
+      tag = std::string(name);
+    }
     uint64_t intervals = in.u64();
     for (uint64_t i = 0; i < intervals && !in.failed(); ++i) {
       uint64_t first = in.u64();
       uint64_t end = in.u64();
-      if (first == 0 || end <= first) in.fail();
+      if (first == 0 || end <= first || end > kGtidNumberEnd) in.fail();
       if (!in.failed()) set.add(uuid, tag, first, end);
     }
   }
@@ -290,26 +295,33 @@ std::string LogPosition::text() const {
   std::string out;
   if (has_gtid) out = "gtid=" + gtid;
   if (!file.empty()) fmt::format_to(std::back_inserter(out), "{}file={};offset={}", out.empty() ? "" : ";", file, offset);
+  if (!restart) return out;
+  if (restart->has_gtid) out += ";xa_gtid=" + restart->gtid;
+  if (!restart->file.empty()) fmt::format_to(std::back_inserter(out), ";xa_file={};xa_offset={}", restart->file, restart->offset);
   return out;
 }
 
 Result<LogPosition> parse_log_position(const Position& position) {
-  LogPosition out;
-  bool has_offset = false;
+  LogPosition out, earlier;
+  bool has_offset = false, has_earlier = false;
   bool good = split(position.text, ';', [&](std::string_view part) {
     if (part.empty()) return true;
     size_t equals = part.find('=');
     if (equals == std::string_view::npos) return false;
     std::string_view name = trim(part.substr(0, equals));
     std::string_view value = trim(part.substr(equals + 1));
+    bool is_earlier = name.substr(0, 3) == "xa_";
+    LogPosition& to = is_earlier ? earlier : out;
+    if (is_earlier) name.remove_prefix(3);
+    has_earlier = has_earlier || is_earlier;
     if (name == "gtid") {
-      out.has_gtid = true;
-      out.gtid = std::string(value);
+      to.has_gtid = true;
+      to.gtid = std::string(value);
     } else if (name == "file") {
-      out.file = std::string(value);
+      to.file = std::string(value);
     } else if (name == "offset") {
-      has_offset = true;
-      return parse_number(value, out.offset);
+      has_offset = has_offset || !is_earlier;
+      return parse_number(value, to.offset);
     } else {
       return false;
     }
@@ -319,6 +331,7 @@ Result<LogPosition> parse_log_position(const Position& position) {
     return bad("a position (gtid=…;file=…;offset=…)", position.text);
   }
   if (!out.file.empty() && out.offset < 4) out.offset = 4;
+  if (has_earlier) out.restart = std::make_shared<const LogPosition>(std::move(earlier));
   return out;
 }
 

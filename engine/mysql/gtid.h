@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "event/position.h"
 
 namespace tailrace {
+
+inline constexpr uint64_t kGtidNumberEnd = INT64_MAX;  // one past the last number a server gives
 
 struct MysqlGtid {
   std::array<uint8_t, 16> uuid{};
@@ -40,6 +43,8 @@ class MysqlGtidSet {
   std::map<Key, std::vector<Interval>> sets_;
 };
 Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text);
+// As servers log it: lower case, "" = untagged.
+bool is_gtid_tag(std::string_view text) noexcept;
 
 struct MariaGtid {
   uint32_t domain = 0, server_id = 0;
@@ -71,6 +76,10 @@ struct LogPosition {
   std::string gtid;        // as written; MariaDB or MySQL form
   std::string file;        // "" = not given
   uint64_t offset = 0;
+  // While XA transactions are prepared and not yet decided: where the log has to be read from to see their rows again,
+  // before this position. Written as xa_gtid=…;xa_file=…;xa_offset=….
+  std::shared_ptr<const LogPosition> restart;
+  const LogPosition& restart_place() const { return restart ? *restart : *this; }
   std::string text() const;
 };
 Result<LogPosition> parse_log_position(const Position& position);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "base/byte_cursor.h"
@@ -12,13 +13,6 @@
 
 namespace tailrace {
 namespace {
-
-enum JsonType : uint8_t {
-  kSmallObject = 0, kLargeObject = 1, kSmallArray = 2, kLargeArray = 3, kLiteral = 4, kInt16 = 5, kUint16 = 6,
-  kInt32 = 7, kUint32 = 8, kInt64 = 9, kUint64 = 10, kDouble = 11, kString = 12, kOpaque = 15
-};
-
-constexpr int kMaxDepth = 101;  // the server's limit is 100
 
 void append_quoted(std::string_view text, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -64,166 +58,187 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-class JsonPrinter {
- public:
-  JsonPrinter(std::string_view document, std::string& out) : out_(out), budget_(document.size() * 2 + 16) {}
+// Length in 7-bit groups, low first, then that many bytes; data() is null when they are not there.
+std::string_view variable(ByteCursor& in) {
+  uint64_t length = 0;
+  for (int shift = 0; shift < 35; shift += 7) {
+    uint8_t byte = in.u8();
+    length |= static_cast<uint64_t>(byte & 0x7F) << shift;
+    if (!(byte & 0x80)) return in.bytes(length);
+  }
+  in.fail();
+  return {};
+}
 
-  bool value(uint8_t type, std::string_view bytes, int depth) {
-    ByteCursor in(bytes);
-    switch (type) {
-      case kSmallObject: return container(bytes, depth, true, 2);
-      case kLargeObject: return container(bytes, depth, true, 4);
-      case kSmallArray: return container(bytes, depth, false, 2);
-      case kLargeArray: return container(bytes, depth, false, 4);
-      case kLiteral: return literal(in.u8()) && !in.failed();
-      case kInt16: return number(static_cast<int16_t>(in.u16()), in);
-      case kUint16: return number(in.u16(), in);
-      case kInt32: return number(static_cast<int32_t>(in.u32()), in);
-      case kUint32: return number(in.u32(), in);
-      case kInt64: return number(static_cast<int64_t>(in.u64()), in);
-      case kUint64: return number(in.u64(), in);
-      case kDouble: {
-        uint64_t bits = in.u64();
-        double d;
-        std::memcpy(&d, &bits, sizeof d);
-        if (!in.failed()) append_json_double(d, out_);
-        return !in.failed();
-      }
-      case kString: return string(variable(in));
-      case kOpaque: {
-        uint8_t field_type = in.u8();
-        std::string_view data = variable(in);
-        return !in.failed() && spend(data.size()) && opaque(field_type, data);
-      }
-      default: return false;
-    }
-  }
+template <class T>
+bool number(T n, const ByteCursor& in, std::string& out) {
+  if (in.failed()) return false;
+  char text[24];
+  out.append(text, std::to_chars(text, text + sizeof text, n).ptr);
+  return true;
+}
 
- private:
-  // Values do not overlap in a real document, so its size bounds the work.
-  bool spend(size_t bytes) {
-    if (bytes > budget_) return false;
-    budget_ -= bytes;
-    return true;
-  }
-  template <class T>
-  bool number(T n, const ByteCursor& in) {
-    if (in.failed()) return false;
-    char text[24];
-    out_.append(text, std::to_chars(text, text + sizeof text, n).ptr);
-    return true;
-  }
-  bool literal(uint8_t code) {
-    if (code > 2) return false;
-    out_.append(code == 0 ? "null" : code == 1 ? "true" : "false");
-    return true;
-  }
-  // Length in 7-bit groups, low first, then that many bytes; data() is null when they are not there.
-  std::string_view variable(ByteCursor& in) {
-    uint64_t length = 0;
-    for (int shift = 0; shift < 35; shift += 7) {
-      uint8_t byte = in.u8();
-      length |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if (!(byte & 0x80)) return in.bytes(length);
-    }
-    in.fail();
-    return {};
-  }
-  bool string(std::string_view text) {
-    if (text.data() == nullptr || !spend(text.size()) || !is_utf8(text)) return false;
-    append_quoted(text, out_);
-    return true;
-  }
+bool literal(uint8_t code, std::string& out) {
+  if (code > 2) return false;
+  out.append(code == 0 ? "null" : code == 1 ? "true" : "false");
+  return true;
+}
 
-  bool container(std::string_view bytes, int depth, bool is_object, size_t width) {
-    if (depth > kMaxDepth) return false;
-    ByteCursor in(bytes);
-    uint64_t count = in.le(width);
-    uint64_t size = in.le(width);
-    size_t key_entry = is_object ? width + 2 : 0;
-    size_t value_entry = width + 1;
-    if (in.failed() || size > bytes.size() || count * (key_entry + value_entry) > in.remaining() ||
-        !spend(count * value_entry)) {
-      return false;
-    }
-    bytes = bytes.substr(0, size);
-    ByteCursor keys(bytes.substr(2 * width > bytes.size() ? bytes.size() : 2 * width));
-    ByteCursor values = keys;
-    values.skip(count * key_entry);
-    out_.push_back(is_object ? '{' : '[');
-    for (uint64_t i = 0; i < count; ++i) {
-      if (i) out_.append(", ");
-      if (is_object) {
-        uint64_t offset = keys.le(width);
-        uint16_t length = keys.u16();
-        if (keys.failed() || offset > bytes.size() || length > bytes.size() - offset ||
-            !string(bytes.substr(offset, length))) {
-          return false;
-        }
-        out_.append(": ");
-      }
-      uint8_t type = values.u8();
-      std::string_view inline_bytes = values.bytes(width);
-      if (values.failed()) return false;
-      bool is_inline = type == kLiteral || type == kInt16 || type == kUint16 ||
-                       (width == 4 && (type == kInt32 || type == kUint32));
-      if (is_inline) {
-        if (!value(type, inline_bytes, depth + 1)) return false;
-        continue;
-      }
-      uint64_t offset = ByteCursor(inline_bytes).le(width);
-      if (offset >= bytes.size() || offset < 2 * width || !value(type, bytes.substr(offset), depth + 1)) return false;
-    }
-    out_.push_back(is_object ? '}' : ']');
-    return true;
-  }
-
-  bool opaque(uint8_t field_type, std::string_view data) {
-    constexpr uint8_t kTimestamp = 7, kDate = 10, kTime = 11, kDateTime = 12, kNewDecimal = 246;
-    ByteCursor in(data);
-    if (field_type == kNewDecimal) {
-      unsigned precision = in.u8();
-      unsigned scale = in.u8();
-      // The precision is that of the server's groups of nine digits: 72 for a number of 65.
-      if (precision < 1 || precision > kDecimalGroupDigits || scale > precision || in.remaining() != decimal_size(precision, scale)) {
-        return false;
-      }
-      char text[kDecimalTextMax];
-      size_t n = decimal_to_text(in.data(), precision, scale, text);
-      out_.append(text, n);
-      return n != 0;
-    }
-    if (field_type == kDate || field_type == kDateTime || field_type == kTimestamp || field_type == kTime) {
-      auto packed = static_cast<int64_t>(in.u64());
-      if (in.failed()) return false;
-      temporal(field_type == kDate, field_type == kTime, packed);
-      return true;
-    }
-    append_quoted(fmt::format("base64:type{}:{}", field_type, base64(data)), out_);
-    return true;
-  }
-  void temporal(bool is_date, bool is_time, int64_t packed) {
-    bool negative = packed < 0;
-    uint64_t u = negative ? 0 - static_cast<uint64_t>(packed) : static_cast<uint64_t>(packed);
-    TimeParts t = datetime_time(u);
-    if (is_time) {
-      fmt::format_to(std::back_inserter(out_), "\"{}{:02}:{:02}:{:02}.{:06}\"", negative ? "-" : "", u >> 36 & 0x3FF,
-                     t.minute, t.second, t.microsecond);
-      return;
-    }
-    DateParts d = datetime_date(u);
-    fmt::format_to(std::back_inserter(out_), "\"{:04}-{:02}-{:02}", d.year, d.month, d.day);
-    if (!is_date) {
-      fmt::format_to(std::back_inserter(out_), " {:02}:{:02}:{:02}.{:06}", t.hour, t.minute, t.second, t.microsecond);
-    }
-    out_.push_back('"');
-  }
-
-  std::string& out_;
-  size_t budget_;
-};
+uint64_t load(const char* at, size_t width) {
+  uint64_t n = 0;
+  std::memcpy(&n, at, width);
+  return n;
+}
 
 }  // namespace
+
+JsonValue json_root(std::string_view document) noexcept {
+  static constexpr std::string_view kNull("\0", 1);
+  if (document.empty()) return {JsonType::kLiteral, kNull};
+  return {static_cast<JsonType>(document[0]), document.substr(1)};
+}
+
+bool JsonContainer::open(const JsonValue& value) {
+  is_object_ = value.is_object();
+  if (!is_object_ && !value.is_array()) return false;
+  width_ = value.type == JsonType::kSmallObject || value.type == JsonType::kSmallArray ? 2 : 4;
+  key_entry_ = is_object_ ? width_ + 2 : 0;
+  if (value.bytes.size() < 2 * width_) return false;
+  count_ = load(value.bytes.data(), width_);
+  uint64_t size = load(value.bytes.data() + width_, width_);
+  if (size > value.bytes.size() || size < 2 * width_ || count_ * entry_bytes() > size - 2 * width_) return false;
+  bytes_ = value.bytes.substr(0, size);
+  return true;
+}
+
+bool JsonContainer::key(uint64_t i, std::string_view& out) const {
+  const char* at = bytes_.data() + 2 * width_ + i * key_entry_;
+  uint64_t offset = load(at, width_);
+  uint64_t length = load(at + width_, 2);
+  if (offset > bytes_.size() || length > bytes_.size() - offset) return false;
+  out = bytes_.substr(offset, length);
+  return true;
+}
+
+bool JsonContainer::value(uint64_t i, JsonValue& out) const {
+  const char* at = bytes_.data() + 2 * width_ + count_ * key_entry_ + i * (width_ + 1);
+  auto type = static_cast<JsonType>(*at++);
+  bool is_inline = type == JsonType::kLiteral || type == JsonType::kInt16 || type == JsonType::kUint16 ||
+                   (width_ == 4 && (type == JsonType::kInt32 || type == JsonType::kUint32));
+  if (is_inline) {
+    out = {type, {at, width_}};
+    return true;
+  }
+  uint64_t offset = load(at, width_);
+  if (offset >= bytes_.size() || offset < 2 * width_) return false;
+  out = {type, bytes_.substr(offset)};
+  return true;
+}
+
+bool JsonPrinter::value(const JsonValue& value, int depth) {
+  ByteCursor in(value.bytes);
+  switch (value.type) {
+    case JsonType::kSmallObject: case JsonType::kLargeObject: case JsonType::kSmallArray: case JsonType::kLargeArray:
+      return container(value, depth);
+    case JsonType::kLiteral: return literal(in.u8(), out_) && !in.failed();
+    case JsonType::kInt16: return number(static_cast<int16_t>(in.u16()), in, out_);
+    case JsonType::kUint16: return number(in.u16(), in, out_);
+    case JsonType::kInt32: return number(static_cast<int32_t>(in.u32()), in, out_);
+    case JsonType::kUint32: return number(in.u32(), in, out_);
+    case JsonType::kInt64: return number(static_cast<int64_t>(in.u64()), in, out_);
+    case JsonType::kUint64: return number(in.u64(), in, out_);
+    case JsonType::kDouble: {
+      uint64_t bits = in.u64();
+      double d;
+      std::memcpy(&d, &bits, sizeof d);
+      if (in.failed() || !std::isfinite(d)) return false;
+      append_json_double(d, out_);
+      return true;
+    }
+    case JsonType::kString: return string(variable(in));
+    case JsonType::kOpaque: {
+      uint8_t field_type = in.u8();
+      std::string_view data = variable(in);
+      return !in.failed() && spend(data.size()) && opaque(field_type, data);
+    }
+  }
+  return false;
+}
+
+bool JsonPrinter::spend(size_t bytes) {
+  if (bytes > budget_) return false;
+  budget_ -= bytes;
+  return true;
+}
+
+bool JsonPrinter::string(std::string_view text) {
+  if (text.data() == nullptr || !spend(text.size()) || !is_utf8(text)) return false;
+  append_quoted(text, out_);
+  return true;
+}
+
+bool JsonPrinter::container(const JsonValue& value, int depth) {
+  JsonContainer in;
+  if (depth > kJsonMaxDepth || !in.open(value) || !spend(in.size() * in.entry_bytes())) return false;
+  out_.push_back(in.is_object() ? '{' : '[');
+  std::string_view key;
+  JsonValue child;
+  for (uint64_t i = 0; i < in.size(); ++i) {
+    if (i) out_.append(", ");
+    if (in.is_object()) {
+      if (!in.key(i, key) || !string(key)) return false;
+      out_.append(": ");
+    }
+    if (!in.value(i, child) || !this->value(child, depth + 1)) return false;
+  }
+  out_.push_back(in.is_object() ? '}' : ']');
+  return true;
+}
+
+bool JsonPrinter::opaque(uint8_t field_type, std::string_view data) {
+  constexpr uint8_t kTimestamp = 7, kDate = 10, kTime = 11, kDateTime = 12, kNewDecimal = 246;
+  ByteCursor in(data);
+  if (field_type == kNewDecimal) {
+    unsigned precision = in.u8();
+    unsigned scale = in.u8();
+    // The precision is that of the server's groups of nine digits: 72 for a number of 65.
+    if (precision < 1 || precision > kDecimalGroupDigits || scale > precision || in.remaining() != decimal_size(precision, scale)) {
+      return false;
+    }
+    char text[kDecimalTextMax];
+    size_t n = decimal_to_text(in.data(), precision, scale, text);
+    out_.append(text, n);
+    return n != 0;
+  }
+  if (field_type == kDate || field_type == kDateTime || field_type == kTimestamp || field_type == kTime) {
+    auto packed = static_cast<int64_t>(in.u64());
+    if (in.failed()) return false;
+    return temporal(field_type == kDate, field_type == kTime, packed);
+  }
+  append_quoted(fmt::format("base64:type{}:{}", field_type, base64(data)), out_);
+  return true;
+}
+
+bool JsonPrinter::temporal(bool is_date, bool is_time, int64_t packed) {
+  bool negative = packed < 0;
+  uint64_t u = negative ? 0 - static_cast<uint64_t>(packed) : static_cast<uint64_t>(packed);
+  TimeParts t = datetime_time(u);
+  if (t.minute > 59 || t.second > 59 || t.microsecond > 999999) return false;
+  if (is_time) {
+    if (u >> 36 > 838) return false;
+    fmt::format_to(std::back_inserter(out_), "\"{}{:02}:{:02}:{:02}.{:06}\"", negative ? "-" : "", u >> 36 & 0x3FF,
+                   t.minute, t.second, t.microsecond);
+    return true;
+  }
+  DateParts d = datetime_date(u);
+  if (negative || d.year > 9999 || t.hour > 23) return false;
+  fmt::format_to(std::back_inserter(out_), "\"{:04}-{:02}-{:02}", d.year, d.month, d.day);
+  if (!is_date) {
+    fmt::format_to(std::back_inserter(out_), " {:02}:{:02}:{:02}.{:06}", t.hour, t.minute, t.second, t.microsecond);
+  }
+  out_.push_back('"');
+  return true;
+}
 
 void append_json_double(double value, std::string& out) {
   // Shortest digits; plain notation while the point stands within 15 places, as the server's formatter does.
@@ -261,12 +276,8 @@ void append_json_double(double value, std::string& out) {
 }
 
 Status append_json_binary(std::string_view document, std::string& out) {
-  if (document.empty()) {
-    out.append("null");
-    return Status();
-  }
-  JsonPrinter printer(document, out);
-  if (printer.value(static_cast<uint8_t>(document[0]), document.substr(1), 1)) return Status();
+  JsonPrinter printer(document.size(), out);
+  if (printer.value(json_root(document), 1)) return Status();
   return Status(ErrorCode::kSourceCorrupt, "a JSON value that is not a document in the server's binary form");
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "mysql/column_default.h"
 #include "mysql/decimal.h"
 
 namespace tailrace {
@@ -296,6 +297,11 @@ Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema) {
   }
   if (next != schema->columns.size()) {
     return mismatch(map, fmt::format("the log has {} columns, the schema {}", map.columns.size(), schema->columns.size()));
+  }
+  plan->defaults.assign(schema->columns.size(), Value::absent());
+  for (size_t i = 0; i < schema->columns.size(); ++i) {
+    std::string& text = plan->default_texts.emplace_back();
+    if (!default_value(schema->columns[i], plan->defaults[i], text)) plan->defaults[i] = Value::absent();
   }
   return RowPlanRef(plan);
 }

@@ -1,7 +1,9 @@
 // RowPlan: how to turn the logged rows of one table into Values, worked out once per (TABLE_MAP, schema) and then
 // shared, const, by all threads that decode.
 #pragma once
+#include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -38,6 +40,9 @@ struct ColumnPlan {
 struct RowPlan {
   SchemaRef schema;
   std::vector<ColumnPlan> columns;   // as logged: may be longer than schema->columns when some are hidden
+  // By schema column: what an INSERT leaves out gets; absent = not known. Texts are in `default_texts`.
+  std::vector<Value> defaults;
+  std::deque<std::string> default_texts;
 };
 using RowPlanRef = std::shared_ptr<const RowPlan>;
 

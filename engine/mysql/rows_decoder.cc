@@ -132,7 +132,7 @@ bool bit_at(const uint8_t* bitmap, size_t i) { return (bitmap[i / 8] >> (i % 8) 
 bool is_rows_event(uint8_t type) noexcept {
   auto t = static_cast<EventType>(type);
   return (t >= EventType::kWriteRowsV1 && t <= EventType::kDeleteRowsV1) ||
-         (t >= EventType::kWriteRows && t <= EventType::kDeleteRows);
+         (t >= EventType::kWriteRows && t <= EventType::kDeleteRows) || t == EventType::kPartialUpdateRows;
 }
 
 bool is_compressed_rows_event(uint8_t type) noexcept {
@@ -147,7 +147,7 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
   switch (t) {
     case EventType::kWriteRows: case EventType::kUpdateRows: case EventType::kDeleteRows:
     case EventType::kMariaWriteRowsCompressed: case EventType::kMariaUpdateRowsCompressed:
-    case EventType::kMariaDeleteRowsCompressed:
+    case EventType::kMariaDeleteRowsCompressed: case EventType::kPartialUpdateRows:
       has_extra = true;
       break;
     default:
@@ -155,8 +155,9 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
   }
   switch (t) {
     case EventType::kUpdateRows: case EventType::kUpdateRowsV1: case EventType::kMariaUpdateRowsCompressed:
-    case EventType::kMariaUpdateRowsCompressedV1:
+    case EventType::kMariaUpdateRowsCompressedV1: case EventType::kPartialUpdateRows:
       event.op = Op::kUpdate;
+      event.partial = t == EventType::kPartialUpdateRows;
       break;
     case EventType::kDeleteRows: case EventType::kDeleteRowsV1: case EventType::kMariaDeleteRowsCompressed:
     case EventType::kMariaDeleteRowsCompressedV1:
@@ -165,6 +166,7 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
     default:
       event.op = Op::kInsert;
   }
+  event.from_mariadb = format.is_mariadb;
   ByteCursor in(body);
   event.table_id = in.le(table_id_size(format, t));
   event.flags = in.u16();
@@ -327,17 +329,19 @@ bool RowsDecoder::read_fixed(const ColumnPlan& column, const uint8_t* at, Value&
 }
 
 const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end,
-                                       Value* to, Arena& arena) {
+                                       Row to, Row before, Arena& arena) {
   size_t null_bytes = (image.count + 7) / 8;
   if (static_cast<size_t>(end - at) < null_bytes) return nullptr;
   const uint8_t* nulls = at;
   at += null_bytes;
   size_t logged = 0;
+  size_t visible = 0;
   for (size_t i = 0; i < plan.columns.size(); ++i) {
     const ColumnPlan& column = plan.columns[i];
     column_ = i;
     Value unused;
-    Value& value = column.hidden ? unused : *to++;
+    size_t place = visible;
+    Value& value = column.hidden ? unused : to[visible++];
     if (!image.all && !bit_at(image.present, i)) {
       value = Value::absent();
       continue;
@@ -357,8 +361,17 @@ const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, 
     at += column.size;
     if (length > left - column.size) return nullptr;
     if (column.limit != 0 && length > column.limit) return nullptr;
-    if (!read_text(column, {reinterpret_cast<const char*>(at), length}, value, arena)) return nullptr;
+    std::string_view bytes(reinterpret_cast<const char*>(at), length);
     at += length;
+    if (partial_ != PartialImage::kNone && column.text == TextOp::kJson) {
+      if (partial_ == PartialImage::kBefore) {
+        documents_[i] = bytes;
+      } else if (is_diff_[i]) {
+        if (!column.hidden && !read_diffs(bytes, before[place], value, arena)) return nullptr;
+        continue;
+      }
+    }
+    if (!read_text(column, bytes, value, arena)) return nullptr;
   }
   return at;
 }
@@ -405,18 +418,23 @@ Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t
   size_t width = plan.schema->columns.size();
   code_ = ErrorCode::kSourceCorrupt;
   problem_.clear();
+  partial_ = PartialImage::kNone;
   // A row without any bytes would never end the loop.
   if (first.count == 0 && (!is_update || second.count == 0)) {
     return failure(plan, ErrorCode::kSourceUnsupported, "a rows event whose images have no columns");
   }
   while (at != end) {
     Row row = out.new_row(width);
-    at = read_image(plan, first, at, end, row.data(), out.arena);
+    if (event.partial) start_partial_row(plan);
+    at = read_image(plan, first, at, end, row, Row(), out.arena);
+    if (at && event.partial) at = read_partial_bits(plan, at, end);
     Row after;
     if (at && is_update) {
       after = out.new_row(width);
-      at = read_image(plan, second, at, end, after.data(), out.arena);
+      at = read_image(plan, second, at, end, after, row, out.arena);
     }
+    if (at && event.op == Op::kInsert && !first.all) fill_defaults(plan, row, out.arena);
+    if (at && is_update && event.from_mariadb && !second.all && !check_generated(plan, after)) at = nullptr;
     if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);
     ChangeEvent& change = out.events.emplace_back();
     change.op = event.op;
@@ -449,6 +467,7 @@ Result<uint64_t> RowsDecoder::count(const RowPlan& plan, const RowsEvent& event)
   uint64_t rows = 0;
   while (at != end) {
     at = skip_image(plan, first, at, end);
+    if (at && event.partial) at = read_partial_bits(plan, at, end);
     if (at && is_update) at = skip_image(plan, second, at, end);
     if (!at) return failure(plan, ErrorCode::kSourceCorrupt, "a row image that does not fit its event");
     ++rows;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "event/event_batch.h"
@@ -19,12 +20,14 @@ struct RowsEvent {
   uint64_t columns = 0;
   std::string_view present;        // bitmap of the image: before for update and delete, after for insert
   std::string_view present_after;  // update only
+  bool from_mariadb = false;
+  bool partial = false;            // PARTIAL_UPDATE_ROWS: JSON columns of the after image may be diffs
   std::string_view rows;
 };
 inline constexpr uint16_t kRowsStatementEnd = 1;
 inline constexpr uint64_t kDummyTableId = 0xFFFFFF;  // a rows event that only ends a statement
 
-bool is_rows_event(uint8_t type) noexcept;             // plain v1 and v2
+bool is_rows_event(uint8_t type) noexcept;             // v1, v2, and MySQL's partial updates
 bool is_compressed_rows_event(uint8_t type) noexcept;  // MariaDB's
 // `type` may be that of a compressed rows event whose body has been unpacked.
 Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const FormatDescription& format);
@@ -32,22 +35,33 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
 class RowsDecoder {
  public:
   explicit RowsDecoder(InvalidText invalid_text = InvalidText::kStop) : invalid_text_(invalid_text) {}
-  // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column.
+  // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column. A column
+  // that an INSERT left out has its default, where the schema knows it; other columns out of an image are absent.
   Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
   // Rows in the event, found without making values.
   Result<uint64_t> count(const RowPlan& plan, const RowsEvent& event);
 
  private:
   struct Image;
-  const uint8_t* read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Value* to,
-                            Arena& arena);
+  const uint8_t* read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Row to,
+                            Row before, Arena& arena);
   const uint8_t* skip_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end);
+  void fill_defaults(const RowPlan& plan, Row row, Arena& arena);
+  bool check_generated(const RowPlan& plan, Row after);
+  void start_partial_row(const RowPlan& plan);
+  const uint8_t* read_partial_bits(const RowPlan& plan, const uint8_t* at, const uint8_t* end);
+  bool read_diffs(std::string_view diffs, const Value& before, Value& to, Arena& arena);
   bool read_text(const ColumnPlan& column, std::string_view bytes, Value& to, Arena& arena);
   bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
   Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
 
   InvalidText invalid_text_;
   std::string scratch_;          // converted text before it is copied to the arena
+  // PARTIAL_UPDATE_ROWS only: the JSON documents of the before image as logged (null data: NULL or absent) and which
+  // columns of the after image are diffs of them, both by column.
+  enum class PartialImage : uint8_t { kNone, kBefore, kAfter } partial_ = PartialImage::kNone;
+  std::vector<std::string_view> documents_;
+  std::vector<bool> is_diff_;
   size_t column_ = 0;            // being read, for messages
   ErrorCode code_ = ErrorCode::kSourceCorrupt;
   std::string problem_;

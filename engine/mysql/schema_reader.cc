@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 
+#include "mysql/column_default.h"
 #include "mysql/type_info.h"
 
 namespace tailrace {
@@ -85,7 +86,8 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
   std::map<std::string, uint16_t> collations;
   for (const auto& [id, name] : names) collations[name.collation] = id;
   TAILRACE_TRY(QueryResult columns,
-               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, EXTRA "
+               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, EXTRA, "
+                                "COLUMN_DEFAULT "
                                 "FROM information_schema.COLUMNS WHERE " + inside +
                                 " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"));
   TAILRACE_TRY(QueryResult statistics,
@@ -121,6 +123,7 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
     column->generated = is_virtual || extra.find("STORED GENERATED") != std::string::npos ||
                         extra.find("PERSISTENT") != std::string::npos;
     if (is_virtual) virtual_columns[name].insert(column->name);
+    set_column_default(*column, row[7] ? std::string_view(*row[7]) : std::string_view(), extra, connection.server().is_mariadb);
     schema->columns.push_back(std::move(column).value());
   }
   std::map<TableName, std::map<std::string, std::vector<KeyPart>>> keys;

@@ -5,6 +5,12 @@
 namespace tailrace {
 namespace {
 
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  return out;
+}
+
 class Reader {
  public:
   Reader(std::string_view sql, std::string_view database, bool ansi_quotes)
@@ -17,9 +23,12 @@ class Reader {
     if (tokens_.accept("COMMIT")) return of(StatementKind::kCommit);
     if (tokens_.accept("ROLLBACK")) {
       tokens_.accept("WORK");
-      return of(tokens_.accept("TO") ? StatementKind::kRollbackTo : StatementKind::kRollback);
+      if (!tokens_.accept("TO")) return of(StatementKind::kRollback);
+      tokens_.accept("SAVEPOINT");
+      return savepoint(StatementKind::kRollbackTo);
     }
-    if (tokens_.accept("SAVEPOINT") || tokens_.accept("RELEASE")) return of(StatementKind::kSavepoint);
+    if (tokens_.accept("SAVEPOINT")) return savepoint(StatementKind::kSavepoint);
+    if (tokens_.accept("RELEASE")) return of(StatementKind::kOther);  // a name less to go back to
     if (tokens_.accept("XA")) return xa();
     if (tokens_.accept("CREATE")) return create();
     if (tokens_.accept("ALTER")) return alter();
@@ -48,6 +57,11 @@ class Reader {
   }
 
  private:
+  Statement savepoint(StatementKind kind) {
+    // The server compares their names without case.
+    statement_.name = lower(tokens_.next().text);
+    return of(kind);
+  }
   Statement of(StatementKind kind) {
     statement_.kind = kind;
     return std::move(statement_);
@@ -93,7 +107,7 @@ class Reader {
     else if (tokens_.accept("PREPARE")) kind = StatementKind::kXaPrepare;
     else if (tokens_.accept("COMMIT")) kind = StatementKind::kXaCommit;
     else if (tokens_.accept("ROLLBACK")) kind = StatementKind::kXaRollback;
-    while (!tokens_.at_end()) statement_.name += std::string(tokens_.next().raw) + " ";
+    while (!tokens_.at_end()) statement_.name += lower(tokens_.next().raw);
     return of(kind);
   }
 

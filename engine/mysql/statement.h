@@ -30,7 +30,7 @@ struct Statement {
   std::vector<TableName> tables;
   bool moves_rows = false;       // ALTER that takes rows away or brings them without row events (partitions, tablespaces)
   bool replaces = false;         // CREATE OR REPLACE: a table of that name goes first
-  std::string name;              // kDropDatabase: the database; kXa…: the text of the xid
+  std::string name;              // kDropDatabase: the database; kXa…: the text of the xid; kSavepoint, kRollbackTo: its name
 };
 
 Statement read_statement(std::string_view sql, std::string_view database, bool ansi_quotes);

@@ -243,6 +243,10 @@ Result<TableMap> parse_table_map(std::string_view body, const FormatDescription&
   in.skip(1);
   uint64_t count = in.lenenc();
   std::string_view types = count <= 4096 ? in.bytes(count) : std::string_view();
+  if (!in.failed() && in.empty() && count != 0) {
+    return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release, whose layout is not in the log")
+        .with("table", map.database + "." + map.table);
+  }
   ByteCursor meta(in.bytes(in.lenenc()));
   std::string_view null_bits = in.bytes((count + 7) / 8);
   if (in.failed() || count == 0 || count > 4096) {

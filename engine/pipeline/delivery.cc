@@ -144,7 +144,7 @@ void Delivery::hold(ChunkReader::Chunk chunk) {
 Result<bool> Delivery::merge_held() {
   if (!held_ || !at_boundary_ || !run_.parts.source->reached(position_, held_->rows.high)) return false;
   bool empty = !held_->dropped && held_->rows.rows.events.empty() && snapshot_.next_key().empty();
-  snapshot_.filter(held_->rows);
+  TAILRACE_OK(snapshot_.filter(held_->rows));
   if (empty) announce(held_->table, held_->rows.rows);
   snapshot_.finish_chunk(held_->rows.next_key);
   TAILRACE_OK(deliver_rows(held_->rows.rows, true));
@@ -167,7 +167,7 @@ Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
   batch.charge.adjust(raw.bytes + batch.bytes());
   batch.boundary = raw.boundary;
   if (!batch.txns.empty()) last_commit_time_us_ = batch.txns.back().commit_time_us;
-  snapshot_.observe(batch);
+  TAILRACE_OK(snapshot_.observe(batch));
   if (batch.boundary) {
     position_ = *batch.boundary;
     snapshot_.passed(position_);

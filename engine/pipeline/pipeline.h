@@ -32,6 +32,7 @@ struct PipelineOptions {
   size_t batch_bytes = 256u << 10;
   size_t chunk_rows = 10000;
   size_t chunk_bytes = 4u << 20;
+  std::string spill_dir;               // "" = $TMPDIR, else /var/tmp
   bool snapshot = true;
   bool stream = true;
   std::chrono::milliseconds flush_every{200};

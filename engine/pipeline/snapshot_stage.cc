@@ -4,6 +4,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "event/value_text.h"
+
 namespace tailrace {
 namespace {
 
@@ -21,6 +23,17 @@ struct Hash128 {
     }
   }
 };
+
+bool same_columns(const TableSchema& a, const TableSchema& b) {
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) { return x.name == y.name; });
+}
+
+Status changed_columns(const TableSchema& table) {
+  return Status(ErrorCode::kSourceImage,
+                "the table's columns changed while it was being copied, and updates were logged with some columns only")
+      .with("table", table.qualified_name());
+}
 
 bool keyed(const SnapshotTable& table) { return !table.schema->primary_key.empty(); }
 
@@ -121,12 +134,13 @@ bool SnapshotStage::pending(const TableSchema& table) const {
   return order < 0 || (order == 0 && !table_done_);
 }
 
-SnapshotStage::Change SnapshotStage::change_of(const TableSchema& table, std::span<const Value> row) const {
+SnapshotStage::Change SnapshotStage::change_of(const TableSchema& table, std::span<const Value> row,
+                                               std::span<const Value> rest) const {
   Hash128 hash;
   hash.add(table.database.data(), table.database.size() + 1);
   hash.add(table.table.data(), table.table.size() + 1);
   for (uint16_t index : table.primary_key) {
-    const Value& value = row[index];
+    const Value& value = row[index].is_absent() && !rest.empty() ? rest[index] : row[index];
     hash.add(&value.kind, 1);
     if (has_text_payload(value.kind)) {
       hash.add(&value.size, sizeof value.size);
@@ -138,8 +152,62 @@ SnapshotStage::Change SnapshotStage::change_of(const TableSchema& table, std::sp
   return {static_cast<uint64_t>(hash.value >> 64), static_cast<uint64_t>(hash.value)};
 }
 
-void SnapshotStage::observe(EventBatch& batch) {
-  if (phase_ == Phase::kDone && whole_.empty()) return;
+void SnapshotStage::Columns::take(Row row) {
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (row[i].is_absent()) continue;
+    values[i] = row[i];
+    if (!has_text_payload(row[i].kind)) continue;
+    texts[i] = std::make_unique<std::string>(row[i].text());
+    values[i].p = texts[i]->data();
+  }
+}
+
+Status SnapshotStage::remember(const EventBatch& batch, const ChangeEvent& event,
+                               const std::shared_ptr<const Transaction>& txn) {
+  const TableSchema& table = *event.table;
+  bool is_partial = event.op == Op::kUpdate && std::any_of(event.after.begin(), event.after.end(),
+                                                           [](const Value& value) { return value.is_absent(); });
+  if (!is_partial) {
+    for (Row image : {event.before, event.after}) {
+      if (!image.empty()) changes_.insert_or_assign(change_of(table, image, event.before), Known{txn, nullptr});
+    }
+    return {};
+  }
+  Change before = change_of(table, event.before, event.after);
+  Change after = change_of(table, event.after, event.before);
+  auto known = changes_.find(before);
+  // The rules make a delete and an insert of a move whose row the two images hold together.
+  bool is_whole = true;
+  for (size_t i = 0; i < event.after.size(); ++i) is_whole &= !event.after[i].is_absent() || !event.before[i].is_absent();
+  if ((known != changes_.end() && !known->second.columns) || (before != after && is_whole)) {
+    changes_.insert_or_assign(before, Known{txn, nullptr});
+    changes_.insert_or_assign(after, Known{txn, nullptr});
+    return {};
+  }
+  if (before != after) {
+    return Status(ErrorCode::kSourceImage,
+                  "a row got another key while its table was being copied, and only some of its columns were logged")
+        .with("table", table.qualified_name())
+        .with("key", describe_key(table, event.before))
+        .with("gtid", txn->id);
+  }
+  if (known == changes_.end()) {
+    auto columns = std::make_unique<Columns>();
+    auto owner = std::find_if(batch.schemas.begin(), batch.schemas.end(), [&](const SchemaRef& s) { return s.get() == &table; });
+    if (owner == batch.schemas.end()) return Status(ErrorCode::kInternal, "a batch does not own the schema of its event");
+    columns->table = *owner;
+    columns->values.assign(table.columns.size(), Value::absent());
+    columns->texts.resize(table.columns.size());
+    known = changes_.emplace(before, Known{txn, std::move(columns)}).first;
+  }
+  known->second.last = txn;
+  if (!same_columns(*known->second.columns->table, table)) return changed_columns(table);
+  known->second.columns->take(event.after);
+  return {};
+}
+
+Status SnapshotStage::observe(EventBatch& batch) {
+  if (phase_ == Phase::kDone && whole_.empty()) return {};
   const TableSchema* table = nullptr;
   bool table_pending = false;
   const Position* whole = nullptr;
@@ -165,25 +233,36 @@ void SnapshotStage::observe(EventBatch& batch) {
       shared_txn = table_pending ? std::make_shared<const Transaction>(batch.txns[txn]) : nullptr;
     }
     if (txn_in_whole) continue;
-    if (table_pending) {
-      for (Row image : {event.before, event.after}) {
-        if (!image.empty()) changes_[change_of(*table, image)] = shared_txn;
+    if (table_pending) TAILRACE_OK(remember(batch, event, shared_txn));
+    *kept++ = event;
+  }
+  batch.events.erase(kept, batch.events.end());
+  return {};
+}
+
+void SnapshotStage::forget_covered(const Position& low) {
+  std::erase_if(changes_, [&](const auto& entry) { return source_.covers(low, *entry.second.last); });
+}
+
+Status SnapshotStage::filter(SnapshotChunk& chunk) const {
+  if (changes_.empty()) return {};
+  auto kept = chunk.rows.events.begin();
+  for (ChangeEvent& event : chunk.rows.events) {
+    auto known = changes_.find(change_of(*event.table, event.after, {}));
+    if (known != changes_.end()) {
+      const Columns* columns = known->second.columns.get();
+      if (!columns) continue;
+      if (!same_columns(*columns->table, *event.table)) return changed_columns(*event.table);
+      for (size_t i = 0; i < event.after.size(); ++i) {
+        if (columns->values[i].is_absent()) continue;
+        event.after[i] = columns->values[i];
+        if (has_text_payload(event.after[i].kind)) event.after[i].p = chunk.rows.arena.copy(event.after[i].text());
       }
     }
     *kept++ = event;
   }
-  batch.events.erase(kept, batch.events.end());
-}
-
-void SnapshotStage::forget_covered(const Position& low) {
-  std::erase_if(changes_, [&](const auto& entry) { return source_.covers(low, *entry.second); });
-}
-
-void SnapshotStage::filter(SnapshotChunk& chunk) const {
-  if (changes_.empty()) return;
-  std::erase_if(chunk.rows.events, [&](const ChangeEvent& event) {
-    return changes_.contains(change_of(*event.table, event.after));
-  });
+  chunk.rows.events.erase(kept, chunk.rows.events.end());
+  return {};
 }
 
 void SnapshotStage::passed(const Position& at) {

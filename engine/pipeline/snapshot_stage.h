@@ -3,7 +3,8 @@
 // Tables without a key are read first, whole, before the stream runs; stream events that their copy already holds
 // are dropped. Tables with a key are read in chunks beside the stream: a chunk waits until the stream has reached its
 // high position, then the rows whose key was changed by a transaction outside its low position are dropped from it
-// (the stream has delivered, or will deliver, their newer state), and the rest is delivered as `read` events.
+// (the stream has delivered, or will deliver, their newer state), and the rest is delivered as `read` events. Where the
+// stream had only some columns of a row (row images other than FULL), the copied row gets those instead.
 //
 // Tables are taken in order of their names, so the state is small: stage, table, and the key to go on from. Used by
 // the delivery thread only.
@@ -43,12 +44,13 @@ class SnapshotStage {
   void finish_chunk(const std::string& next_key);                   // "" = that was the last of the table
   void begin_keyed();
 
-  // Drops stream events already in a copy and remembers which keys were changed. Before the rules.
-  void observe(EventBatch& batch);
+  // Drops stream events already in a copy and remembers which keys were changed. Before the rules. Fails with kSourceImage
+  // when a row that may not have been copied moves to another key and the log has only parts of it.
+  Status observe(EventBatch& batch);
   // The held chunk's transactions: those covered need not be remembered any more.
   void forget_covered(const Position& low);
-  // Removes the rows that the stream has newer versions of.
-  void filter(SnapshotChunk& chunk) const;
+  // Removes the rows that the stream has newer versions of, and brings up to date those it has newer columns of.
+  Status filter(SnapshotChunk& chunk) const;
   // Copies that the stream has passed need no filter any more.
   void passed(const Position& at);
 
@@ -60,8 +62,21 @@ class SnapshotStage {
   struct ChangeHash {
     size_t operator()(const Change& c) const noexcept { return c.low; }
   };
+  // Columns of a row that updates wrote, with their texts; the others are absent.
+  struct Columns {
+    SchemaRef table;
+    std::vector<Value> values;
+    std::vector<std::unique_ptr<std::string>> texts;
+    void take(Row row);
+  };
+  struct Known {
+    std::shared_ptr<const Transaction> last;   // that changed the key
+    std::unique_ptr<Columns> columns;          // null: the stream has all of the row, or its end
+  };
   bool pending(const TableSchema& table) const;
-  Change change_of(const TableSchema& table, std::span<const Value> row) const;
+  // `row` has the key columns that `rest` lacks. REQUIRES: one of them has each.
+  Change change_of(const TableSchema& table, std::span<const Value> row, std::span<const Value> rest) const;
+  Status remember(const EventBatch& batch, const ChangeEvent& event, const std::shared_ptr<const Transaction>& txn);
 
   const Source& source_;
   Phase phase_ = Phase::kKeyless;
@@ -70,7 +85,7 @@ class SnapshotStage {
   bool table_done_ = false;   // `table_` itself is done
   std::vector<SnapshotTable> tables_;
   std::map<std::string, Position, std::less<>> whole_;
-  std::unordered_map<Change, std::shared_ptr<const Transaction>, ChangeHash> changes_;
+  std::unordered_map<Change, Known, ChangeHash> changes_;
 };
 
 }  // namespace tailrace

@@ -295,7 +295,7 @@ class PlannedStage final : public RuleStage {
       Row row = event.after.empty() ? event.before : event.after;
       // The image of the event may already have the output's layout; the key is then not printed.
       if (row.size() == event.table->columns.size()) {
-        std::string key = describe_key(*event.table, row);
+        std::string key = describe_key(*event.table, event);
         if (!key.empty()) status = std::move(status).with("key", key);
       }
     }
@@ -322,8 +322,9 @@ class PlannedStage final : public RuleStage {
         if (fate.entry->plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, fate.entry->plan));
         event.table = fate.entry->plan.output->schema.get();
         event.output = fate.entry->plan.output.get();
-        if (event.op == Op::kUpdate && key_changed(event)) {
-          TAILRACE_OK(complete_after(batch, event));
+        // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
+        if (event.op == Op::kUpdate && key_changed(event) && lacking_column(event) < 0) {
+          complete_after(event);
           ChangeEvent second = event;
           second.op = Op::kInsert;
           second.before = Row();
@@ -364,7 +365,15 @@ class PlannedStage final : public RuleStage {
     const TableSchema& target = *plan.output->schema;
     for (Row image : {event.before, event.after}) {
       if (image.empty()) continue;
+      bool may_lack = event.op == Op::kUpdate && image.data() == event.after.data();
       for (uint16_t index : target.primary_key) {
+        if (image[index].is_absent() && !may_lack) {
+          return at_event(Status(ErrorCode::kRuleColumn,
+                                 fmt::format("the row images lack column `{}`, which is part of the key of {}; log full images "
+                                             "(binlog_row_image=FULL)",
+                                             target.columns[index].name, target.qualified_name())),
+                          batch, event);
+        }
         if (!image[index].is_null()) continue;
         return at_event(Status(ErrorCode::kRuleWrite, fmt::format("column {} of the key of {} is NULL", target.columns[index].name,
                                                                   target.qualified_name())),
@@ -389,7 +398,14 @@ class PlannedStage final : public RuleStage {
     if (!crossed) return Status();
     event.table = plan.output->schema.get();
     if (event.op == Op::kInsert) {
-      TAILRACE_OK(complete_after(batch, event));
+      if (int lacking = lacking_column(event); lacking >= 0) {
+        return at_event(Status(ErrorCode::kRuleColumn,
+                               fmt::format("an update becomes an insert at the target, but the row images lack column "
+                                           "`{}`; log full images (binlog_row_image=FULL)",
+                                           event.table->columns[static_cast<size_t>(lacking)].name)),
+                        batch, event);
+      }
+      complete_after(event);
       event.before = Row();
     } else {
       event.after = Row();
@@ -434,20 +450,18 @@ class PlannedStage final : public RuleStage {
     return false;
   }
 
-  // An update that becomes an insert needs every column; a partial image takes the rest from the before image.
-  Status complete_after(const EventBatch& batch, const ChangeEvent& event) const {
+  // An update that becomes an insert needs every column; a partial image takes the rest from the before image. The first
+  // column that is in neither, or -1.
+  static int lacking_column(const ChangeEvent& event) {
     for (size_t i = 0; i < event.after.size(); ++i) {
-      if (!event.after[i].is_absent()) continue;
-      if (event.before[i].is_absent()) {
-        return at_event(Status(ErrorCode::kRuleColumn,
-                               fmt::format("an update becomes an insert at the target, but the row images lack column "
-                                           "`{}`; log full images (binlog_row_image=FULL)",
-                                           event.table->columns[i].name)),
-                        batch, event);
-      }
-      event.after[i] = event.before[i];
+      if (event.after[i].is_absent() && event.before[i].is_absent()) return static_cast<int>(i);
     }
-    return Status();
+    return -1;
+  }
+  static void complete_after(const ChangeEvent& event) {
+    for (size_t i = 0; i < event.after.size(); ++i) {
+      if (event.after[i].is_absent()) event.after[i] = event.before[i];
+    }
   }
 
   // Puts the second halves behind their first, moving each event at most once.

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "event/value_text.h"
-#include "rule/time_parse.h"
+#include "event/time_parse.h"
 
 namespace tailrace {
 namespace {

@@ -18,7 +18,7 @@ Status place(Status status, const EventBatch& batch, const ChangeEvent& event) {
   }
   Row row = event.after.empty() ? event.before : event.after;
   if (event.output && !row.empty() && row.size() == event.output->schema->columns.size()) {
-    status = std::move(status).with("key", describe_key(*event.output->schema, row));
+    status = std::move(status).with("key", describe_key(*event.output->schema, event));
   }
   if (event.txn >= batch.txns.size()) return status;
   const Transaction& txn = batch.txns[event.txn];
@@ -31,6 +31,17 @@ bool same_key(const TableSchema& schema, Row before, Row after) {
   return std::all_of(schema.primary_key.begin(), schema.primary_key.end(), [&](uint16_t at) {
     return before[at].is_absent() || after[at].is_absent() || identical(before[at], after[at]);
   });
+}
+
+Status lacking(const TableSchema& schema, size_t column) {
+  return Status(ErrorCode::kSourceImage, fmt::format("column `{}` is not in the row image", schema.columns[column].name));
+}
+
+// REQUIRES: an image that lacks a column.
+Status lacking_any(const TableSchema& schema, Row row) {
+  size_t at = 0;
+  while (at + 1 < row.size() && !row[at].is_absent()) ++at;
+  return lacking(schema, at);
 }
 
 std::string column_list(const TableSchema& schema) {
@@ -213,9 +224,7 @@ Status SqliteTables::apply_keyed(Route& route, const ChangeEvent& event, bool ma
 }
 
 Status SqliteTables::upsert(Route& route, Row row) {
-  if (!bind_row(route, route.upsert, 1, row)) {
-    return Status(ErrorCode::kSinkWrite, "the row image lacks a column, so the row cannot be inserted");
-  }
+  if (!bind_row(route, route.upsert, 1, row)) return lacking_any(*route.schema, row);
   if (route.target->keeps_owners) TAILRACE_OK(claim(route, row));
   return route.upsert.run();
 }
@@ -224,22 +233,19 @@ Status SqliteTables::remove(Route& route, Row row) {
   if (route.target->keeps_owners) {
     route.release.bind_int(1, route.target->id);
     route.release.bind_int(2, route.from().id);
-    if (!bind_key(route, route.release, 3, row))
-      return Status(ErrorCode::kSinkWrite, "the row image lacks its key");
+    if (!bind_key(route, route.release, 3, row)) return lacking_any(*route.schema, row);
     TAILRACE_OK(route.release.run());
     // Not ours: this table's row of that key never got here, and the other table's must stay.
     if (database_.changes() == 0) return Status();
   }
-  if (!bind_key(route, route.remove, 1, row))
-    return Status(ErrorCode::kSinkWrite, "the row image lacks its key");
+  if (!bind_key(route, route.remove, 1, row)) return lacking_any(*route.schema, row);
   return route.remove.run();
 }
 
 Status SqliteTables::claim(Route& route, Row row) {
   route.claim.bind_int(1, route.target->id);
   route.claim.bind_int(2, route.from().id);
-  if (!bind_key(route, route.claim, 3, row))
-    return Status(ErrorCode::kSinkWrite, "the row image lacks its key");
+  if (!bind_key(route, route.claim, 3, row)) return lacking_any(*route.schema, row);
   TAILRACE_OK(route.claim.run());
   if (database_.changes() != 0) return Status();
   TAILRACE_TRY(auto owner,
@@ -260,7 +266,8 @@ Status SqliteTables::claim(Route& route, Row row) {
 
 Status SqliteTables::update_some(Route& route, Row before, Row after, bool may_lack_rows) {
   const TableSchema& schema = *route.schema;
-  std::string mask;
+  bool key_changed = !same_key(schema, before, after);
+  std::string mask(1, key_changed ? 'k' : '-');
   for (const Value& value : after) mask += value.is_absent() ? '0' : '1';
   if (mask.find('1') == std::string::npos) return Status();
   sqlite::Statement& s = route.partial[mask];
@@ -268,25 +275,25 @@ Status SqliteTables::update_some(Route& route, Row before, Row after, bool may_l
   if (!s) {
     std::string updates;
     for (size_t i = 0; i < columns; ++i) {
-      if (mask[i] == '0') continue;
+      if (mask[i + 1] == '0') continue;
       updates += fmt::format("{}{} = ?{}", updates.empty() ? "" : ", ",
                              sqlite::quote_name(schema.columns[i].name), i + 1);
     }
     TAILRACE_TRY(
-        s, database_.prepare(fmt::format("UPDATE {} SET {} WHERE {}", sqlite::quote_name(route.target->name),
-                                         updates, key_condition(schema, columns + 1))));
+        // A copied row may already stand where the row moves; what comes later makes the moved one the same.
+        s, database_.prepare(fmt::format("UPDATE {}{} SET {} WHERE {}", key_changed ? "OR REPLACE " : "",
+                                         sqlite::quote_name(route.target->name), updates,
+                                         key_condition(schema, columns + 1))));
   }
   for (size_t i = 0; i < columns; ++i) {
-    if (mask[i] == '1') bind_value(s, static_cast<int>(i) + 1, after[i], schema.columns[i], route.scratch[i]);
+    if (mask[i + 1] == '1') bind_value(s, static_cast<int>(i) + 1, after[i], schema.columns[i], route.scratch[i]);
   }
-  // Which row: its key before the change; an image without it has not changed it.
+  // Which row: its key before the change.
   size_t scratch = columns;
   int parameter = static_cast<int>(columns) + 1;
-  bool key_changed = !same_key(schema, before, after);
   for (uint16_t at : schema.primary_key) {
-    const Value& value = before.empty() || before[at].is_absent() ? after[at] : before[at];
-    if (value.is_absent()) return Status(ErrorCode::kSinkWrite, "the row image lacks its key");
-    bind_value(s, parameter++, value, schema.columns[at], route.scratch[scratch++]);
+    if (before[at].is_absent()) return lacking(schema, at);
+    bind_value(s, parameter++, before[at], schema.columns[at], route.scratch[scratch++]);
   }
   if (key_changed && route.target->keeps_owners) {
     return Status(ErrorCode::kSinkWrite,
@@ -329,10 +336,7 @@ Result<int64_t> SqliteTables::find_row(Route& route, Row row) {
                                                                 updates, id, schema.columns.size() + 1),
                                                     true));
   }
-  if (!bind_row(route, route.find, 1, row)) {
-    return Status(ErrorCode::kSinkWrite,
-                  "the row image of a table without key lacks a column; use binlog_row_image=FULL");
-  }
+  if (!bind_row(route, route.find, 1, row)) return lacking_any(schema, row);
   TAILRACE_TRY(bool found, route.find.step());
   bool none = !found || route.find.is_null(0);
   int64_t id = none ? 0 : route.find.column_int(0);
@@ -346,9 +350,12 @@ Status SqliteTables::apply_keyless(Route& route, const EventBatch& batch, const 
   if (event.op == Op::kDelete || event.op == Op::kUpdate) {
     TAILRACE_TRY(int64_t id, find_row(route, event.before));
     sqlite::Statement& s = event.op == Op::kDelete ? route.remove_at : route.update_at;
-    if (event.op == Op::kUpdate && !bind_row(route, s, 1, event.after)) {
-      return Status(ErrorCode::kSinkWrite,
-                    "the row image of a table without key lacks a column; use binlog_row_image=FULL");
+    if (event.op == Op::kUpdate) {
+      // The image before has every column, or the row could not have been found.
+      for (size_t i = 0; i < event.after.size(); ++i) {
+        if (event.after[i].is_absent()) event.after[i] = event.before[i];
+      }
+      (void)bind_row(route, s, 1, event.after);
     }
     s.bind_int(last, id);
     return s.run();
@@ -362,9 +369,7 @@ Status SqliteTables::apply_keyless(Route& route, const EventBatch& batch, const 
     fmt::format_to(out, "{}:{}", txn.id, event.ordinal);
   }
   if (event.sub_ordinal) fmt::format_to(out, ".{}", event.sub_ordinal);
-  if (!bind_row(route, route.insert_at, 1, event.after)) {
-    return Status(ErrorCode::kSinkWrite, "the row image lacks a column, so the row cannot be inserted");
-  }
+  if (!bind_row(route, route.insert_at, 1, event.after)) return lacking_any(*route.schema, event.after);
   route.insert_at.bind_text(last, route.position);
   TAILRACE_OK(route.insert_at.run());
   // A stream event seen again is the same row; two copied rows of one identity would lose one of them.

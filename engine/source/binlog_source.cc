@@ -28,7 +28,7 @@ class BinlogFileSource : public Source {
         given_(std::move(given)),
         has_given_(!given_.empty()),
         schemas_(context.schemas, std::string(kKind), {}),
-        assembler_(context.tables, schemas_, std::string(kKind)),
+        assembler_(context, schemas_, std::string(kKind)),
         invalid_text_(invalid_text) {}
 
   Status open(const std::optional<Position>& from) override {
@@ -40,7 +40,7 @@ class BinlogFileSource : public Source {
     at.offset = 4;
     if (from) {
       TAILRACE_TRY(at, parse_log_position(*from));
-      index_ = index_of(at.file);
+      index_ = index_of(at.restart_place().file);
       if (index_ == paths_.size()) {
         return Status(ErrorCode::kSourcePosition, "no file of this source has the position").with("position", from->text);
       }
@@ -53,7 +53,7 @@ class BinlogFileSource : public Source {
       TAILRACE_OK(schemas_.preload(all, at));
     }
     TAILRACE_OK(assembler_.start(at));
-    return open_file(at.offset);
+    return open_file(at.restart_place().offset);
   }
 
   Result<ReadState> read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) override {
@@ -63,8 +63,13 @@ class BinlogFileSource : public Source {
     size_t taken = 0;
     while (true) {
       if (stop.stop_requested() || interrupted_) return ReadState::kIdle;
-      if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && taken >= kMaxItems)) return hand_out(out);
-      if (assembler_.unpacking()) {
+      if (assembler_.pending_bytes() >= max_bytes ||
+          (assembler_.can_cut() && assembler_.has_rows() && taken >= kMaxItems)) {
+        TAILRACE_TRY(ReadState state, hand_out(out));
+        if (out) return state;
+        continue;
+      }
+      if (assembler_.stepping()) {
         Status status = assembler_.step();
         if (!status.ok()) return fail(std::move(status), out);
         ++taken;
@@ -89,7 +94,7 @@ class BinlogFileSource : public Source {
   }
 
   Status decode(const RawBatch& in, EventBatch& out) const override {
-    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), invalid_text_, out);
+    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, invalid_text_);
   }
 
   bool covers(const Position& at, const Transaction& transaction) const override {

@@ -7,11 +7,17 @@
 #include <cstring>
 
 #include "base/byte_cursor.h"
+#include "base/log.h"
 
 namespace tailrace {
 namespace {
 
 constexpr size_t kChecksumSize = 4;
+
+bool is_earlier(const LogPosition& a, const LogPosition& b) {
+  int order = compare_log_files(a.file, b.file);
+  return order < 0 || (order == 0 && a.offset < b.offset);
+}
 
 bool has_good_checksum(std::string_view event) {
   if (event.size() < kEventHeaderSize + kChecksumSize) return false;
@@ -22,16 +28,20 @@ bool has_good_checksum(std::string_view event) {
 
 }  // namespace
 
-BinlogAssembler::BinlogAssembler(const TableFilter* filter, SchemaTracker& schemas, std::string source_kind)
-    : filter_(filter), schemas_(schemas), source_kind_(std::move(source_kind)) {}
+BinlogAssembler::BinlogAssembler(const SourceContext& context, SchemaTracker& schemas, std::string source_kind)
+    : filter_(context.tables), schemas_(schemas), source_kind_(std::move(source_kind)), spill_dir_(context.spill_dir) {}
 
 Status BinlogAssembler::start(const LogPosition& at) {
   format_.reset();
-  file_ = at.file;
-  offset_ = event_offset_ = at.offset;
+  LogPosition from = at.restart_place();
+  covered_.reset();
+  if (at.restart) covered_ = at;
+  file_ = from.file;
+  offset_ = event_offset_ = from.offset;
   located_ = false;
   first_rotate_ = true;
   boundary_ = at;
+  boundary_.restart.reset();
   boundary_moved_ = false;
   gtid_known_ = at.has_gtid;
   maria_set_ = MariaGtidList();
@@ -42,10 +52,12 @@ Status BinlogAssembler::start(const LogPosition& at) {
   } else if (gtid_known_) {
     TAILRACE_TRY(mysql_set_, MysqlGtidSet::parse(at.gtid));
   }
-  open_ = explicit_end_ = in_batch_ = handed_out_ = statement_open_ = has_rows_ = false;
+  open_ = explicit_end_ = in_batch_ = handed_out_ = replaying_ = statement_open_ = has_rows_ = false;
   ordinal_ = 0;
   maps_.clear();
-  harmless_xa_.clear();
+  held_.reset();
+  savepoints_.clear();
+  prepared_.clear();
   payload_.reset();
   batch_ = std::make_unique<BinlogRawBatch>();
   batch_bytes_ = 0;
@@ -62,20 +74,35 @@ LogPosition BinlogAssembler::log_position() const {
   LogPosition at = boundary_;
   at.has_gtid = gtid_known_;
   at.gtid = !gtid_known_ ? "" : gtid_is_maria_ ? maria_set_.text() : mysql_set_.text();
+  const Prepared* oldest = nullptr;
+  for (const auto& [xid, waiting] : prepared_) {
+    if (!oldest || is_earlier(waiting.before, oldest->before)) oldest = &waiting;
+  }
+  if (oldest) at.restart = std::make_shared<const LogPosition>(oldest->before.restart_place());
+  return at;
+}
+
+// Where the open transaction begins, for the schemas of its rows.
+LogPosition BinlogAssembler::transaction_place() const {
+  if (!is_covered()) return log_position();
+  LogPosition at;
+  at.file = file_;
+  at.offset = event_offset_;
   return at;
 }
 
 // The boundary that will stand behind the event being taken, if it ends its transaction.
 LogPosition BinlogAssembler::after_event() const {
-  LogPosition at = log_position();
+  LogPosition at = transaction_place();
   if (explicit_end_) return at;
   at.file = file_;
   at.offset = offset_;
-  if (gtid_known_ && gtid_is_maria_ && maria_gtid_.sequence) {
+  if (!at.has_gtid) return at;
+  if (gtid_is_maria_ && maria_gtid_.sequence) {
     MariaGtidList set = maria_set_;
     set.set(maria_gtid_);
     at.gtid = set.text();
-  } else if (gtid_known_ && !gtid_is_maria_ && mysql_gtid_.number) {
+  } else if (!gtid_is_maria_ && mysql_gtid_.number) {
     MysqlGtidSet set = mysql_set_;
     set.add(mysql_gtid_);
     at.gtid = set.text();
@@ -168,6 +195,14 @@ Status BinlogAssembler::on_format(std::string_view event, const EventHeader& hea
     copy[17] = static_cast<char>(copy[17] & ~1);
     if (!has_good_checksum(copy)) return Status(ErrorCode::kSourceCorrupt, "the checksum of an event is wrong");
   }
+  // A server begins a file like this after a crash, and has rolled back what the last one ends with. A file from
+  // elsewhere may have been cut off instead.
+  if (open_ && has_rows_ && !located_) {
+    log(LogLevel::kWarn, fmt::format("{}:{}: the transaction {} has no end in the log; the server crashed while it was "
+                                     "written, and rolled it back", file_, event_offset_, id_));
+    drop_open();
+    open_ = has_rows_ = false;
+  }
   TAILRACE_OK(abandoned(header));
   maps_.clear();
   // Items already held were framed under the old description.
@@ -259,13 +294,14 @@ void BinlogAssembler::begin(std::string id, const EventHeader& header, bool expl
   explicit_end_ = explicit_end;
   in_batch_ = handed_out_ = statement_open_ = has_rows_ = false;
   ordinal_ = 0;
+  held_.reset();
+  savepoints_.clear();
   id_ = id.empty() ? fmt::format("{}:{}", file_, event_offset_) : std::move(id);
   time_us_ = static_cast<int64_t>(header.timestamp) * 1000000;
   precise_time_ = false;
   server_id_ = header.server_id;
   maria_gtid_ = MariaGtid();
   mysql_gtid_ = MysqlGtid();
-  xa_name_.clear();
 }
 
 Transaction& BinlogAssembler::transaction() {
@@ -282,6 +318,22 @@ Transaction& BinlogAssembler::transaction() {
 
 Status BinlogAssembler::end(const EventHeader& header) {
   if (!precise_time_) time_us_ = static_cast<int64_t>(header.timestamp) * 1000000;
+  if (is_covered()) {
+    drop_open();
+    open_ = explicit_end_ = statement_open_ = has_rows_ = false;
+    return Status();
+  }
+  if (!held_) {
+    finish_end();
+    return Status();
+  }
+  TAILRACE_OK(hold());   // its last events, behind the others
+  TAILRACE_OK(held_->rewind());
+  replaying_ = true;
+  return Status();
+}
+
+void BinlogAssembler::finish_end() {
   if (in_batch_ || handed_out_) {
     Transaction& ended = transaction();
     ended.ends_here = true;
@@ -296,13 +348,17 @@ Status BinlogAssembler::end(const EventHeader& header) {
   boundary_moved_ = true;
   open_ = explicit_end_ = in_batch_ = handed_out_ = statement_open_ = false;
   ordinal_ = 0;
-  return Status();
 }
 
 void BinlogAssembler::drop_open() {
+  held_.reset();
+  replaying_ = false;
   if (!open_ || !in_batch_) return;
-  auto txn = static_cast<uint32_t>(batch_->txns.size() - 1);
-  while (!batch_->items.empty() && batch_->items.back().txn == txn) batch_->items.pop_back();
+  size_t first = first_open_item();
+  while (batch_->items.size() > first) {
+    batch_bytes_ -= batch_->items.back().body.size() + sizeof(BinlogRawBatch::Item);
+    batch_->items.pop_back();
+  }
   batch_->txns.pop_back();
   in_batch_ = false;
 }
@@ -335,9 +391,7 @@ Result<uint64_t> BinlogAssembler::count_open_rows() const {
 // Moves the open transaction to a batch of its own, so that the complete ones before it can go with their boundary.
 std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
   auto rest = std::make_unique<BinlogRawBatch>();
-  auto txn = static_cast<uint32_t>(batch_->txns.size() - 1);
-  size_t first = batch_->items.size();
-  while (first > 0 && batch_->items[first - 1].txn == txn) --first;
+  size_t first = first_open_item();
   batch_bytes_ = 0;
   for (size_t i = first; i < batch_->items.size(); ++i) {
     BinlogRawBatch::Item& item = rest->items.emplace_back(std::move(batch_->items[i]));
@@ -359,15 +413,17 @@ std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
 Result<std::unique_ptr<BinlogRawBatch>> BinlogAssembler::cut() {
   if (!has_output()) return std::unique_ptr<BinlogRawBatch>();
   std::unique_ptr<BinlogRawBatch> rest;
-  if (open_ && in_batch_ && boundary_moved_) rest = split_open();
+  if (open_ && in_batch_ && boundary_moved_) {
+    rest = split_open();
+  } else if (open_ && !replaying_) {
+    TAILRACE_OK(hold());
+    if (!has_output()) return std::unique_ptr<BinlogRawBatch>();
+  }
   bool slice = open_ && in_batch_ && !rest;
   if (slice) {
     auto rows = count_open_rows();
     if (!rows.ok()) return std::move(rows).status().with("position", fmt::format("{}:{}", file_, event_offset_)).with("gtid", id_);
     ordinal_ += *rows;
-    batch_->txns.back().file = file_;
-    batch_->txns.back().end_offset = offset_;
-    // As far as it is known: a position between two transactions is never between these events.
     batch_->txns.back().file = file_;
     batch_->txns.back().end_offset = offset_;
     handed_out_ = true;
@@ -382,6 +438,7 @@ Result<std::unique_ptr<BinlogRawBatch>> BinlogAssembler::cut() {
   boundary_moved_ = false;
   if (rest) {
     batch_ = std::move(rest);
+    batch_->first_ordinal = ordinal_;
     return out;
   }
   batch_ = std::make_unique<BinlogRawBatch>();

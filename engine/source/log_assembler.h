@@ -2,8 +2,9 @@
 // checks sums, keeps position, GTID state, table maps and schemas. Shared by the server and the file source.
 // Reader thread only; the batches it makes are immutable and go anywhere.
 #pragma once
+#include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,6 +16,7 @@
 #include "mysql/gtid.h"
 #include "mysql/rows_decoder.h"
 #include "mysql/statement.h"
+#include "source/held_transaction.h"
 #include "source/schema_tracker.h"
 #include "source/source.h"
 
@@ -42,33 +44,37 @@ class BinlogRawBatch : public RawBatch {
 };
 
 // Any thread.
-Status decode_binlog_batch(const BinlogRawBatch& in, InvalidText invalid_text, EventBatch& out);
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidText invalid_text = InvalidText::kStop);
 
 class BinlogAssembler {
  public:
-  BinlogAssembler(const TableFilter* filter, SchemaTracker& schemas, std::string source_kind);
+  BinlogAssembler(const SourceContext& context, SchemaTracker& schemas, std::string source_kind);
 
-  // Where the first event comes from. A position without GTIDs leaves the set unknown until the log tells it.
+  // Goes on behind `at`. Events are to come from `at.restart_place()`, which is earlier while XA transactions are
+  // prepared; what `at` holds already is passed over. A position without GTIDs leaves the set unknown until the log tells it.
   Status start(const LogPosition& at);
   // The file and offset of the event taken next, when the caller knows them better (files).
   void locate(const std::string& file, uint64_t offset);
   // Takes one event with its header. The bytes need not outlive the call.
   Status take(std::string_view event);
-  // A compressed transaction is being unpacked: call `step` until this is false, before the next `take`.
-  bool unpacking() const noexcept { return payload_ != nullptr; }
+  // A compressed transaction is being unpacked or a held one handed on: call `step` until this is false, before the
+  // next `take`.
+  bool stepping() const noexcept { return payload_ != nullptr || replaying_; }
   Status step();
 
   bool has_output() const noexcept { return !batch_->items.empty() || !batch_->txns.empty() || boundary_moved_; }
   bool has_rows() const noexcept { return !batch_->items.empty() || !batch_->txns.empty(); }
+  // There is something that `cut` would give out: nothing is, of a transaction whose end has not been seen.
+  bool can_cut() const noexcept { return has_output() && (!open_ || replaying_ || boundary_moved_); }
   // The batch has rows of an earlier file: cut before taking more.
   bool file_changed() const noexcept { return !batch_->items.empty() && batch_->file != file_; }
   bool in_transaction() const noexcept { return open_; }
   bool in_open_rows() const noexcept { return open_ && has_rows_; }
   size_t pending_bytes() const noexcept { return batch_bytes_; }
-  // What has been taken so far, as a batch; null when there is nothing.
+  // What has been taken so far, as a batch; null when there is nothing to give out. A transaction whose end has not been
+  // seen stays, and goes to disk when nothing stands before it.
   Result<std::unique_ptr<BinlogRawBatch>> cut();
-  // After a failure: forgets what the batch has of the transaction that cannot be completed, so that `cut` gives
-  // what came before it.
+  // After a failure: forgets the transaction that cannot be completed, so that `cut` gives what came before it.
   void drop_open();
   // The last transaction boundary.
   LogPosition log_position() const;
@@ -83,6 +89,14 @@ class BinlogAssembler {
     uint64_t generation = 0;
     RowPlanRef plan;              // null: the table is not wanted
     uint64_t held_by = 0;          // number of the batch whose `plans` has it
+  };
+  struct Savepoint {
+    std::string name;
+    uint64_t events = 0;           // of the open transaction before it
+  };
+  struct Prepared {
+    std::unique_ptr<HeldTransaction> rows;   // null: none of wanted tables
+    LogPosition before;                      // where to read from to see it again
   };
 
   Status dispatch(const EventHeader& header, std::string_view body);
@@ -103,19 +117,31 @@ class BinlogAssembler {
 
   void begin(std::string id, const EventHeader& header, bool explicit_end);
   Status end(const EventHeader& header);
+  void finish_end();
   Status abandoned(const EventHeader& header) const;
+  bool is_covered() const;
+  Status on_xa_prepare(const EventHeader& header, std::string_view body);
+  Status on_xa_commit(const EventHeader& header, const std::string& xid);
+  Status on_savepoint(const std::string& name, bool back_to_it);
+  size_t first_open_item() const;
+  uint64_t open_events() const;
+  Status forget_after(uint64_t events);
+  Status hold();
+  Status replay();
   Transaction& transaction();     // of the batch, made when it is first needed
   uint64_t extend_offset(uint32_t low) const;
   void move_boundary(const std::string& file, uint64_t offset);
   bool wanted(std::string_view database, std::string_view table) const;
+  LogPosition transaction_place() const;
   LogPosition after_event() const;
-  BinlogRawBatch::Item& add_item(std::string_view bytes);
+  BinlogRawBatch::Item& add_item(std::string_view bytes, uint64_t offset);
   Result<uint64_t> count_open_rows() const;
   std::unique_ptr<BinlogRawBatch> split_open();
 
   const TableFilter* filter_;
   SchemaTracker& schemas_;
   const std::string source_kind_;
+  const std::string spill_dir_;
 
   std::shared_ptr<const FormatDescription> format_;
   std::string file_;
@@ -135,9 +161,10 @@ class BinlogAssembler {
   bool explicit_end_ = false;     // it ends with COMMIT, XID …, not with its only statement
   bool in_batch_ = false;         // it has a Transaction in the batch being made
   bool handed_out_ = false;       // … or in an earlier one
+  bool replaying_ = false;        // its end has been seen, and it is handed on from `held_`
   bool statement_open_ = false;   // between TABLE_MAP and the end of its statement
   bool has_rows_ = false;         // rows or schema changes of wanted tables seen in it
-  std::string id_, xa_name_;
+  std::string id_;
   int64_t time_us_ = 0;
   bool precise_time_ = false;
   uint32_t server_id_ = 0;
@@ -147,7 +174,10 @@ class BinlogAssembler {
 
   std::unordered_map<uint64_t, Mapped> maps_;
   uint64_t generation_ = 1;       // grows with every schema change
-  std::set<std::string> harmless_xa_;
+  std::unique_ptr<HeldTransaction> held_;   // the open transaction's first events, when it outgrew a batch
+  std::vector<Savepoint> savepoints_;
+  std::map<std::string, Prepared> prepared_;   // XA transactions waiting for their end, by xid
+  std::optional<LogPosition> covered_;      // resumed at an earlier place: transactions in here are passed over
   std::string payload_bytes_;     // what payload_ reads
   std::unique_ptr<PayloadReader> payload_;
 

@@ -18,7 +18,7 @@ Status unpack_rows(RowsEvent& event, EventBatch& out) {
 
 }  // namespace
 
-Status decode_binlog_batch(const BinlogRawBatch& in, InvalidText invalid_text, EventBatch& out) {
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidText invalid_text) {
   out.sequence = in.sequence;
   out.boundary = in.boundary;
   out.txns = in.txns;

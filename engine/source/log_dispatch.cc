@@ -42,12 +42,8 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
       return on_gtid_state(header, body);
     case EventType::kTransactionPayload:
       return on_payload(body);
-    case EventType::kXaPrepare: {
-      bool one_phase = !body.empty() && body[0] != 0;
-      if (!one_phase && has_rows_) return Status(ErrorCode::kSourceUnsupported, "rows changed in a prepared XA transaction");
-      if (!one_phase && !xa_name_.empty() && harmless_xa_.size() < 4096) harmless_xa_.insert(xa_name_);
-      return end(header);
-    }
+    case EventType::kXaPrepare:
+      return on_xa_prepare(header, body);
     // Nothing that changes rows.
     case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable: case EventType::kMariaAnnotateRows:
     case EventType::kMariaBinlogCheckpoint: case EventType::kTransactionContext: case EventType::kViewChange:
@@ -63,9 +59,6 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
       return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
     case EventType::kMariaStartEncryption:
       return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
-    case EventType::kPartialUpdateRows:
-      return Status(ErrorCode::kSourceUnsupported,
-                    "partial JSON updates; SET GLOBAL binlog_row_value_options='' and take a new start position");
     case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
       return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
     default:
@@ -78,14 +71,14 @@ bool BinlogAssembler::wanted(std::string_view database, std::string_view table) 
   return database != "mysql" && database != "sys" && database != "performance_schema" && database != "information_schema";
 }
 
-BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes) {
+BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes, uint64_t offset) {
   transaction();
   has_rows_ = true;
   if (batch_->items.empty()) batch_->file = file_;
   BinlogRawBatch::Item& item = batch_->items.emplace_back();
   item.txn = static_cast<uint32_t>(batch_->txns.size() - 1);
   item.body = {batch_->buffer->copy(bytes), bytes.size()};
-  item.offset = event_offset_;
+  item.offset = offset;
   batch_bytes_ += bytes.size() + sizeof item;
   return item;
 }
@@ -107,7 +100,7 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   mapped.held_by = 0;
   if (wanted(database, table)) {
     TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
-    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, log_position()));
+    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, transaction_place()));
   }
   mapped.bytes.assign(body);
   mapped.generation = generation_;
@@ -126,7 +119,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       return Status(ErrorCode::kSourceCorrupt, fmt::format("rows of table id {} without a TABLE_MAP event", id));
     }
     if (const RowPlanRef& plan = mapped->second.plan) {
-      BinlogRawBatch::Item& item = add_item(body);
+      BinlogRawBatch::Item& item = add_item(body, event_offset_);
       item.type = header.type;
       item.plan = plan.get();
       if (mapped->second.held_by != batch_number_) {
@@ -150,6 +143,10 @@ Status BinlogAssembler::on_payload(std::string_view body) {
 }
 
 Status BinlogAssembler::step() {
+  if (replaying_) {
+    Status status = replay();
+    return status.ok() ? Status() : std::move(status).with("gtid", id_);
+  }
   auto event = payload_->next();
   EventHeader outer;
   outer.type = static_cast<uint8_t>(EventType::kTransactionPayload);
@@ -192,20 +189,19 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
       }
       if (!open_) begin({}, header, true);
       explicit_end_ = true;
-      if (statement.kind == StatementKind::kXaStart) xa_name_ = statement.name;
       return Status();
-    case StatementKind::kSavepoint: case StatementKind::kXaEnd:
+    case StatementKind::kXaEnd:
       return Status();
-    case StatementKind::kRollbackTo:
-      if (!has_rows_ || !open_) return Status();
-      return refuse(ErrorCode::kSourceUnsupported, "rows were logged and then rolled back to a savepoint");
+    case StatementKind::kSavepoint: case StatementKind::kRollbackTo:
+      return open_ ? on_savepoint(statement.name, statement.kind == StatementKind::kRollbackTo) : Status();
     case StatementKind::kRollback:
-      if (open_ && has_rows_) return refuse(ErrorCode::kSourceUnsupported, "rows were logged and then rolled back");
+      if (open_) TAILRACE_OK(forget_after(0));
       break;
     case StatementKind::kXaCommit:
-      if (!harmless_xa_.erase(statement.name)) {
-        return refuse(ErrorCode::kSourceUnsupported, "a prepared XA transaction is committed");
-      }
+      return on_xa_commit(header, statement.name);
+    case StatementKind::kXaRollback:
+      prepared_.erase(statement.name);
+      if (open_) TAILRACE_OK(forget_after(0));
       break;
     case StatementKind::kRows:
       return refuse(ErrorCode::kSourceNotRow, "a statement that changes rows was logged as it is");
@@ -222,7 +218,7 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
     case StatementKind::kNothing: case StatementKind::kOther: case StatementKind::kXaPrepare:
       if (open_ && explicit_end_) return Status();
       break;
-    case StatementKind::kCommit: case StatementKind::kXaRollback:
+    case StatementKind::kCommit:
       break;
   }
   if (!open_) begin({}, header, false);
@@ -236,7 +232,7 @@ Status BinlogAssembler::on_drop_database(const QueryEvent& query, const std::str
   for (const SchemaRef& gone : schemas_.tables_of(database)) {
     if (!wanted(gone->database, gone->table)) continue;
     TAILRACE_OK(schemas_.dropped(gone->database, gone->table, after));
-    add_item(query.sql).table = gone;
+    add_item(query.sql, event_offset_).table = gone;
   }
   return Status();
 }
@@ -255,7 +251,7 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
     }
     if (statement.replaces && before) {
       TAILRACE_OK(schemas_.dropped(name.database, name.table, after));
-      add_item(query.sql).table = before;
+      add_item(query.sql, event_offset_).table = before;
       before = nullptr;
     }
     switch (name.change) {
@@ -272,7 +268,7 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
         break;
       }
     }
-    BinlogRawBatch::Item& item = add_item(query.sql);
+    BinlogRawBatch::Item& item = add_item(query.sql, event_offset_);
     item.op = name.change == TableChange::kTruncate ? Op::kTruncate : Op::kSchemaChange;
     item.table = before ? before : now ? now : nameless_schema(name);
     item.new_schema = now;

@@ -24,7 +24,7 @@ MysqlSource::MysqlSource(ConnectOptions options, const SourceContext& context)
       context_(context),
       schemas_(context.schemas, std::string(kKind),
                [this](const std::string& database, const std::string& table) { return fetch_schema(database, table); }),
-      assembler_(context.tables, schemas_, std::string(kKind)) {}
+      assembler_(context, schemas_, std::string(kKind)) {}
 
 bool MysqlSource::chosen(std::string_view database, std::string_view table) const {
   return !context_.tables || context_.tables->matches(database, table);
@@ -86,7 +86,7 @@ Status MysqlSource::open(const std::optional<Position>& from) {
     TAILRACE_OK(schemas_.preload(schemas, at));
   }
   TAILRACE_OK(assembler_.start(at));
-  return start_stream(at);
+  return start_stream(at.restart_place());
 }
 
 // There is one position only, and everything is at it: each chunk is what the tables held when it was read.
@@ -161,10 +161,13 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
   size_t taken = 0, events = 0;
   while (true) {
-    if (assembler_.pending_bytes() >= max_bytes || (assembler_.has_rows() && (taken >= kMaxItems || assembler_.file_changed()))) {
-      return hand_out(out);
+    if (assembler_.pending_bytes() >= max_bytes ||
+        (assembler_.can_cut() && assembler_.has_rows() && (taken >= kMaxItems || assembler_.file_changed()))) {
+      TAILRACE_TRY(ReadState state, hand_out(out));
+      if (out) return state;
+      continue;
     }
-    if (assembler_.unpacking()) {
+    if (assembler_.stepping()) {
       Status status = assembler_.step();
       if (!status.ok()) return fail(std::move(status), out);
       ++taken;
@@ -175,7 +178,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
     // The clock is asked before a wait, and now and then: a question costs as much as taking an event.
     if (!wire->buffered() || ++events % 64 == 0) {
       auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-      if (left.count() <= 0) return assembler_.in_transaction() ? ReadState::kIdle : hand_out(out);
+      if (left.count() <= 0) return assembler_.can_cut() ? hand_out(out) : ReadState::kIdle;
       auto ready = wire->wait(left);
       if (!ready.ok() && stop.stop_requested()) return ReadState::kIdle;
       if (!ready.ok()) return fail(std::move(ready).status(), out);
@@ -194,7 +197,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
 }
 
 Status MysqlSource::decode(const RawBatch& in, EventBatch& out) const {
-  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), options_.invalid_text, out);
+  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, options_.invalid_text);
 }
 
 bool MysqlSource::covers(const Position& at, const Transaction& transaction) const {

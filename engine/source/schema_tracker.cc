@@ -32,7 +32,7 @@ void SchemaTracker::advance(Table& table, const LogPosition& at) {
 }
 
 Status SchemaTracker::remember(Table& table, const Key& key, const SchemaRef& schema, const LogPosition& at) {
-  bool same = table.current && schema && same_layout(*table.current, *schema);
+  bool same = table.current && schema && same_layout(*table.current, *schema) && same_defaults(*table.current, *schema);
   table.stale = !schema;
   table.stale_since = at;
   if (same) return Status();  // keep the id that sinks already know

@@ -75,7 +75,7 @@ def run(args, folder, environment):
         if runner.poll() is not None:
             say(f"tailrace ended early with exit code {runner.returncode}")
             return False
-        runner.send_signal(signal.SIGINT)
+        runner.terminate()  # not SIGINT: a shell's background job inherits that as ignored
         code = runner.wait(timeout=30)
         if code not in (0, 130):
             say(f"tailrace ended with exit code {code}")

@@ -6,10 +6,10 @@ from harness.engine import find_worker
 from harness.servers import Unavailable
 
 
-@pytest.mark.parametrize("sink", ["sqlite", "kafka"])
-def test_a_transaction_larger_than_the_memory(sink):
+@pytest.mark.parametrize(("sink", "gib"), [("sqlite", 1.5), ("kafka", 0.25)])
+def test_a_transaction_larger_than_the_memory(sink, gib):
     try:
         find_worker()
-        assert run(0.25, [sink])
+        assert run(gib, [sink])
     except Unavailable as reason:
         pytest.skip(str(reason))

@@ -11,6 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness.engine import find_worker
 from harness.servers import Services, Unavailable
 
+
+def pytest_addoption(parser):
+    parser.addoption("--write-page", action="store_true", help="write docs/parity.md instead of comparing it")
+
+
 ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"
 
 

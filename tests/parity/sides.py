@@ -53,8 +53,8 @@ def neighbours(single):
 
 
 def float_as_printed(number):
-    """The double whose shortest text is the shortest text of this FLOAT; the FLOAT itself where a reader who goes by way of a
-    double would be led to its neighbour."""
+    """The double whose shortest text is the shortest text of this FLOAT, fewest characters with an exponent or without; the FLOAT
+    itself where a reader who goes by way of a double would be led to its neighbour."""
     if number == 0 or math.isinf(number):
         return number
     size = abs(number)
@@ -66,6 +66,8 @@ def float_as_printed(number):
     for digits in range(1, 18):
         text = f"{size:.{digits}g}"
         if low < Fraction(text) < high or (even and Fraction(text) in (low, high)):
+            if size == int(size) and len(str(int(size))) <= len(f"{size:.{digits - 1}e}"):
+                return number   # all its digits are no longer than those with an exponent
             printed = float(text)
             by_double = struct.pack(">f", printed) if printed < 3.4028235677973366e38 else b""
             return math.copysign(printed if by_double == single else size, number)

@@ -21,7 +21,9 @@ def specials():
     rows = ["(id, a, s2) VALUES (1, 5, 'café')", "(id, a, s2) VALUES (2, -7, NULL)", "(id, a, s2) VALUES (3, NULL, '')"]
     changes = ["UPDATE {t} SET a = 11 WHERE id = 2", "UPDATE {t} SET s2 = 'éé' WHERE id = 3", "DELETE FROM {t} WHERE id = 1"]
     columns = [("id", "int"), ("a", "int"), ("v", "int"), ("s", "text"), ("d", "decimal"), ("b", "text"), ("s2", "text")]
-    yield Special("computed", "generated columns, VIRTUAL and STORED", GENERATED.replace("{as_}", "AS"), columns, rows, catalog.LOGGED, changes)
+    generated = GENERATED.replace("{as_}", "AS")
+    yield Special("computed", "generated columns, VIRTUAL and STORED", generated, columns, rows, (catalog.MARIADB, catalog.MYSQL), changes)
+    yield Special("computed", "generated columns, VIRTUAL and STORED", generated, columns, rows, (catalog.MARIADB_NEW,), changes[-1:])
     yield Special("invisible", "invisible columns", "CREATE TABLE {t} (id int primary key, a int invisible default 5, b varchar(9) invisible, c int)",
                   [("id", "int"), ("a", "int"), ("b", "text"), ("c", "int")],
                   ["(id, c) VALUES (1, 2)", "(id, a, b, c) VALUES (2, 3, 'x', NULL)"], catalog.LOGGED, ["UPDATE {t} SET a = a + 1"])

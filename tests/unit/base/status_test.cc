@@ -66,6 +66,10 @@ TEST_CASE("URLs") {
   CHECK(url->path == "/shop");
   CHECK(url->query["tls"] == "off");
   CHECK(redact_url("mysql://mig:secret@db1/x") == "mysql://mig:******@db1/x");
+  CHECK(redact_url("kafka://h1:9092,[::1]:9093/t@x") == "kafka://h1:9092,[::1]:9093/t@x");
+  // A password with a '/' makes no good URL; the message about it must not show it.
+  CHECK(redact_url("mysql://mig:se/cr@et@db1/x").find("cr") == std::string::npos);
+  CHECK(parse_url("mysql://mig:se/cret@db1").status().to_string().find("cret") == std::string::npos);
   CHECK(!parse_url("no scheme").ok());
   CHECK(!parse_url("mysql://h:99999").ok());
   CHECK(!parse_url("file:///a%2").ok());

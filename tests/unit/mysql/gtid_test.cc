@@ -1,5 +1,7 @@
 #include "mysql/gtid.h"
 
+#include "mysql/binlog_event.h"
+
 #include "unit/catch.h"
 
 using namespace tailrace;
@@ -61,6 +63,27 @@ TEST_CASE("The wire form of a set is that of COM_BINLOG_DUMP_GTID") {
     CHECK(back->text() == text);
   }
   CHECK_FALSE(MysqlGtidSet::decode(expected.substr(0, 30)).ok());
+}
+
+TEST_CASE("Numbers and tags that no server gives are damage, not a set that has no text") {
+  std::string uuid(16, '\x3e');
+  auto le = [](uint64_t v) { return std::string(reinterpret_cast<const char*>(&v), 8); };
+  auto plain = [&](uint64_t first, uint64_t end) { return MysqlGtidSet::decode(le(1) + uuid + le(1) + le(first) + le(end)).ok(); };
+  CHECK(plain(INT64_MAX - 1, INT64_MAX));
+  CHECK_FALSE(plain(1, uint64_t{INT64_MAX} + 1));
+  CHECK_FALSE(plain(5, 5));
+  auto tagged = [&](const std::string& tag) {
+    return MysqlGtidSet::decode(le(1 | 1 << 8 | 1ULL << 56) + uuid + static_cast<char>(tag.size() << 1) + tag + le(1) + le(1) + le(2)).ok();
+  };
+  CHECK(tagged("a_tag1"));
+  CHECK_FALSE(tagged("Tag"));
+  CHECK_FALSE(tagged("1tag"));
+  CHECK_FALSE(tagged("a:1"));
+  CHECK_FALSE(tagged(std::string(33, 'a')));
+  auto event = [&](uint64_t number) { return parse_mysql_gtid(std::string(1, '\0') + uuid + le(number)).ok(); };
+  CHECK(event(INT64_MAX - 1));
+  CHECK_FALSE(event(INT64_MAX));
+  CHECK_FALSE(parse_mysql_gtid_text(kA + ":9223372036854775807").ok());
 }
 
 TEST_CASE("A MariaDB position has one GTID per domain") {

@@ -53,6 +53,20 @@ TEST_CASE("Opaque JSON values print as the server prints them") {
   CHECK(text_of("\x0F\x0C\x08"s + bytes) == R"("2020-01-02 00:00:00.000000")");
 }
 
+TEST_CASE("JSON doubles that are not finite and times that are none are damage") {
+  auto opaque = [](char type, uint64_t packed) {
+    return text_of("\x0F"s + type + "\x08"s + std::string(reinterpret_cast<const char*>(&packed), 8));
+  };
+  auto of_bits = [](uint64_t bits) { return text_of("\x0B"s + std::string(reinterpret_cast<const char*>(&bits), 8)); };
+  CHECK(of_bits(0x7FF0000000000000) == "failed SRC-0008");
+  CHECK(of_bits(0xFFF8000000000001) == "failed SRC-0008");
+  CHECK(opaque(0x0B, 838ULL << 36) == R"("838:00:00.000000")");
+  CHECK(opaque(0x0B, 839ULL << 36) == "failed SRC-0008");
+  CHECK(opaque(0x0B, 60ULL << 24) == "failed SRC-0008");        // second 60
+  CHECK(opaque(0x0B, 1000000) == "failed SRC-0008");            // a full second of fraction
+  CHECK(opaque(0x0C, (2020ULL * 13 << 22 | 24 << 12) << 24) == "failed SRC-0008");
+}
+
 // The left sides are what SELECT CAST(… AS JSON) shows.
 TEST_CASE("Doubles in JSON") {
   CHECK(of_double(1) == "1.0");

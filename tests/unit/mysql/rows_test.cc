@@ -12,7 +12,7 @@ namespace {
 FormatDescription format_of() {
   FormatDescription format;
   format.post_header.fill(8);
-  format.post_header[30] = format.post_header[31] = format.post_header[32] = 10;
+  format.post_header[30] = format.post_header[31] = format.post_header[32] = format.post_header[39] = 10;
   return format;
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("Strings decode by length prefix and charset") {
   CHECK(one("json", 0, "\xF5", "\x04", "\x03\0\0\0\x05\x01\0"s) == "1");
   CHECK(one("inet6", 63, "\xFE", "\xFE\x10", "\0"s) == "::");                     // trailing zeros are not logged
   CHECK(one("inet4", 63, "\xFE", "\xFE\x04", "\x02\x01\x02") == "1.2.0.0");
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0008");     // not UTF-8
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0018");     // not UTF-8
   CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x7F" "ab") == "SRC-0008");    // longer than the event
   CHECK(one("varchar(10)", 0, "\x0F", "\x28\0"s, "\x01" "a") == "SCH-0001");      // charset not known
 }
@@ -201,6 +201,17 @@ TEST_CASE("A schema that does not fit the log is refused and the difference name
   CHECK(refusal(schema_of({{"int", 0}}), map_of("\x03", "", "\x04\x02\x01x")).find("named `x` in the log") != std::string::npos);
 }
 
+TEST_CASE("A TABLE_MAP without column metadata is told to be of MySQL 5.1 before its release") {
+  // Test log bug32407.001 of MariaDB: one int column, and the event ends behind its type.
+  auto map = parse_table_map("\x07\0\0\0\0\0\0\0\x04test\0\x02t1\0\x01\x03"s, format_of());
+  REQUIRE(!map.ok());
+  CHECK(map.status().code() == ErrorCode::kSourceUnsupported);
+  CHECK(map.status().to_string().find("test.t1") != std::string::npos);
+  map = parse_table_map("\x07\0\0\0\0\0\0\0\x04test\0\x02t1\0\x02\x03"s, format_of());
+  REQUIRE(!map.ok());
+  CHECK(map.status().code() == ErrorCode::kSourceCorrupt);
+}
+
 TEST_CASE("Full metadata alone gives a schema") {
   std::string optional = "\x01\x01\x80"s           // c0 unsigned
                          "\x03\x02\x08\x3F"s       // charsets: latin1, binary
@@ -237,5 +248,78 @@ TEST_CASE("Cut and flipped bytes never read out of bounds") {
     std::string damaged = map;
     damaged[i / 8] = static_cast<char>(damaged[i / 8] ^ (1 << i % 8));
     (void)decode(schema, damaged, 30, body).status.ok();
+  }
+}
+
+namespace {
+
+// PARTIAL_UPDATE_ROWS of (int, json, json); each image with the columns of its bitmap.
+std::string partial_of(char present, char present_after, const std::string& rows) {
+  return "\x07\0\0\0\0\0\x01\0\x02\0\x03"s + present + present_after + rows;
+}
+
+std::string sized(const std::string& bytes) { return std::string{static_cast<char>(bytes.size()), 0, 0, 0} + bytes; }
+
+const std::string kFive = "\x05\0\0\0"s;
+const std::string kDocument = "\0\x01\0\x0C\0\x0B\0\x01\0\x05\x01\0"s + "a";  // {"a": 1}
+const std::string kSetA = "\0\x03$.a\x03\x05\x02\0"s;                         // replace $.a by 2
+const std::string kAddB = "\x01\x03$.b\x02\x04\x01"s;                         // insert $.b, true
+
+}  // namespace
+
+TEST_CASE("Partial updates: diffs, whole documents, NULL and absent columns of one event") {
+  SchemaRef schema = schema_of({{"int", 0}, {"json", 0}, {"json", 0}});
+  std::string map = map_of("\x03\xF5\xF5", "\x04\x04");
+  auto after = [&](const std::string& body) {
+    Decoded d = decode(schema, map, 39, body);
+    if (!d.status.ok()) return d.status.to_string();
+    std::string out;
+    for (const ChangeEvent& event : d.batch.events) {
+      CHECK(event.op == Op::kUpdate);
+      out += texts(*schema, event.before) + " -> " + texts(*schema, event.after) + "\n";
+    }
+    return out;
+  };
+  std::string both = "\0"s + kFive + sized(kDocument) + sized(kDocument);
+  std::string before = "5|{\"a\": 1}|{\"a\": 1}| -> ";
+  CHECK(after(partial_of(7, 7, both + "\x01\x03"s + "\0"s + kFive + sized(kSetA + kAddB) + sized(""))) ==
+        before + "5|{\"a\": 2, \"b\": true}|{\"a\": 1}|\n");
+  CHECK(after(partial_of(7, 7, both + "\x01\x01"s + "\0"s + kFive + sized(kSetA) + sized(kDocument))) ==
+        before + "5|{\"a\": 2}|{\"a\": 1}|\n");
+  CHECK(after(partial_of(7, 7, both + "\0"s + "\x02"s + kFive + sized(kDocument))) == before + "5|NULL|{\"a\": 1}|\n");
+  // A bit stands for every JSON column of the table, in the image or not.
+  CHECK(after(partial_of(7, 4, both + "\x01\x02"s + "\0"s + sized(kSetA))) == before + "-|-|{\"a\": 2}|\n");
+  // Two rows: what the first had before is not what the second has.
+  std::string nulls = "\x06"s + kFive;
+  CHECK(after(partial_of(7, 7, both + "\x01\x01"s + "\x04"s + kFive + sized(kSetA) + nulls + "\0"s + "\0"s + kFive +
+                                   sized(kDocument) + sized(kDocument))) ==
+        before + "5|{\"a\": 2}|NULL|\n5|NULL|NULL| -> 5|{\"a\": 1}|{\"a\": 1}|\n");
+
+  auto refused = [&](const std::string& body, const std::string& code, const std::string& words) {
+    std::string text = after(body);
+    INFO(text);
+    CHECK(text.rfind(code, 0) == 0);
+    CHECK(text.find(words) != std::string::npos);
+    CHECK(text.find("table=d.t column=c1") != std::string::npos);
+  };
+  refused(partial_of(1, 2, "\0"s + kFive + "\x01\x01"s + "\0"s + sized(kSetA)), "SRC-0022", "lacks the document");
+  refused(partial_of(7, 2, "\x02"s + kFive + sized(kDocument) + "\x01\x01"s + "\0"s + sized(kSetA)), "SRC-0008", "was NULL");
+  refused(partial_of(7, 2, both + "\x01\x01"s + "\0"s + sized(kAddB + kAddB)), "SRC-0008", "insert at $.b");
+  std::string unknown = after(partial_of(7, 2, both + "\x02"s + "\0"s + sized(kDocument)));
+  CHECK(unknown.find("row value options 2") != std::string::npos);
+}
+
+TEST_CASE("Cut and flipped partial updates never read out of bounds") {
+  SchemaRef schema = schema_of({{"int", 0}, {"json", 0}, {"json", 0}});
+  std::string map = map_of("\x03\xF5\xF5", "\x04\x04");
+  std::string body = partial_of(7, 7, "\0"s + kFive + sized(kDocument) + sized(kDocument) + "\x01\x03"s + "\0"s + kFive +
+                                          sized(kSetA + kAddB) + sized(kSetA));
+  REQUIRE(decode(schema, map, 39, body).status.ok());
+  constexpr size_t kNoRows = 13;  // an event of no rows is one
+  for (size_t n = kNoRows + 1; n < body.size(); ++n) CHECK_FALSE(decode(schema, map, 39, std::string(body, 0, n)).status.ok());
+  for (size_t i = 0; i < body.size() * 8; ++i) {
+    std::string damaged = body;
+    damaged[i / 8] = static_cast<char>(damaged[i / 8] ^ (1 << i % 8));
+    (void)decode(schema, map, 39, damaged).status.ok();
   }
 }

@@ -138,8 +138,27 @@ TEST_CASE("partial images: absent cells stay absent, or stop the row that needs 
   SECTION("a key change of a partial image") {
     BatchBuilder builder;
     builder.update(table, before, {Value::of_int(2), Value::absent(), Value::absent()});
-    CHECK_THAT(run(entry("columns = { card = 'pan' }"), std::move(builder)),
+    CHECK(run(entry("columns = { card = 'pan' }"), std::move(builder)) ==
+          "update shop.user_07 (id=1, email=absent, pan=absent) -> (id=2, email=absent, pan=absent)");
+    BatchBuilder whole;
+    whole.update(table, user(1, "a"), {Value::of_int(2), Value::absent(), Value::absent()});
+    CHECK(run(entry("columns = { card = 'pan' }"), std::move(whole)) ==
+          "delete shop.user_07 (id=1, email=a, pan=NULL); insert shop.user_07 (id=2, email=a, pan=NULL) #1");
+  }
+  SECTION("an update that a map turns into an insert") {
+    BatchBuilder builder;
+    builder.update(table, before, after);
+    CHECK_THAT(run(entry("map = function(row) return col.has(row, 'email') end"), std::move(builder)),
+               Contains("RULE-0105") && Contains("binlog_row_image=FULL") && Contains("card"));
+  }
+  SECTION("an explicit key that the image before lacks") {
+    BatchBuilder builder;
+    builder.update(table, before, after);
+    CHECK_THAT(run(entry("key = { 'email' }"), std::move(builder)),
                Contains("RULE-0105") && Contains("binlog_row_image=FULL") && Contains("email"));
+    BatchBuilder removal;
+    removal.remove(table, before);
+    CHECK_THAT(run(entry("key = { 'email' }"), std::move(removal)), Contains("RULE-0105") && Contains("email"));
   }
 }
 

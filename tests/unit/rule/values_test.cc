@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "rule/decimal.h"
-#include "rule/time_parse.h"
+#include "event/time_parse.h"
 #include "rule/value_write.h"
 #include "unit/catch.h"
 #include "unit/rule/rule_fixture.h"

@@ -190,7 +190,30 @@ TEST_CASE("partial images change the columns they have") {
   SECTION("an insert must be whole") {
     Status status = b.sink->write(b.next().insert(t, {num(2), gone, num(1)}).whole(), {});
     REQUIRE_FALSE(status.ok());
-    CHECK(status.code() == ErrorCode::kSinkWrite);
+    CHECK(status.code() == ErrorCode::kSourceImage);
+    CHECK(status.to_string().find("column `a`") != std::string::npos);
+  }
+  SECTION("so must the key that tells which row") {
+    Status status = b.sink->write(b.next().update(t, {gone, num(11), gone}, {num(7), num(1), gone}).whole(), {});
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.code() == ErrorCode::kSourceImage);
+    CHECK(status.to_string().find("column `id`") != std::string::npos);
+  }
+  SECTION("a row that moves to where a copied one stands takes its place") {
+    b.write(b.next().insert(t, {num(8), num(1), num(2)}));
+    b.write(b.next().update(t, {num(7), gone, gone}, {num(8), gone, gone}));
+    b.flush();
+    CHECK(b.rows("SELECT * FROM t") == "8|11|21\n");
+  }
+  SECTION("without a key the image before tells the rest") {
+    auto log = same(table("d", "log", {column("a", "int(11)", Kind::kInt), column("b", "text", Kind::kText)}, {}));
+    b.write(b.next().insert(log, {num(1), text("x")}).insert(log, {num(2), text("x")}));
+    b.write(b.next().update(log, {num(1), text("x")}, {gone, text("y")}));
+    b.flush();
+    CHECK(b.rows("SELECT a, b FROM log ORDER BY a") == "1|y\n2|x\n");
+    Status status = b.sink->write(b.next().remove(log, {num(2), gone}).whole(), {});
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.code() == ErrorCode::kSourceImage);
   }
   SECTION("a missing row is an error once the snapshot is over") {
     Status status =

@@ -7,6 +7,7 @@
 
 #include "event/value_text.h"
 #include "source/builtin.h"
+#include "source/held_transaction.h"
 #include "unit/catch.h"
 #include "unit/source/stream_reader.h"
 
@@ -171,7 +172,7 @@ TEST_CASE("Batches of small transactions end at their ends, whatever the size as
         CHECK(event.ordinal == 0);
       }
       for (const Transaction& txn : batch->txns) {
-        CHECK(txn.end_offset > last_end);
+        CHECK((txn.begins_here ? txn.end_offset > last_end : txn.end_offset == last_end));
         last_end = txn.end_offset;
       }
       if (whole) CHECK(batch->boundary->text == "file=bin.000001;offset=" + std::to_string(last_end));
@@ -247,9 +248,63 @@ TEST_CASE("Events that cannot be read are named") {
   CHECK(code_of(log().add(26, le(1, 2) + "\x01x")) == "SRC-0011");
   CHECK(code_of(log().add(164, "x")) == "SRC-0011");
   CHECK(code_of(log().query("INSERT INTO t VALUES (1)")) == "SRC-0006");
-  CHECK(code_of(log().query("BEGIN").map().insert(2, "b").query("ROLLBACK")) == "SRC-0011");
   CHECK(code_of(log().query("BEGIN").add(30, "\x09\0\0\0\0\0\x01\0\x02\0\x02\x03\0"s)) == "SRC-0008");  // no such map
   CHECK(code_of(log().query("BEGIN").map().insert(2, "b").query("BEGIN")) == "SRC-0011");  // no end
+}
+
+TEST_CASE("A transaction that was rolled back or cut off is not delivered") {
+  Folder folder;
+  auto rows_of = [&](const LogBuilder& log) {
+    Outcome out = read_files("binlog://" + folder.write("bin.000001", log.bytes()));
+    return out.rows + out.code;
+  };
+  auto log = [] { return LogBuilder().transaction(1, "a").query("BEGIN").map().insert(2, "b"); };
+  CHECK(rows_of(log().query("ROLLBACK").transaction(3, "c")) == "1 a 3 c ");
+  CHECK(rows_of(log().query("SAVEPOINT s").insert(4, "d").query("ROLLBACK TO `S`").insert(5, "e").xid()) == "1 a 2 b 5 e ");
+  CHECK(rows_of(log().query("ROLLBACK TO s")) == "1 a SRC-0008");   // never set
+  CHECK(rows_of(log()) == "1 a SRC-0009");                          // the file ends
+}
+
+TEST_CASE("What large transactions are kept in: order, cutting back and reading again") {
+  auto plan = std::make_shared<const RowPlan>();
+  auto other = std::make_shared<const RowPlan>();
+  for (size_t size : {size_t{10}, size_t{5000}, size_t{300000}}) {
+    CAPTURE(size);
+    HeldTransaction held("");
+    auto body = [&](uint64_t i) { return std::string(size + i % 7, static_cast<char>('a' + i % 26)); };
+    for (uint64_t i = 0; i < 60; ++i) {
+      if (i == 25) {
+        REQUIRE(held.append_change(Op::kSchemaChange, i, "CREATE", nullptr, nullptr).ok());
+      } else {
+        REQUIRE(held.append(30, i, body(i), i % 3 ? plan : other).ok());
+      }
+      if (i == 40) REQUIRE(held.to_disk().ok());
+    }
+    CHECK(held.memory_bytes() < 700000);
+    CHECK(held.has_change_after(25));
+    CHECK_FALSE(held.has_change_after(26));
+    REQUIRE(held.truncate(50).ok());
+    CHECK(held.events() == 50);
+    REQUIRE(held.append(23, 99, "last", plan).ok());
+    for (int round = 0; round < 2; ++round) {
+      REQUIRE(held.rewind().ok());
+      HeldTransaction::Event event;
+      for (uint64_t i = 0; i < 50; ++i) {
+        auto more = held.next(event);
+        REQUIRE((more.ok() && *more));
+        CHECK(event.offset == i);
+        CHECK(event.type == (i == 25 ? 0 : 30));
+        CHECK(event.body == (i == 25 ? "CREATE" : body(i)));
+        if (i != 25) CHECK(held.plan_of(event).plan == (i % 3 ? plan : other));
+      }
+      REQUIRE(*held.next(event));
+      CHECK(event.body == "last");
+      CHECK_FALSE(*held.next(event));
+    }
+  }
+  HeldTransaction nowhere("/proc/no/such/folder");
+  REQUIRE(nowhere.append(30, 0, "x", plan).ok());
+  CHECK(nowhere.to_disk().code() == ErrorCode::kSourceSpill);
 }
 
 TEST_CASE("A schema file stands in for metadata that the log lacks") {

@@ -59,8 +59,12 @@ struct Stream {
 
 Position without(const Position& position, std::string_view part) {
   LogPosition parsed = must(parse_log_position(position));
-  if (part == "gtid") parsed.has_gtid = false;
-  if (part == "file") parsed.file.clear();
+  auto earlier = parsed.restart ? std::make_shared<LogPosition>(*parsed.restart) : nullptr;
+  for (LogPosition* place : {&parsed, earlier.get()}) {
+    if (place && part == "gtid") place->has_gtid = false;
+    if (place && part == "file") place->file.clear();
+  }
+  parsed.restart = earlier;
   return {"mysql", parsed.text()};
 }
 
@@ -202,6 +206,127 @@ TEST_CASE("A replaced table is dropped first") {
   }
 }
 
+TEST_CASE("Rows that were logged and then rolled back are not delivered, whether they fit in memory or not") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    if (!s.scratch.connection().server().is_mariadb) continue;   // with GTIDs MySQL logs no such transaction
+    s.scratch.run("CREATE TABLE t (id int primary key, v varchar(2000))");
+    s.scratch.run("CREATE TABLE m (id int primary key) ENGINE=MyISAM");
+    Position from = s.now();
+    auto rows = [&](int first, int n) {
+      for (int i = 0; i < n; ++i) s.scratch.run("INSERT INTO t VALUES (" + std::to_string(first + i) + ",repeat('x',1500))");
+    };
+    for (int n : {1, 40}) {   // of rows in each part
+      int base = n * 1000;
+      s.scratch.run("BEGIN");
+      rows(base, n);
+      s.scratch.run("CREATE TEMPORARY TABLE x (a int)");   // from here the server logs a rollback instead of nothing
+      s.scratch.run("DROP TEMPORARY TABLE x");
+      rows(base + 100, n);
+      s.scratch.run("ROLLBACK");
+      s.scratch.run("BEGIN");
+      rows(base + 200, n);
+      s.scratch.run("SAVEPOINT `A b`");
+      rows(base + 300, n);
+      s.scratch.run("INSERT INTO m VALUES (" + std::to_string(base) + ")");
+      s.scratch.run("SAVEPOINT c");
+      rows(base + 400, n);
+      s.scratch.run("ROLLBACK TO `a B`");
+      rows(base + 500, n);
+      s.scratch.run("COMMIT");
+    }
+    Position to = s.now();
+    for (size_t max_bytes : {size_t{1} << 20, size_t{8} << 10}) {
+      auto stream = s.source();
+      must(stream->open(from));
+      std::vector<int64_t> ids;
+      uint64_t next = 0;
+      for (const auto& batch : read_all(*stream, &to, max_bytes)) {
+        if (max_bytes < 1 << 20) CHECK(batch->events.size() < 16);
+        for (const ChangeEvent& event : batch->events) {
+          if (event.table->table == "m") continue;
+          if (event.ordinal == 0) next = 0;
+          CHECK(event.ordinal == next++);
+          ids.push_back(event.after[0].i);
+        }
+      }
+      std::vector<int64_t> expected{1200, 1500};
+      for (int base : {40200, 40500}) {
+        for (int i = 0; i < 40; ++i) expected.push_back(base + i);
+      }
+      CHECK(ids == expected);
+    }
+  }
+}
+
+TEST_CASE("A prepared XA transaction is delivered where it is committed, also after a restart in between") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    s.scratch.run("CREATE TABLE t (id int primary key)");
+    s.scratch.run("CREATE TABLE u (id int primary key)");
+    s.scratch.run("CREATE TABLE skipped (id int primary key)");
+    auto xa = [&](const std::string& name, const std::string& sql) {
+      Connection other = must(Connection::open(server.options));
+      must(other.execute("USE " + s.scratch.name()));
+      for (const std::string& part : {"XA START '" + name + "'", sql, "XA END '" + name + "'", "XA PREPARE '" + name + "'"}) {
+        must(other.execute(part));
+      }
+    };
+    // A session that ends leaves its prepared transaction to others, once the server has noticed.
+    auto decide = [&](const std::string& sql) {
+      Status status;
+      for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10); std::chrono::steady_clock::now() < end;) {
+        status = s.scratch.connection().execute(sql);
+        if (status.ok()) return;
+      }
+      must(status);
+    };
+    Position from = s.now();
+    xa("one", "INSERT INTO t VALUES (1)");
+    xa("two", "INSERT INTO t VALUES (2),(20)");
+    xa("three", "INSERT INTO skipped VALUES (3)");
+    s.scratch.run("INSERT INTO u VALUES (4)");
+    s.scratch.run("ALTER TABLE u ADD COLUMN v int");
+    decide("XA COMMIT 'one'");
+    Position between = s.now();
+    s.scratch.run("INSERT INTO u VALUES (5,5)");
+    decide("XA COMMIT 'two'");
+    decide("XA COMMIT 'three'");
+    xa("four", "INSERT INTO t VALUES (6)");
+    decide("XA ROLLBACK 'four'");
+    s.scratch.run("INSERT INTO u VALUES (7,7)");
+    Position to = s.now();
+
+    const std::string first = "[insert u 0 4|;][ddl u 0;][insert t 0 1|;]";
+    const std::string second = "[insert u 0 5|5|;][insert t 0 2|;insert t 1 20|;][insert u 0 7|7|;]";
+    CHECK(s.read(from, to) == first + second);
+
+    auto stream = s.source();
+    must(stream->open(from));
+    auto batches = read_all(*stream, &between, 1);
+    CHECK(transcript(batches) == first);
+    Position stored = *batches.back()->boundary;
+    CHECK(stored.text.find(";xa_") != std::string::npos);
+    CHECK(s.read(stored, to) == second);
+    CHECK(s.read(without(stored, "gtid"), to) == second);
+    auto again = s.source();
+    must(again->open(stored));
+    batches = read_all(*again, &to);
+    CHECK(batches.back()->boundary->text.find(";xa_") == std::string::npos);   // nothing is waiting any more
+
+    Status status;
+    try {
+      s.read(between, to);   // a place that does not tell of the prepared ones
+    } catch (const std::exception& error) {
+      CHECK(std::string(error.what()).find("prepared before reading began") != std::string::npos);
+      continue;
+    }
+    FAIL("no refusal");
+  }
+}
+
 TEST_CASE("What cannot be read stops with its name") {
   for (const LiveServer& server : live_servers()) {
     INFO(server.name);
@@ -238,7 +363,6 @@ TEST_CASE("What cannot be read stops with its name") {
     std::string partition = refusal({"ALTER TABLE p TRUNCATE PARTITION p0"});
     CHECK(partition.find("SRC-0011") != std::string::npos);
     CHECK(partition.find(".p") != std::string::npos);
-    CHECK(refusal({"XA START 'x'", "INSERT INTO t VALUES (4)", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"}).find("XA") != std::string::npos);
   }
 }
 

@@ -1,4 +1,4 @@
-#include "rule/time_parse.h"
+#include "event/time_parse.h"
 
 #include "event/value_text.h"
 
