@@ -37,7 +37,7 @@ struct StreamConfig {
   EndpointConfig source;
   std::vector<std::string> tables{"*.*"};
   RuleOptions rules;
-  std::string start;                              // "now" or a position
+  std::string start;                              // see event/start_point.h; "" = now
   std::string job_path;                           // keeps schema history and commits; "" = memory only
   size_t batch_bytes = 1u << 20;
 };

@@ -35,6 +35,16 @@ Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
   return endpoint;
 }
 
+// Where the source is may change: a position tells which server it is of, and the source checks that the one named now
+// can go on from it. What kind of source it is may not.
+std::vector<std::string> movable(const JobConfig& config, const std::optional<JobRow>& known) {
+  if (!known) return {};
+  auto before = JobConfig::parse(known->config);
+  auto server = [](const std::string& url) { return url.rfind("mysql://", 0) == 0 || url.rfind("mariadb://", 0) == 0; };
+  if (!before.ok() || !server(before->source.url) || !server(config.source.url)) return {};
+  return {"/source/url", "/source/socket", "/source/tls", "/source/tls_ca", "/source/password"};
+}
+
 // What one run is made of. Later members refer to earlier ones, so it stays where it is.
 struct Parts {
   TableFilter filter;
@@ -350,7 +360,7 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
     Parts made;
     TAILRACE_OK(make_parts(config, factories, *file, made));
   }
-  TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url)));
+  TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), movable(config, known)));
   (void)row;
   TAILRACE_TRY(auto tables, file->read_tables());
   TAILRACE_TRY(auto status, file->read_status());

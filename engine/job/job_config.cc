@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "event/start_point.h"
+
 namespace tailrace {
 namespace {
 
@@ -172,7 +174,8 @@ Result<JobConfig> JobConfig::parse(std::string_view text) {
   if (auto it = config.source.options.find("start"); it != config.source.options.end()) {
     config.start = it->second;
     config.source.options.erase(it);
-    if (config.pipeline.snapshot && config.start != "now") {
+    TAILRACE_TRY(StartPoint start, parse_start_point(config.start));
+    if (config.pipeline.snapshot && start.kind != StartPoint::Kind::kNow) {
       return bad_value("source.start", "job.phases = [\"stream\"] (a snapshot begins now)");
     }
   }

@@ -28,7 +28,7 @@ struct JobConfig {
   std::string name;
   EndpointConfig source, sink;
   std::string format;                           // "" = the sink takes rows
-  std::string start;                            // source.start: "now" or a position; "" = now
+  std::string start;                            // source.start, see event/start_point.h; "" = now
   std::vector<std::string> tables;
   RuleOptions rules;
   PipelineOptions pipeline;

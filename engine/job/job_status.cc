@@ -7,8 +7,6 @@
 
 #include "pipeline/snapshot_stage.h"
 
-#include "pipeline/snapshot_stage.h"
-
 namespace tailrace {
 namespace {
 
@@ -69,6 +67,12 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
   }
   if (running && pipeline.idle) {
     out.lag_s = 0;
+    if (pipeline.heartbeat_interval_us > 0 && pipeline.durable_commit_time_us > 0) {
+      // From a commit at the source to its being durable here; longer once the next one is overdue.
+      int64_t took = pipeline.durable_seen_us - pipeline.durable_commit_time_us;
+      int64_t overdue = now_us() - pipeline.durable_commit_time_us - pipeline.heartbeat_interval_us;
+      out.lag_s = std::max(0.0, static_cast<double>(std::max(took, overdue)) / 1e6);
+    }
   } else if (running && pipeline.last_commit_time_us > 0) {
     out.lag_s = std::max(0.0, static_cast<double>(now_us() - pipeline.last_commit_time_us) / 1e6);
   }

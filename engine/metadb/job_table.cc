@@ -49,6 +49,14 @@ std::string describe_difference(const Json& kept, const Json& given) {
   return out;
 }
 
+Json without(Json config, const std::vector<std::string>& places) {
+  for (const std::string& place : places) {
+    Json::json_pointer pointer(place);
+    if (config.is_object() && config.contains(pointer)) config.at(pointer.parent_pointer()).erase(pointer.back());
+  }
+  return config;
+}
+
 // FNV-1a: tells versions of a config apart for people; equality is decided on the text.
 std::string short_hash(std::string_view text) {
   uint64_t hash = 14695981039346656037u;
@@ -87,7 +95,7 @@ Result<std::optional<JobRow>> JobFile::read_job() {
 }
 
 Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::string_view config_json,
-                                               std::string_view sink_identity) {
+                                               std::string_view sink_identity, const std::vector<std::string>& movable) {
   TAILRACE_OK(require_owner("create a job"));
   Json given = Json::parse(config_json, nullptr, false);
   if (given.is_discarded()) return Status(ErrorCode::kConfigSyntax, "the job's configuration is not JSON");
@@ -113,13 +121,24 @@ Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::strin
     TAILRACE_OK(s.run());
     return row;
   }
-  if (Json before = Json::parse(kept->config, nullptr, false); before != given) {
+  const Json before = Json::parse(kept->config, nullptr, false);
+  if (without(before, movable) != without(given, movable)) {
     return Status(ErrorCode::kJobConfigChanged, describe_difference(before, given)).with("file", path_);
   }
   if (kept->sink_identity != sink_identity) {
     return Status(ErrorCode::kJobConfigChanged,
                   fmt::format("sink: \"{}\" -> \"{}\"", kept->sink_identity, sink_identity))
         .with("file", path_);
+  }
+  if (before != given) {
+    kept->config = given.dump();
+    kept->config_hash = short_hash(kept->config);
+    TAILRACE_OK(add_event("warn", "", "the configuration changed: " + describe_difference(before, given)));
+    std::lock_guard lock(mutex_);
+    TAILRACE_TRY(auto s, database_->prepare("UPDATE job SET config = ?, config_hash = ?"));
+    s.bind_text(1, kept->config);
+    s.bind_text(2, kept->config_hash);
+    TAILRACE_OK(s.run());
   }
   return std::move(*kept);
 }

@@ -16,12 +16,15 @@ using uchar = unsigned char;
 #include <cstring>
 #include <random>
 
+#include "mysql/gtid.h"
+
 // Everything that knows the client library's packet API is in this file, in the block "flavour". It is written for
 // MariaDB Connector/C; another library replaces that block.
 
 namespace tailrace {
 namespace {
 
+constexpr uint16_t kSendAnnotateRows = 2;  // MariaDB's
 constexpr uint8_t kComBinlogDump = 0x12, kComBinlogDumpGtid = 0x1e;
 constexpr unsigned kMasterFatalReading = 1236;
 
@@ -128,13 +131,17 @@ Status BinlogWire::dump(uint8_t command, const std::string& payload) {
 
 Status BinlogWire::start(std::string_view file, uint64_t offset) {
   TAILRACE_OK(announce());
+  // This command has room for 64 bits, and with a file name asks for no set. The server takes it with GTIDs on only.
+  if (!connection_.server().is_mariadb && connection_.server().gtid_mode == "ON") {
+    return dump_gtid(0, file, std::max<uint64_t>(offset, 4), MysqlGtidSet().encode());
+  }
   if (offset > UINT32_MAX) {
     return Status(ErrorCode::kSourceUnsupported,
                   fmt::format("offset {} of {}: a stream can only be asked for below 4 GiB of a file; start by GTID", offset, file));
   }
   std::string payload;
   put(payload, std::max<uint64_t>(offset, 4), 4);
-  put(payload, 0, 2);
+  put(payload, connection_.server().is_mariadb ? kSendAnnotateRows : 0, 2);
   put(payload, server_id_, 4);
   payload.append(file);
   return dump(kComBinlogDump, payload);
@@ -145,18 +152,24 @@ Status BinlogWire::start_mariadb_gtid(std::string_view gtid_list) {
   TAILRACE_OK(connection_.execute(fmt::format("SET @slave_connect_state={}", quote_text(gtid_list))));
   std::string payload;
   put(payload, 4, 4);
-  put(payload, 0, 2);
+  put(payload, kSendAnnotateRows, 2);
   put(payload, server_id_, 4);
   return dump(kComBinlogDump, payload);
 }
 
 Status BinlogWire::start_mysql_gtid(std::string_view encoded_set) {
   TAILRACE_OK(announce());
+  constexpr uint16_t kThroughGtid = 0x04;
+  return dump_gtid(kThroughGtid, "", 4, encoded_set);
+}
+
+Status BinlogWire::dump_gtid(uint16_t flags, std::string_view file, uint64_t offset, std::string_view encoded_set) {
   std::string payload;
-  put(payload, 0x04, 2);  // BINLOG_THROUGH_GTID
+  put(payload, flags, 2);
   put(payload, server_id_, 4);
-  put(payload, 0, 4);     // length of the file name
-  put(payload, 4, 8);
+  put(payload, file.size(), 4);
+  payload.append(file);
+  put(payload, offset, 8);
   put(payload, encoded_set.size(), 4);
   payload.append(encoded_set);
   return dump(kComBinlogDumpGtid, payload);

@@ -52,6 +52,7 @@ class BinlogWire {
  private:
   BinlogWire(Connection connection, std::chrono::microseconds deaf_after, uint32_t server_id);
   Status announce();
+  Status dump_gtid(uint16_t flags, std::string_view file, uint64_t offset, std::string_view encoded_set);
   Status dump(uint8_t command, const std::string& payload);
   Status packet_failure();
   Status silence() const;

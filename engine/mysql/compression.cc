@@ -36,6 +36,13 @@ uint32_t log_crc32(uint32_t seed, std::string_view bytes) noexcept {
   return libdeflate_crc32(seed, bytes.data(), bytes.size());
 }
 
+bool has_good_checksum(std::string_view event) noexcept {
+  uint32_t stored = 0;
+  if (event.size() < kEventHeaderSize + sizeof stored) return false;
+  std::memcpy(&stored, event.data() + event.size() - sizeof stored, sizeof stored);
+  return log_crc32(0, event.substr(0, event.size() - sizeof stored)) == stored;
+}
+
 bool unpack_column(std::string_view bytes, std::string& out) {
   if (bytes.empty()) return true;
   ByteCursor in(bytes);

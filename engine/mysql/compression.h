@@ -16,6 +16,8 @@ namespace tailrace {
 
 // CRC32 as the log uses it.
 uint32_t log_crc32(uint32_t seed, std::string_view bytes) noexcept;
+// Do the last four bytes of an event hold the CRC32 of the rest?
+bool has_good_checksum(std::string_view event) noexcept;
 
 // Stream of the events inside a TRANSACTION_PAYLOAD, decompressed piece by piece.
 class PayloadReader {

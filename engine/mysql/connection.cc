@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <mutex>
 #include <utility>
@@ -41,7 +42,7 @@ constexpr OptionSpec kOptions[] = {
     {"tls", "enum:off|preferred|required|verify", "", "TLS mode; verify unless the host is loopback, where it is preferred"},
     {"tls_ca", "path", "", "PEM file with the certificate authority of the server; default: those of the system"},
     {"connect_timeout", "duration", "10s", "longest wait for a connection"},
-    {"heartbeat", "duration", "1s", "how often a quiet server has to give a sign of life; three missed in a row are a lost source"},
+    {"keepalive", "duration", "1s", "how often a quiet server has to give a sign of life; three missed in a row are a lost source"},
     {"server_id", "int", "0", "identity among the server's replicas; 0 = a random one"},
     {"socket", "path", "", "Unix socket of the server, in place of host and port"},
     kInvalidTextOption,
@@ -90,15 +91,48 @@ Result<ConnectOptions> connect_options(const Url& url, const Options& options) {
   out.tls_ca = options.text("tls_ca");
   out.invalid_text = invalid_text_of(options);
   out.connect_timeout_us = options.integer("connect_timeout");
-  out.heartbeat_us = options.integer("heartbeat");
+  out.heartbeat_us = options.integer("keepalive");
   if (out.heartbeat_us < 10'000) {
-    return Status(ErrorCode::kConfigBadValue, "heartbeat: at least 10ms expected");
+    return Status(ErrorCode::kConfigBadValue, "keepalive: at least 10ms expected");
   }
   int64_t server_id = options.integer("server_id");
   if (server_id < 0 || server_id > UINT32_MAX) {
     return Status(ErrorCode::kConfigBadValue, fmt::format("server_id: {} does not fit in 32 bits", server_id));
   }
   out.server_id = static_cast<uint32_t>(server_id);
+  return out;
+}
+
+Result<std::vector<ConnectOptions>> host_options(const Url& url, const Options& options) {
+  std::vector<ConnectOptions> out;
+  auto bad = [&](std::string_view why) { return Status(ErrorCode::kConfigUrl, fmt::format("{}: {}", url.host, why)); };
+  std::string_view rest = url.host;
+  while (true) {
+    size_t comma = rest.find(',');
+    std::string_view one = rest.substr(0, comma);
+    if (one.empty() && url.host.find(',') != std::string::npos) return bad("a host between two commas is missing");
+    Url single = url;
+    if (url.host.find(',') != std::string::npos) {
+      size_t colon = one.rfind(':');
+      size_t bracket = one.rfind(']');
+      single.host = std::string(one);
+      if (colon != std::string_view::npos && (bracket == std::string_view::npos ? one.find(':') == colon : colon > bracket)) {
+        std::string_view digits = one.substr(colon + 1);
+        auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), single.port);
+        if (error != std::errc() || digits.empty() || end != digits.data() + digits.size() || !single.port) {
+          return bad("a port is not a number up to 65535");
+        }
+        single.host = std::string(one.substr(0, colon));
+      }
+    }
+    TAILRACE_TRY(ConnectOptions made, connect_options(single, options));
+    out.push_back(std::move(made));
+    if (comma == std::string_view::npos) break;
+    rest = rest.substr(comma + 1);
+  }
+  if (out.size() > 1 && !out.front().unix_socket.empty()) {
+    return Status(ErrorCode::kConfigBadValue, "socket: one host expected beside it");
+  }
   return out;
 }
 
@@ -228,10 +262,11 @@ Status Connection::prepare_session() {
 
 Status Connection::read_server_info() {
   TAILRACE_TRY(QueryResult found,
-               query("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id','gtid_mode',"
+               query("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_uid','server_id','gtid_mode',"
                      "'gtid_binlog_pos','log_bin','binlog_format','binlog_row_image','binlog_row_metadata',"
                      "'binlog_checksum','lower_case_table_names','max_statement_time','max_execution_time',"
                      "'show_gipk_in_create_table_and_information_schema')"));
+  std::string server_uid;
   bool has_statement_time = false, has_execution_time = false, has_gipk = false;
   for (auto& row : found.rows) {
     if (row.size() < 2 || !row[0]) continue;
@@ -239,6 +274,7 @@ Status Connection::read_server_info() {
     std::string value = row[1].value_or("");
     if (name == "version") server_.version = value;
     if (name == "server_uuid") server_.server_uuid = value;
+    if (name == "server_uid") server_uid = value;
     if (name == "server_id") server_.server_id = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
     if (name == "gtid_mode") server_.gtid_mode = upper(value);
     if (name == "gtid_binlog_pos") server_.is_mariadb = true;  // only MariaDB has it, whatever the version text says
@@ -253,6 +289,12 @@ Status Connection::read_server_info() {
     has_gipk |= name == "show_gipk_in_create_table_and_information_schema";
   }
   if (server_.is_mariadb) server_.server_uuid.clear();  // MariaDB 12 has one, but replication there knows no uuid
+  server_.identity = server_.server_uuid;
+  if (server_.identity.empty()) {
+    // Many servers are left with server_id 1; the uid, a hash of the machine and the port, tells them apart.
+    std::erase_if(server_uid, [](unsigned char c) { return !std::isalnum(c); });
+    server_.identity = fmt::format("{}{}{}", server_.server_id, server_uid.empty() ? "" : "-", server_uid.substr(0, 10));
+  }
   if (has_statement_time) TAILRACE_OK(execute("SET SESSION max_statement_time=0"));
   if (has_execution_time) TAILRACE_OK(execute("SET SESSION max_execution_time=0"));
   if (has_gipk) TAILRACE_OK(execute("SET SESSION show_gipk_in_create_table_and_information_schema=ON"));
@@ -347,7 +389,8 @@ Result<Position> current_position(Connection& connection) {
       gtid = after.value_or("");
     }
     std::erase_if(gtid, [](unsigned char c) { return std::isspace(c); });
-    return Position{"mysql", fmt::format("gtid={};file={};offset={}", gtid, text("File"), text("Position"))};
+    return Position{"mysql", fmt::format("gtid={};file={};offset={};server={}", gtid, text("File"), text("Position"),
+                                         connection.server().identity)};
   }
   return Status(ErrorCode::kInternal, "current_position left its loop");
 }

@@ -42,16 +42,20 @@ inline constexpr OptionSpec kInvalidTextOption{
     "bytes in a text column that are no text of its character set: end the job, or put U+FFFD for them"};
 InvalidText invalid_text_of(const Options& options);
 
-// Options every MySQL plug-in shares: tls, tls_ca, connect_timeout, heartbeat, server_id, socket, invalid_text.
+// Options every MySQL plug-in shares: tls, tls_ca, connect_timeout, keepalive, server_id, socket,
+// invalid_text.
 std::span<const OptionSpec> mysql_option_specs();
 // `options` must hold the names of mysql_option_specs(). Without a given `tls` it is verify, on loopback preferred.
 Result<ConnectOptions> connect_options(const Url& url, const Options& options);
+// One for each of the hosts of `mysql://user@a:3306,b:3306`, in their order. A socket stands alone.
+Result<std::vector<ConnectOptions>> host_options(const Url& url, const Options& options);
 bool is_loopback(std::string_view host) noexcept;
 
 struct ServerInfo {
   bool is_mariadb = false;
   std::string version;          // "10.11.14-MariaDB-log"
   std::string server_uuid;      // MySQL; "" on MariaDB
+  std::string identity;         // tells this server's log from another's: server_uuid, or server_id and server_uid
   uint32_t server_id = 0;
   std::string gtid_mode;        // MySQL: ON, OFF, …; "" on MariaDB, which always has GTIDs
   bool log_bin = false;

@@ -177,6 +177,26 @@ bool MysqlGtidSet::contains(const MysqlGtidSet& other) const {
   return true;
 }
 
+MysqlGtidSet MysqlGtidSet::missing(const MysqlGtidSet& other) const {
+  MysqlGtidSet out;
+  for (const auto& [key, list] : other.sets_) {
+    auto found = sets_.find(key);
+    for (const Interval& wanted : list) {
+      uint64_t from = wanted.first;
+      if (found != sets_.end()) {
+        for (const Interval& have : found->second) {
+          if (have.end <= from) continue;
+          if (have.first >= wanted.end) break;
+          if (have.first > from) out.add(key.first, key.second, from, have.first);
+          from = have.end;
+        }
+      }
+      if (from < wanted.end) out.add(key.first, key.second, from, wanted.end);
+    }
+  }
+  return out;
+}
+
 std::string MysqlGtidSet::text() const {
   std::string out;
   const std::array<uint8_t, 16>* last = nullptr;
@@ -280,6 +300,54 @@ bool MariaGtidList::contains(const MariaGtidList& other) const {
   return std::all_of(other.last_.begin(), other.last_.end(), [&](const auto& entry) { return contains(entry.second); });
 }
 
+Result<MariaGtidList> MariaGtidList::decode(std::string_view bytes) {
+  ByteCursor in(bytes);
+  uint32_t count = in.u32() & 0x0FFFFFFF;   // the rest are flags
+  MariaGtidList list;
+  for (uint32_t i = 0; i < count && !in.failed(); ++i) {
+    MariaGtid gtid;
+    gtid.domain = in.u32();
+    gtid.server_id = in.u32();
+    gtid.sequence = in.u64();
+    if (!in.failed()) list.set(gtid);
+  }
+  if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed GTID_LIST event");
+  return list;
+}
+
+const MariaGtid* MariaGtidList::find(uint32_t domain) const {
+  auto found = last_.find(domain);
+  return found == last_.end() ? nullptr : &found->second;
+}
+
+Result<MariaGtidState> MariaGtidState::parse(std::string_view text) {
+  MariaGtidState state;
+  if (trim(text).empty()) return state;
+  bool good = split(text, ',', [&](std::string_view part) {
+    auto gtid = parse_maria_gtid_text(part);
+    if (gtid.ok()) {
+      uint64_t& last = state.last_[{gtid->domain, gtid->server_id}];
+      last = std::max(last, gtid->sequence);
+    }
+    return gtid.ok();
+  });
+  if (!good) return bad("a GTID state of MariaDB", text);
+  return state;
+}
+
+bool MariaGtidState::contains(const MariaGtid& gtid) const {
+  auto found = last_.find({gtid.domain, gtid.server_id});
+  return found != last_.end() && gtid.sequence <= found->second;
+}
+
+uint64_t MariaGtidState::highest(uint32_t domain) const {
+  uint64_t highest = 0;
+  for (const auto& [key, sequence] : last_) {
+    if (key.first == domain) highest = std::max(highest, sequence);
+  }
+  return highest;
+}
+
 std::string MariaGtidList::text() const {
   std::string out;
   for (const auto& [domain, gtid] : last_) {
@@ -295,6 +363,7 @@ std::string LogPosition::text() const {
   std::string out;
   if (has_gtid) out = "gtid=" + gtid;
   if (!file.empty()) fmt::format_to(std::back_inserter(out), "{}file={};offset={}", out.empty() ? "" : ";", file, offset);
+  if (!server.empty()) fmt::format_to(std::back_inserter(out), "{}server={}", out.empty() ? "" : ";", server);
   if (!restart) return out;
   if (restart->has_gtid) out += ";xa_gtid=" + restart->gtid;
   if (!restart->file.empty()) fmt::format_to(std::back_inserter(out), ";xa_file={};xa_offset={}", restart->file, restart->offset);
@@ -322,22 +391,26 @@ Result<LogPosition> parse_log_position(const Position& position) {
     } else if (name == "offset") {
       has_offset = has_offset || !is_earlier;
       return parse_number(value, to.offset);
+    } else if (name == "server") {
+      to.server = std::string(value);
     } else {
       return false;
     }
     return true;
   });
-  if (!good || (!out.has_gtid && out.file.empty()) || (has_offset && out.file.empty())) {
+  bool no_place = has_earlier && !earlier.has_gtid && earlier.file.empty();
+  if (!good || no_place || (!out.has_gtid && out.file.empty()) || (has_offset && out.file.empty())) {
     return bad("a position (gtid=…;file=…;offset=…)", position.text);
   }
   if (!out.file.empty() && out.offset < 4) out.offset = 4;
+  earlier.server = out.server;
   if (has_earlier) out.restart = std::make_shared<const LogPosition>(std::move(earlier));
   return out;
 }
 
 bool log_position_reached(const LogPosition& at, const LogPosition& target) {
   bool both = at.has_gtid && target.has_gtid && !target.gtid.empty();
-  bool files = !at.file.empty() && !target.file.empty();
+  bool files = at.same_log(target);
   if (both && (!files || !is_maria_gtid_text(target.gtid))) {
     if (is_maria_gtid_text(target.gtid)) {
       auto have = MariaGtidList::parse(at.gtid);
@@ -350,7 +423,8 @@ bool log_position_reached(const LogPosition& at, const LogPosition& target) {
     // The same set may stand before or after events that have no GTID.
     return !files || !want->contains(*have) || compare_log_files(at.file, target.file) != 0 || at.offset >= target.offset;
   }
-  if (!files) return false;
+  // Of another server's log only the set tells: that of a server that has logged nothing is behind every other.
+  if (!files) return at.has_gtid && target.has_gtid && target.gtid.empty() && !target.file.empty();
   int order = compare_log_files(at.file, target.file);
   return order > 0 || (order == 0 && at.offset >= target.offset);
 }

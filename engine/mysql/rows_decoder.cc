@@ -434,7 +434,10 @@ Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t
       at = read_image(plan, second, at, end, after, row, out.arena);
     }
     if (at && event.op == Op::kInsert && !first.all) fill_defaults(plan, row, out.arena);
-    if (at && is_update && event.from_mariadb && !second.all && !check_generated(plan, after)) at = nullptr;
+    if (at && is_update && event.from_mariadb && !second.all && 
+        !complete_update(plan, event.lacking, row, after, out.arena)) {
+      at = nullptr;
+    }
     if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);
     ChangeEvent& change = out.events.emplace_back();
     change.op = event.op;
@@ -473,6 +476,19 @@ Result<uint64_t> RowsDecoder::count(const RowPlan& plan, const RowsEvent& event)
     ++rows;
   }
   return rows;
+}
+
+size_t RowsDecoder::decoded_bytes(const RowPlan& plan, const RowsEvent& event) {
+  if (event.columns != plan.columns.size() || event.rows.empty()) return 0;
+  auto begin = reinterpret_cast<const uint8_t*>(event.rows.data());
+  auto end = begin + event.rows.size();
+  bool is_update = event.op == Op::kUpdate;
+  const uint8_t* at = skip_image(plan, Image(event.present, event.columns), begin, end);
+  if (at && event.partial) at = read_partial_bits(plan, at, end);
+  if (at && is_update) at = skip_image(plan, Image(event.present_after, event.columns), at, end);
+  if (!at || at == begin) return 0;
+  size_t rows = event.rows.size() / static_cast<size_t>(at - begin);
+  return rows * (sizeof(ChangeEvent) + (is_update ? 2 : 1) * plan.schema->columns.size() * sizeof(Value));
 }
 
 void append_inet4(const uint8_t* bytes, std::string& out) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "mysql/gtid.h"
 #include "mysql/row_stream.h"
 #include "mysql/snapshot_key.h"
 #include "mysql/value_from_result.h"
@@ -201,7 +202,18 @@ class MysqlSnapshotReader final : public SnapshotReader {
     if (file.empty()) {
       return Status(ErrorCode::kSourceBinlogOff, "the server tells no log position for a snapshot").with("server", options_.address());
     }
-    return Position{"mysql", fmt::format("file={};offset={}", file, offset)};
+    return Position{"mysql", fmt::format("file={};offset={};server={}", file, offset, connection_->server().identity)};
+  }
+
+  // A copy of a whole table is remembered until the stream has passed it, which may be on another server.
+  Status add_gtid(Bounds& bounds) {
+    TAILRACE_TRY(LogPosition at, parse_log_position(bounds.low));
+    TAILRACE_TRY(auto set, connection_->query_value(fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(at.file), at.offset)));
+    if (!set) return {};
+    at.has_gtid = true;
+    at.gtid = *set;
+    bounds.low.text = bounds.high.text = at.text();
+    return {};
   }
 
   // Raw bytes of key columns with a character set are asked for behind the columns themselves.
@@ -313,6 +325,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
     TAILRACE_TRY(Known* known, know(table));
     const View view = view_for(*known, false);
     TAILRACE_TRY(Bounds bounds, begin(table, view));
+    if (view == View::kSnapshotStatus) TAILRACE_OK(add_gtid(bounds));
     {
       std::vector<int> raw_at;
       TAILRACE_TRY(RowStream stream, RowStream::open(*connection_, fmt::format("SELECT {} FROM {}", select_list(table, raw_at), sql_name(table))));

@@ -7,6 +7,13 @@
 #include "base/log.h"
 
 namespace tailrace {
+namespace {
+
+int64_t wall_clock_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 Status Delivery::prepare(const SinkContext& sink_context) {
   TAILRACE_OK(run_.parts.sink->open(sink_context, *run_.parts.acks));
@@ -22,6 +29,7 @@ Status Delivery::prepare(const SinkContext& sink_context) {
   {
     std::lock_guard lock(run_.mutex);
     run_.status.read_position = position_;
+    run_.status.heartbeat_interval_us = run_.parts.source->heartbeat_interval_us();
     run_.status.was_open = !stored || snapshot_.phase() != SnapshotStage::Phase::kDone;
   }
   if (snapshot_.phase() == SnapshotStage::Phase::kKeyless) TAILRACE_OK(copy_keyless());
@@ -30,6 +38,7 @@ Status Delivery::prepare(const SinkContext& sink_context) {
   if (run_.drain.stop_requested()) return {};
   // Opened last: while nobody reads, a server's send buffer would fill and it would hang up.
   TAILRACE_OK(run_.parts.source->open(position_));
+  run_.source_open = true;
   std::lock_guard lock(run_.mutex);
   run_.status.was_open = true;
   return {};
@@ -166,7 +175,11 @@ Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
   TAILRACE_OK(run_.parts.source->decode(raw, batch));
   batch.charge.adjust(raw.bytes + batch.bytes());
   batch.boundary = raw.boundary;
-  if (!batch.txns.empty()) last_commit_time_us_ = batch.txns.back().commit_time_us;
+  if (raw.commit_time_us) {
+    last_commit_time_us_ = raw.commit_time_us;
+  } else if (!batch.txns.empty()) {
+    last_commit_time_us_ = batch.txns.back().commit_time_us;
+  }
   TAILRACE_OK(snapshot_.observe(batch));
   if (batch.boundary) {
     position_ = *batch.boundary;
@@ -243,6 +256,13 @@ Status Delivery::save() {
     fault_point("flush");
     TAILRACE_OK(run_.parts.checkpoints->save(*durable));
     run_.parts.source->acknowledged(durable->position);
+    if (durable->commit_time_us) {
+      std::lock_guard lock(run_.mutex);
+      if (run_.status.durable_commit_time_us != durable->commit_time_us) {
+        run_.status.durable_commit_time_us = durable->commit_time_us;
+        run_.status.durable_seen_us = wall_clock_us();
+      }
+    }
     if (!started_) {
       started_ = true;
       if (run_.parts.on_started) TAILRACE_OK(run_.parts.on_started());

@@ -206,7 +206,8 @@ bool Pipeline::snapshot_durable() const {
 }
 
 bool Pipeline::reached(const Position& target) const {
-  return snapshot_durable() && run_->parts.source->reached(run_->tracker.durable()->position, target);
+  // A position that the source refuses, say after its log was begun anew, has reached nothing.
+  return run_->source_open && snapshot_durable() && run_->parts.source->reached(run_->tracker.durable()->position, target);
 }
 
 }  // namespace tailrace

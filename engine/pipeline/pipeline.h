@@ -81,6 +81,9 @@ struct PipelineStatus {
   Position read_position;              // as far as the delivery thread has come
   bool idle = false;                   // the source has nothing more right now
   int64_t last_commit_time_us = 0;     // of the newest transaction handled
+  int64_t durable_commit_time_us = 0;  // of the newest one that is durable, and when that was seen
+  int64_t durable_seen_us = 0;
+  int64_t heartbeat_interval_us = 0;   // the source makes a transaction this often; 0 = it does not
   size_t memory_used = 0, memory_peak = 0;
   std::map<std::string, TableProgress> tables;
 };

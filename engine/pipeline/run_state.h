@@ -21,6 +21,7 @@ struct RunState {
   std::stop_source abort;               // waiting for the sink ends
   std::atomic<bool> stop_asked{false};  // by the owner, not by the end of the log or a failure
   std::atomic<bool> snapshot_done{false};
+  std::atomic<bool> source_open{false}; // the source has taken the position that this run begins at
   mutable std::mutex mutex;             // guards status
   PipelineStatus status;
 

@@ -6,11 +6,13 @@
 #include <fstream>
 #include <sstream>
 
+#include "event/start_point.h"
 #include "mysql/connection.h"
 #include "mysql/create_table.h"
 #include "source/log_assembler.h"
 #include "source/log_file.h"
 #include "source/source.h"
+#include "source/start_scan.h"
 
 namespace tailrace {
 namespace {
@@ -35,15 +37,10 @@ class BinlogFileSource : public Source {
     failure_ = Status();
     interrupted_ = false;
     index_ = 0;
-    LogPosition at;
-    at.file = name_of(paths_.front());
-    at.offset = 4;
-    if (from) {
-      TAILRACE_TRY(at, parse_log_position(*from));
-      index_ = index_of(at.restart_place().file);
-      if (index_ == paths_.size()) {
-        return Status(ErrorCode::kSourcePosition, "no file of this source has the position").with("position", from->text);
-      }
+    TAILRACE_TRY(LogPosition at, find_start(from));
+    index_ = index_of(at.restart_place().file);
+    if (index_ == paths_.size()) {
+      return Status(ErrorCode::kSourcePosition, "no file of this source has the position").with("position", from ? from->text : at.text());
     }
     start_ = Position{std::string(kKind), at.text()};
     TAILRACE_OK(schemas_.load());
@@ -119,6 +116,64 @@ class BinlogFileSource : public Source {
   void interrupt() noexcept override { interrupted_ = true; }
 
  private:
+  // A log at rest ends nowhere else than where it begins to be read: "now" is its first event.
+  Result<LogPosition> find_start(const std::optional<Position>& from) const {
+    const LogPosition first{false, "", name_of(paths_.front()), 4, ""};
+    if (!from) return first;
+    if (!from->source_kind.empty()) return parse_log_position(*from);
+    TAILRACE_TRY(StartPoint point, parse_start_point(from->text));
+    if (point.kind == StartPoint::Kind::kTime) return find_time(point.time_us);
+    if (point.kind != StartPoint::Kind::kPosition) return first;
+    TAILRACE_TRY(LogPosition at, parse_log_position(Position{"", point.position}));
+    if (!at.file.empty()) return check_place(at);
+    return Status(ErrorCode::kSourcePosition, "log files are read from a file and offset, a time or the earliest event, not from a GTID set")
+        .with("position", from->text);
+  }
+
+  Result<LogPosition> check_place(LogPosition at) const {
+    size_t index = index_of(at.file);
+    if (index == paths_.size() || at.offset <= 4) return at;
+    TAILRACE_TRY(LogFile file, LogFile::open(paths_[index]));
+    file.seek(at.offset);
+    TAILRACE_TRY(std::string_view event, file.next());
+    if (event.empty()) return at;
+    // Of the log's age only the writer could tell; files without GTID events are read from any event that may begin one.
+    uint8_t type = parse_event_header(event.data()).type;
+    if (!begins_transaction(type, false)) return not_between(at, type);
+    return at;
+  }
+
+  // The first transaction at or after the time. Files are few and local: they are read in their order.
+  Result<LogPosition> find_time(int64_t time_us) const {
+    constexpr int64_t kSecond = 1'000'000;
+    size_t begin = 0;
+    for (size_t i = 0; i < paths_.size(); ++i) {
+      TAILRACE_TRY(LogFile file, LogFile::open(paths_[i]));
+      TAILRACE_TRY(std::string_view event, file.next());
+      int64_t first_us = event.empty() ? 0 : int64_t{parse_event_header(event.data()).timestamp} * kSecond;
+      if (i == 0 && time_us < first_us) {
+        return Status(ErrorCode::kSourcePurged, fmt::format("source.start: {} is before the log begins, at {}", utc_text(time_us), utc_text(first_us)))
+            .with("earliest", file.name() + ":4");
+      }
+      if (first_us >= time_us / kSecond * kSecond && i > 0) break;
+      begin = i;
+    }
+    StartScan scan(time_us, LogPosition{false, "", name_of(paths_[begin]), 4, ""});
+    for (size_t i = begin; i < paths_.size(); ++i) {
+      TAILRACE_TRY(LogFile file, LogFile::open(paths_[i]));
+      while (true) {
+        uint64_t offset = file.offset();
+        TAILRACE_TRY(std::string_view event, file.next());
+        if (event.empty()) break;
+        scan.locate(file.name(), offset);
+        auto placed = [&](Status status) { return std::move(status).with("position", fmt::format("{}:{}", file.name(), offset)); };
+        if (Status status = scan.take(event); !status.ok()) return placed(std::move(status));
+        if (scan.found()) return scan.place();
+      }
+    }
+    return Status(ErrorCode::kSourcePosition, fmt::format("source.start: no transaction at or after {} is in these files", utc_text(time_us)));
+  }
+
   static std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
   size_t index_of(const std::string& name) const {
     size_t i = 0;

@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include <cstring>
+#include <utility>
 
 #include "base/byte_cursor.h"
 #include "base/log.h"
@@ -17,13 +16,6 @@ constexpr size_t kChecksumSize = 4;
 bool is_earlier(const LogPosition& a, const LogPosition& b) {
   int order = compare_log_files(a.file, b.file);
   return order < 0 || (order == 0 && a.offset < b.offset);
-}
-
-bool has_good_checksum(std::string_view event) {
-  if (event.size() < kEventHeaderSize + kChecksumSize) return false;
-  uint32_t stored;
-  std::memcpy(&stored, event.data() + event.size() - kChecksumSize, kChecksumSize);
-  return log_crc32(0, event.substr(0, event.size() - kChecksumSize)) == stored;
 }
 
 }  // namespace
@@ -54,7 +46,9 @@ Status BinlogAssembler::start(const LogPosition& at) {
   }
   open_ = explicit_end_ = in_batch_ = handed_out_ = replaying_ = statement_open_ = has_rows_ = false;
   ordinal_ = 0;
+  commit_time_us_ = 0;
   maps_.clear();
+  statement_.clear();
   held_.reset();
   savepoints_.clear();
   prepared_.clear();
@@ -153,7 +147,7 @@ Status BinlogAssembler::take(std::string_view event) {
     return place(Status(ErrorCode::kSourceCorrupt,
                         fmt::format("the event says it has {} bytes, there are {}", header.length, event.size())), header);
   }
-  if (heartbeat) return Status();
+  if (heartbeat) return on_heartbeat(header, event);
   if (type == EventType::kFormatDescription) {
     Status status = on_format(event, header);
     return status.ok() ? Status() : place(std::move(status), header);
@@ -166,6 +160,20 @@ Status BinlogAssembler::take(std::string_view event) {
   bool of_the_file = type == EventType::kPreviousGtids || type == EventType::kMariaGtidList ||
                      type == EventType::kMariaBinlogCheckpoint;
   if (of_the_file && !open_ && !located_ && offset_ != event_offset_) move_boundary(file_, offset_);
+  return Status();
+}
+
+// The server has nothing to send up to here: what it passed over moves the position, too.
+Status BinlogAssembler::on_heartbeat(const EventHeader& header, std::string_view event) {
+  if (open_ || located_ || !format_) return Status();
+  std::string_view body = event.substr(kEventHeaderSize);
+  if (has_good_checksum(event)) body.remove_suffix(kChecksumSize);
+  // The second form tells 64 bits; this one only what is left of them.
+  if (static_cast<EventType>(header.type) != EventType::kHeartbeat || body != file_ || header.next_offset == 0) return Status();
+  uint64_t at = extend_offset(header.next_offset);
+  if (at <= offset_) return Status();
+  offset_ = at;
+  move_boundary(file_, at);
   return Status();
 }
 
@@ -205,9 +213,10 @@ Status BinlogAssembler::on_format(std::string_view event, const EventHeader& hea
   }
   TAILRACE_OK(abandoned(header));
   maps_.clear();
-  // Items already held were framed under the old description.
-  if (format_ && has_rows() && format_->post_header != format.post_header) {
-    return Status(ErrorCode::kInternal, "the format of the log changed inside a batch");
+  // Items already held were framed under the old description, of which the decoder needs the size of table ids only.
+  for (size_t type = 0; format_ && has_rows() && type < format.post_header.size(); ++type) {
+    if (table_id_size(*format_, static_cast<EventType>(type)) == table_id_size(format, static_cast<EventType>(type))) continue;
+    return Status(ErrorCode::kSourceUnsupported, "a log whose table ids change their size within a file");
   }
   format_ = std::make_shared<const FormatDescription>(std::move(format));
   return Status();
@@ -246,18 +255,7 @@ Status BinlogAssembler::on_gtid_state(const EventHeader& header, std::string_vie
     TAILRACE_TRY(mysql_set_, MysqlGtidSet::decode(body));
     gtid_is_maria_ = false;
   } else {
-    ByteCursor in(body);
-    uint32_t count = in.u32() & 0x0FFFFFFF;
-    MariaGtidList list;
-    for (uint32_t i = 0; i < count && !in.failed(); ++i) {
-      MariaGtid gtid;
-      gtid.domain = in.u32();
-      gtid.server_id = in.u32();
-      gtid.sequence = in.u64();
-      if (!in.failed()) list.set(gtid);
-    }
-    if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed GTID_LIST event");
-    maria_set_ = std::move(list);
+    TAILRACE_TRY(maria_set_, MariaGtidList::decode(body));
     gtid_is_maria_ = true;
   }
   gtid_known_ = true;
@@ -343,6 +341,7 @@ void BinlogAssembler::finish_end() {
   }
   if (maria_gtid_.sequence) maria_set_.set(maria_gtid_);
   if (mysql_gtid_.number) mysql_set_.add(mysql_gtid_);
+  commit_time_us_ = time_us_;
   boundary_.file = file_;
   boundary_.offset = offset_;
   boundary_moved_ = true;
@@ -356,7 +355,7 @@ void BinlogAssembler::drop_open() {
   if (!open_ || !in_batch_) return;
   size_t first = first_open_item();
   while (batch_->items.size() > first) {
-    batch_bytes_ -= batch_->items.back().body.size() + sizeof(BinlogRawBatch::Item);
+    batch_bytes_ -= batch_->items.back().weight;
     batch_->items.pop_back();
   }
   batch_->txns.pop_back();
@@ -397,7 +396,7 @@ std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
     BinlogRawBatch::Item& item = rest->items.emplace_back(std::move(batch_->items[i]));
     item.txn = 0;
     item.body = {rest->buffer->copy(item.body), item.body.size()};
-    batch_bytes_ += item.body.size() + sizeof item;
+    batch_bytes_ += item.weight;
     auto same = [&](const RowPlanRef& plan) { return plan.get() == item.plan; };
     if (!item.plan || (!rest->plans.empty() && same(rest->plans.back()))) continue;
     if (std::any_of(rest->plans.begin(), rest->plans.end(), same)) continue;
@@ -430,6 +429,7 @@ Result<std::unique_ptr<BinlogRawBatch>> BinlogAssembler::cut() {
     in_batch_ = false;
   } else if (boundary_moved_) {
     batch_->boundary = Position{source_kind_, log_position().text()};
+    batch_->commit_time_us = std::exchange(commit_time_us_, 0);
   }
   batch_->format = format_;
   batch_->bytes = batch_->buffer->bytes() + batch_->items.capacity() * sizeof(BinlogRawBatch::Item) + sizeof(BinlogRawBatch);

@@ -50,6 +50,7 @@ Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidTex
     out.keep(item.plan->schema);
     auto event = parse_rows_event(item.type, item.body, *in.format);
     if (!event.ok()) return placed(std::move(event).status());
+    event->lacking = item.lacking;
     if (is_compressed_rows_event(item.type)) {
       Status status = unpack_rows(*event, out);
       if (!status.ok()) return placed(std::move(status));

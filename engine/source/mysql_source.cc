@@ -6,8 +6,11 @@
 #include <condition_variable>
 
 #include "base/log.h"
+#include "event/start_point.h"
 #include "mysql/schema_reader.h"
+#include "mysql/server_log.h"
 #include "mysql/snapshot_reader.h"
+#include "source/server_start.h"
 
 namespace tailrace {
 namespace {
@@ -19,8 +22,9 @@ constexpr std::chrono::milliseconds kLongestWait{1000};
 }  // namespace
 
 // The SchemaFetch calls back into this object, which does not move.
-MysqlSource::MysqlSource(ConnectOptions options, const SourceContext& context)
-    : options_(std::move(options)),
+MysqlSource::MysqlSource(std::vector<ConnectOptions> hosts, HeartbeatOptions heartbeat, const SourceContext& context)
+    : hosts_(std::move(hosts)),
+      heartbeat_options_(std::move(heartbeat)),
       context_(context),
       schemas_(context.schemas, std::string(kKind),
                [this](const std::string& database, const std::string& table) { return fetch_schema(database, table); }),
@@ -33,7 +37,7 @@ bool MysqlSource::chosen(std::string_view database, std::string_view table) cons
 Result<SchemaRef> MysqlSource::fetch_schema(const std::string& database, const std::string& table) {
   for (int attempt = 0;; ++attempt) {
     if (!control_) {
-      TAILRACE_TRY(control_, Connection::open(options_));
+      TAILRACE_TRY(control_, Connection::open(host()));
     }
     auto schema = read_schema(*control_, database, table);
     if (schema.ok() || schema.status().code() == ErrorCode::kSchemaMissing) return schema.ok() ? schema : SchemaRef();
@@ -45,7 +49,7 @@ Result<SchemaRef> MysqlSource::fetch_schema(const std::string& database, const s
 Status MysqlSource::check_server(Connection& connection) const {
   const ServerInfo& server = connection.server();
   auto refuse = [&](ErrorCode code, std::string detail) {
-    return Status(code, std::move(detail)).with("server", options_.address());
+    return Status(code, std::move(detail)).with("server", host().address());
   };
   if (!server.log_bin) return refuse(ErrorCode::kSourceBinlogOff, "log_bin is OFF");
   TAILRACE_TRY(bool has_log, keeps_log(connection));
@@ -59,6 +63,34 @@ Status MysqlSource::check_server(Connection& connection) const {
   return Status();
 }
 
+Status MysqlSource::with_host(const std::function<Status(Connection)>& use) {
+  Status final, transient;
+  const size_t begin = host_;
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    size_t number = (begin + i) % hosts_.size();
+    auto connection = Connection::open(hosts_[number]);
+    Status status = connection.status();
+    if (status.ok()) {
+      host_ = number;
+      status = use(std::move(connection).value());
+      if (status.ok()) return status;
+    }
+    {
+      std::lock_guard lock(wire_mutex_);
+      if (interrupted_) return status;
+    }
+    if (hosts_.size() > 1) log(LogLevel::kWarn, fmt::format("{}: {}", hosts_[number].address(), status.to_string()));
+    // Waiting for the others would hide that a failover has lost what was delivered.
+    if (status.code() == ErrorCode::kSourceDiverged) return status;
+    Status& kept = status.retry() == Retry::kTransient ? transient : final;
+    if (kept.ok()) kept = std::move(status);
+  }
+  host_ = begin;
+  // A host that may come back is worth another try, whatever is wrong with the others.
+  if (transient.ok()) return final;
+  return final.ok() ? transient : std::move(transient).caused_by(std::move(final));
+}
+
 Status MysqlSource::open(const std::optional<Position>& from) {
   {
     std::lock_guard lock(wire_mutex_);
@@ -66,20 +98,44 @@ Status MysqlSource::open(const std::optional<Position>& from) {
     interrupted_ = false;
   }
   failure_ = Status();
-  control_.reset();
-  TAILRACE_TRY(control_, Connection::open(options_));
+  return with_host([&](Connection connection) { return open_at(std::move(connection), from); });
+}
+
+Status MysqlSource::open_at(Connection connection, const std::optional<Position>& from) {
+  control_.emplace(std::move(connection));
   if (!context_.stream) {
     TAILRACE_TRY(has_log_, keeps_log(*control_));
     if (!has_log_) return open_without_log(from);
   }
   TAILRACE_OK(check_server(*control_));
   is_mariadb_ = control_->server().is_mariadb;
-  if (from) {
-    start_ = *from;
-  } else {
-    TAILRACE_TRY(start_, tailrace::current_position(*control_));
+  identity_ = control_->server().identity;
+  heartbeat_.reset();
+  if (!heartbeat_options_.table.empty()) {
+    TAILRACE_TRY(heartbeat_, HeartbeatTable::start(host(), heartbeat_options_));
   }
-  TAILRACE_TRY(LogPosition at, parse_log_position(start_));
+  LogPosition at;
+  StartPoint point;
+  const bool stored = from && !from->source_kind.empty();
+  if (from && !stored) {
+    TAILRACE_TRY(point, parse_start_point(from->text));
+  }
+  if (stored) {
+    TAILRACE_TRY(at, parse_log_position(*from));
+  } else {
+    TAILRACE_TRY(at, find_start(*control_, point, [this] { return open_wire(); }));
+  }
+  auto open_another = [this] { return open_wire(); };
+  const bool written = !stored && point.kind == StartPoint::Kind::kPosition;
+  if (stored || written) TAILRACE_OK(fit_position(*control_, at));
+  start_ = Position{std::string(kKind), at.text()};
+  // With a set the server finds the place by itself.
+  if (written && !at.has_gtid) {
+    Status between = check_place(*control_, at, open_another);
+    if (!between.ok()) return explain(std::move(between));
+  }
+  TAILRACE_OK(add_gtid_set(*control_, at, open_another));
+  start_ = Position{std::string(kKind), at.text()};
   TAILRACE_OK(schemas_.load());
   if (!schemas_.knows_any()) {
     TAILRACE_TRY(auto schemas, read_schemas(*control_, [this](std::string_view d, std::string_view t) { return chosen(d, t); }));
@@ -95,14 +151,21 @@ Status MysqlSource::open_without_log(const std::optional<Position>& from) {
   return {};
 }
 
-Status MysqlSource::start_stream(const LogPosition& at) {
-  TAILRACE_TRY(auto wire, BinlogWire::open(options_));
-  BinlogWire* stream = wire.get();
+Result<BinlogWire*> MysqlSource::open_wire() {
   {
     std::lock_guard lock(wire_mutex_);
-    if (interrupted_) return Status(ErrorCode::kSourceLost, "interrupted").with("server", options_.address());
-    wire_ = std::move(wire);
+    wire_.reset();   // two streams of one server_id would throw each other out
   }
+  TAILRACE_TRY(auto wire, BinlogWire::open(host()));
+  BinlogWire* stream = wire.get();
+  std::lock_guard lock(wire_mutex_);
+  if (interrupted_) return Status(ErrorCode::kSourceLost, "interrupted").with("server", host().address());
+  wire_ = std::move(wire);
+  return stream;
+}
+
+Status MysqlSource::start_stream(const LogPosition& at) {
+  TAILRACE_TRY(BinlogWire * stream, open_wire());
   bool has_set = at.has_gtid && !at.gtid.empty();
   if (has_set && is_maria_gtid_text(at.gtid) != is_mariadb_) {
     if (at.file.empty()) {
@@ -127,13 +190,17 @@ Result<ReadState> MysqlSource::hand_out(std::unique_ptr<RawBatch>& out) {
 }
 
 // The server tells only by its text that the position asked for is not one of its log.
-Status MysqlSource::explain(Status failure) const {
-  if (failure.code() == ErrorCode::kSourcePurged) return std::move(failure).with("position", start_.text);
+Status MysqlSource::explain(Status failure) {
+  if (failure.code() == ErrorCode::kSourcePurged) {
+    failure = std::move(failure).with("position", start_.text);
+    auto connection = Connection::open(host());
+    return connection.ok() ? with_earliest(std::move(failure), *connection) : failure;
+  }
   if (failure.code() != ErrorCode::kSourceQuery) return failure;
   for (std::string_view sign : {"impossible position", "position > file size", "not in the master's binlog", "in the middle of event", "bogus data",
                                 "more GTIDs than the"}) {
     if (failure.detail().find(sign) == std::string::npos) continue;
-    return Status(ErrorCode::kSourcePosition, failure.detail()).with("position", start_.text).with("server", options_.address());
+    return Status(ErrorCode::kSourcePosition, failure.detail()).with("position", start_.text).with("server", host().address());
   }
   return failure;
 }
@@ -188,7 +255,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
     if (!event.ok() && stop.stop_requested()) return ReadState::kIdle;
     if (!event.ok()) return fail(std::move(event).status(), out);
     if (!*event) {
-      return fail(Status(ErrorCode::kSourceLost, "the server ended the stream").with("server", options_.address()), out);
+      return fail(Status(ErrorCode::kSourceLost, "the server ended the stream").with("server", host().address()), out);
     }
     Status status = assembler_.take({reinterpret_cast<const char*>((*event)->data()), (*event)->size()});
     if (!status.ok()) return fail(std::move(status), out);
@@ -197,7 +264,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
 }
 
 Status MysqlSource::decode(const RawBatch& in, EventBatch& out) const {
-  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, options_.invalid_text);
+  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, host().invalid_text);
 }
 
 bool MysqlSource::covers(const Position& at, const Transaction& transaction) const {
@@ -209,7 +276,8 @@ bool MysqlSource::covers(const Position& at, const Transaction& transaction) con
     auto set = MysqlGtidSet::parse(place->gtid);
     if (gtid.ok() && set.ok()) return set->contains(*gtid);
   }
-  if (!place->file.empty() && !transaction.file.empty()) {
+  const bool this_log = place->server.empty() || place->server == identity_;
+  if (this_log && !place->file.empty() && !transaction.file.empty()) {
     int order = compare_log_files(place->file, transaction.file);
     return order > 0 || (order == 0 && place->offset >= transaction.end_offset);
   }
@@ -227,12 +295,18 @@ bool MysqlSource::reached(const Position& at, const Position& target) const {
 
 Result<Position> MysqlSource::current_position() {
   if (!has_log_) return start_;
-  TAILRACE_TRY(Connection connection, Connection::open(options_));
-  return tailrace::current_position(connection);
+  Position now;
+  TAILRACE_OK(with_host([&](Connection connection) -> Status {
+    TAILRACE_TRY(now, tailrace::current_position(connection));
+    return Status();
+  }));
+  return now;
 }
 
 Result<std::unique_ptr<SnapshotReader>> MysqlSource::snapshot_reader() {
-  return make_snapshot_reader(options_, [this](std::string_view d, std::string_view t) { return chosen(d, t); },
+  // The stream will be of the same host: a chunk's positions are places in its log.
+  if (hosts_.size() > 1) TAILRACE_OK(with_host([](Connection) { return Status(); }));
+  return make_snapshot_reader(host(), [this](std::string_view d, std::string_view t) { return chosen(d, t); },
                               context_.stream);
 }
 
@@ -244,16 +318,28 @@ void MysqlSource::interrupt() noexcept {
 
 namespace {
 
+const std::vector<OptionSpec>& source_options() {
+  static const std::vector<OptionSpec> all = [] {
+    auto shared = mysql_option_specs();
+    std::vector<OptionSpec> out(shared.begin(), shared.end());
+    out.push_back({"heartbeat", "string", "", "table that the engine writes to, such as drc.heartbeat; gives the lag of a source where nothing happens"});
+    out.push_back({"heartbeat_interval", "duration", "5s", "how often it is written"});
+    return out;
+  }();
+  return all;
+}
+
 Result<std::unique_ptr<Source>> create_mysql(const Options& options, const Url& url, const SourceContext& context) {
-  TAILRACE_TRY(ConnectOptions connect, connect_options(url, options));
-  return std::unique_ptr<Source>(std::make_unique<MysqlSource>(std::move(connect), context));
+  TAILRACE_TRY(auto hosts, host_options(url, options));
+  TAILRACE_TRY(HeartbeatOptions heartbeat, heartbeat_options(options.text("heartbeat"), options.integer("heartbeat_interval")));
+  return std::unique_ptr<Source>(std::make_unique<MysqlSource>(std::move(hosts), std::move(heartbeat), context));
 }
 
 }  // namespace
 
 extern const SourceInfo tailrace_source_mysql;
-const SourceInfo tailrace_source_mysql{"mysql", "change stream of a MySQL or MariaDB server", mysql_option_specs(), &create_mysql};
+const SourceInfo tailrace_source_mysql{"mysql", "change stream of a MySQL or MariaDB server", source_options(), &create_mysql};
 extern const SourceInfo tailrace_source_mariadb;
-const SourceInfo tailrace_source_mariadb{"mariadb", "the same as mysql", mysql_option_specs(), &create_mysql};
+const SourceInfo tailrace_source_mariadb{"mariadb", "the same as mysql", source_options(), &create_mysql};
 
 }  // namespace tailrace

@@ -1,13 +1,17 @@
-// MysqlSource: change stream of a running MySQL or MariaDB server. open, read: reader thread; decode: any thread;
-// interrupt, current_position, snapshot_reader: any thread, each with a connection of its own.
+// MysqlSource: change stream of a running MySQL or MariaDB server, or of whichever of several answers: they are taken
+// for copies of one another that GTIDs keep in step. open, read: reader thread; decode: any thread; interrupt,
+// current_position, snapshot_reader: any thread, each with a connection of its own.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "mysql/binlog_wire.h"
 #include "mysql/connection.h"
+#include "source/heartbeat_table.h"
 #include "source/log_assembler.h"
 #include "source/source.h"
 
@@ -15,7 +19,8 @@ namespace tailrace {
 
 class MysqlSource : public Source {
  public:
-  MysqlSource(ConnectOptions options, const SourceContext& context);
+  MysqlSource(std::vector<ConnectOptions> hosts, HeartbeatOptions heartbeat, const SourceContext& context);
+  MysqlSource(ConnectOptions host, const SourceContext& context) : MysqlSource(std::vector{std::move(host)}, {}, context) {}
 
   Status open(const std::optional<Position>& from) override;
   Result<ReadState> read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) override;
@@ -26,26 +31,36 @@ class MysqlSource : public Source {
   Result<Position> current_position() override;
   Result<std::unique_ptr<SnapshotReader>> snapshot_reader() override;
   void interrupt() noexcept override;
+  int64_t heartbeat_interval_us() const noexcept override { return heartbeat_options_.table.empty() ? 0 : heartbeat_options_.interval_us; }
 
  private:
+  const ConnectOptions& host() const noexcept { return hosts_[host_]; }
+  // Tries the hosts in order, beginning with the one last used, until `use` succeeds with one.
+  Status with_host(const std::function<Status(Connection)>& use);
+  Status open_at(Connection connection, const std::optional<Position>& from);
   Result<SchemaRef> fetch_schema(const std::string& database, const std::string& table);
   Status check_server(Connection& connection) const;
   Status open_without_log(const std::optional<Position>& from);
+  Result<BinlogWire*> open_wire();
   Status start_stream(const LogPosition& at);
-  Status explain(Status failure) const;
+  Status explain(Status failure);
   Result<ReadState> fail(Status failure, std::unique_ptr<RawBatch>& out);
   Result<ReadState> hand_out(std::unique_ptr<RawBatch>& out);
   bool chosen(std::string_view database, std::string_view table) const;
 
-  const ConnectOptions options_;
+  const std::vector<ConnectOptions> hosts_;      // never empty
+  const HeartbeatOptions heartbeat_options_;
   const SourceContext context_;
+  std::atomic<size_t> host_{0};
   std::optional<Connection> control_;    // queries of the reader thread
   SchemaTracker schemas_;
   BinlogAssembler assembler_;
   Position start_;
+  std::string identity_;                 // of the server that is read; set by open
   bool is_mariadb_ = false;
   bool has_log_ = true;                  // false only when no stream is wanted and the server keeps no log
   Status failure_;                       // told once what came before it has been handed out
+  std::unique_ptr<HeartbeatTable> heartbeat_;
 
   std::mutex wire_mutex_;                // guards the pointer, not the use by the reader thread
   std::unique_ptr<BinlogWire> wire_;

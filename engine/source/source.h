@@ -24,6 +24,7 @@ class RawBatch {
   virtual ~RawBatch() = default;
   uint64_t sequence = 0;
   std::optional<Position> boundary;   // see EventBatch
+  int64_t commit_time_us = 0;         // of the newest transaction that ends in it, with or without rows; 0 = none
   size_t bytes = 0;                   // memory held, roughly
   MemoryCharge charge;                // the budget, taken by the pipeline
 };
@@ -69,7 +70,8 @@ class Source {
  public:
   virtual ~Source() = default;
   // Connects (or opens files) and checks that the log can be read. `from` empty = the current end of the log for a
-  // server, the first event for files. Calling it again after a failure reconnects.
+  // server, the first event for files; without a source_kind its text is a start point as a person writes it
+  // (event/start_point.h). Calling it again after a failure reconnects.
   virtual Status open(const std::optional<Position>& from) = 0;
   // Fills `out` with the next batch of at most about `max_bytes`, waiting at most ~1 s. kIdle: nothing came, `out`
   // may be null. kMore: `out` is set. kEnd: a file source is done.
@@ -84,6 +86,8 @@ class Source {
   virtual Result<std::unique_ptr<SnapshotReader>> snapshot_reader() = 0;
   // Interrupts a read from another thread. Safe at any time.
   virtual void interrupt() noexcept = 0;
+  // How often this source makes a transaction of its own, so that the age of the newest one tells the lag; 0 = never.
+  virtual int64_t heartbeat_interval_us() const noexcept { return 0; }
   // Everything up to here is durable downstream.
   virtual void acknowledged(const Position&) {}
 };

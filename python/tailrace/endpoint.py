@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tailrace import _core, errors
@@ -43,6 +43,8 @@ def option_text(name: str, value: object) -> str:
     """An option as plain text."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, datetime):
+        return time_text(name, value)
     if isinstance(value, timedelta):
         return f"{round(value.total_seconds() * 1_000_000)}us"
     if isinstance(value, os.PathLike):
@@ -52,6 +54,13 @@ def option_text(name: str, value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return ",".join(option_text(name, item) for item in value)
     raise errors.make("CFG-0003", f"{name}: a text, number, bool, duration or list expected, got {type(value).__name__}")
+
+
+def time_text(name: str, value: datetime) -> str:
+    """A moment as the engine takes it. One without a zone could mean several."""
+    if value.utcoffset() is None:
+        raise errors.make("CFG-0003", f"{name}: {value.isoformat(' ')} has no time zone: append Z, or an offset such as +02:00")
+    return value.isoformat()
 
 
 def secret_options() -> frozenset[str]:

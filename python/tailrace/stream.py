@@ -7,13 +7,14 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from tailrace import _core, _logs, config, errors
 from tailrace._waiting import PendingCall, run_interruptibly
-from tailrace.endpoint import Endpoint
+from tailrace.endpoint import Endpoint, time_text
 from tailrace.status import Duration, Position, seconds
 
 _open: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -129,15 +130,20 @@ class Batch:
         return f"<Batch {len(self)} changes of {', '.join(self.tables) or 'no table'} at {self.position}>"
 
 
+def start_text(start: Position | str | datetime) -> str:
+    return time_text("start", start) if isinstance(start, datetime) else str(start)
+
+
 class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
-    """Reads a source from ``start``: ``"now"`` or a position. One consumer thread.
+    """Reads a source from ``start``: ``"now"``, ``"earliest"``, a time with its zone (text or datetime), or a position.
+    One consumer thread.
 
     With ``job``, a job file of its own, committed positions are kept, and the next Stream begins there. ``commit="next"``
     commits a batch when the next one is asked for; with ``"manual"`` call commit(). With ``idle`` an empty batch comes
     when nothing else did for that time.
     """
 
-    def __init__(self, source: Endpoint, /, tables: Sequence[str] = ("*.*",), *, start: Position | str = "now",
+    def __init__(self, source: Endpoint, /, tables: Sequence[str] = ("*.*",), *, start: Position | str | datetime = "now",
                  rules: str | os.PathLike[str] | Mapping[str, Any] | None = None,
                  job: str | os.PathLike[str] | None = None, commit: Literal["next", "manual"] = "next",
                  batch_bytes: int = 1 << 20, idle: Duration | None = None) -> None:
@@ -157,7 +163,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
             url=source.url, options=source.open_options(), tables=list(tables),
             rules_file=str(rule_fields.get("file", "")),
             rules_options={key: str(value) for key, value in dict(rule_fields.get("options", {})).items()},
-            start=str(start), job_path=os.fspath(job) if job is not None else "", batch_bytes=batch_bytes))
+            start=start_text(start), job_path=os.fspath(job) if job is not None else "", batch_bytes=batch_bytes))
         self._position = Position(*self._reader.position)
         _open.add(self)
 

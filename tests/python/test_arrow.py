@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from conftest import wait_until
 
 import tailrace as tr
 from tailrace import errors
@@ -187,6 +188,17 @@ def test_start_position(shop):
     shop.query(f"DELETE FROM {shop.database}.orders WHERE id = 7")
     with open_stream(shop, start=position) as stream:
         assert next(stream).to_arrow()["key"].to_pylist() == ['{"id":7}']
+
+
+def test_start_time(shop):
+    before = shop.query("SELECT NOW()")[0][0]
+    wait_until(lambda: shop.query("SELECT NOW()")[0][0] != before, 5)
+    at = datetime.fromisoformat(shop.query("SELECT NOW()")[0][0]).replace(tzinfo=UTC)
+    shop.query(f"DELETE FROM {shop.database}.orders WHERE id = 7")
+    with open_stream(shop, start=at) as stream:
+        assert next(stream).to_arrow()["key"].to_pylist() == ['{"id":7}']
+    with pytest.raises(errors.ConfigError, match="no time zone"):
+        open_stream(shop, start=at.replace(tzinfo=None))
 
 
 def test_query_results_are_arrow(folder):

@@ -1,4 +1,5 @@
 """Configurations: interpolation, places of errors, secrets. No server is needed."""
+import json
 import warnings
 
 import pytest
@@ -122,15 +123,52 @@ def test_other_secret_options_must_be_references():
 
 
 def test_same_configuration_resumes_and_another_does_not(folder):
-    def make(url):
-        return tr.Migration("shop.db", source=tr.source(url), sink=tr.sink("sqlite://./copy.db"))
+    def make(url=NOWHERE, tables=("shop.*",)):
+        return tr.Migration("shop.db", source=tr.source(url), sink=tr.sink("sqlite://./copy.db"), tables=tables)
 
     for _ in range(2):
-        make(NOWHERE).start().stop("abort")
+        make().start().stop("abort")
     with pytest.raises(errors.JobExists) as caught:
-        make("mysql://mig@127.0.0.1:2").start()
+        make(tables=["other.*"]).start()
     assert caught.value.code == "JOB-0004"
-    assert "127.0.0.1:1" in caught.value.detail and "127.0.0.1:2" in caught.value.detail
+    assert "shop.*" in caught.value.detail and "other.*" in caught.value.detail
+    # The source may have moved; that it is the same history is checked once it is there.
+    make("mysql://mig@127.0.0.1:2").start().stop("abort")
+    with pytest.raises(errors.JobExists):
+        make("binlog:///logs/binlog.000001").start()
+
+
+STREAM = GOOD.replace('{ name = "shop" }', '{ name = "shop", phases = ["stream"] }')
+
+
+def with_start(value):
+    return STREAM.replace('password = "${env:SHOP_PW}"', f"start = {value}")
+
+
+@pytest.mark.parametrize(("written", "kept"), [
+    ("2026-11-25T08:00:00Z", "2026-11-25T08:00:00+00:00"),            # a time of TOML
+    ('"2026-11-25T10:00:00.5+02:00"', "2026-11-25T10:00:00.5+02:00"),
+    ('"earliest"', "earliest"), ('"binlog.000042:1234"', "binlog.000042:1234"), ('"gtid=0-1-42,7-2-5"', "gtid=0-1-42,7-2-5"),
+])
+def test_where_a_stream_starts(folder, written, kept):
+    job = migration(folder, with_start(written))
+    job.start().stop("abort")
+    assert json.loads(job.meta.sql("SELECT config FROM v1_job").rows[0][0])["source"]["start"] == kept
+
+
+@pytest.mark.parametrize(("written", "why"), [
+    ("2026-11-25T08:00:00", "no time zone"), ('"2026-11-25T08:00:00"', "no time zone"), ('"yesterday"', "binlog.000042:1234"),
+    ('"binlog.000042"', "binlog.000042:1234"),
+])
+def test_a_start_that_is_not_understood_has_its_line(folder, written, why):
+    error = failure(folder, with_start(written))
+    assert error.code == "CFG-0003" and "source.start" in error.detail and why in error.detail
+    assert error.context["file"].endswith("shop.toml:3")
+
+
+def test_a_copy_begins_now(folder):
+    error = failure(folder, GOOD.replace('password = "${env:SHOP_PW}"', 'start = "earliest"'))
+    assert error.code == "CFG-0003" and "source.start" in error.detail and "stream" in error.detail
 
 
 @pytest.mark.parametrize(("arguments", "code"), [

@@ -108,3 +108,38 @@ TEST_CASE("Positions order by what their server guarantees") {
   CHECK(log_position_reached(at("gtid=" + kA + ":1-9;file=z.1;offset=4"), at("gtid=" + kA + ":1-5;file=b.7;offset=99")));
   CHECK_FALSE(log_position_reached(at("gtid=" + kA + ":1-4;file=b.9;offset=4"), at("gtid=" + kA + ":1-5;file=b.7;offset=99")));
 }
+
+TEST_CASE("What a MySQL set lacks of another") {
+  CHECK(set_of(kA + ":1-5:9").missing(set_of(kA + ":4-12," + kB + ":t:3")).text() == kA + ":6-8:10-12," + kB + ":t:3");
+  CHECK(set_of("").missing(set_of(kA + ":1-3")).text() == kA + ":1-3");
+  CHECK(set_of(kA + ":1-3").missing(set_of("")).empty());
+  CHECK(set_of(kA + ":1-9").missing(set_of(kA + ":2-3:7")).empty());
+  CHECK(set_of(kA + ":1-9").missing(set_of(kA + ":tag:7")).text() == kA + ":tag:7");
+  CHECK(set_of(kA + ":5-6").missing(set_of(kA + ":1-9")).text() == kA + ":1-4:7-9");
+}
+
+TEST_CASE("What a MariaDB server has logged is told by domain and server") {
+  auto state = MariaGtidState::parse("0-1-100,0-2-110,7-1-3");
+  REQUIRE(state.ok());
+  CHECK(state->contains(MariaGtid{0, 1, 100}));
+  CHECK(state->contains(MariaGtid{0, 1, 7}));
+  CHECK_FALSE(state->contains(MariaGtid{0, 1, 105}));   // 0-2-105 took its place
+  CHECK_FALSE(state->contains(MariaGtid{0, 3, 1}));
+  CHECK(state->highest(0) == 110);
+  CHECK(state->highest(9) == 0);
+  CHECK(MariaGtidState::parse("")->highest(0) == 0);
+  CHECK_FALSE(MariaGtidState::parse("0-1").ok());
+}
+
+TEST_CASE("File and offset count within the log of one server") {
+  LogPosition told = at("gtid=0-1-42;file=bin.000042;offset=1234;server=7-abc");
+  CHECK(told.server == "7-abc");
+  CHECK(told.text() == "gtid=0-1-42;file=bin.000042;offset=1234;server=7-abc");
+  CHECK(at("gtid=0-1-42;server=7").text() == "gtid=0-1-42;server=7");
+  CHECK(log_position_reached(at("file=b.9;offset=9;server=1"), at("file=b.9;offset=9")));
+  CHECK_FALSE(log_position_reached(at("file=b.9;offset=9;server=1"), at("file=b.8;offset=9;server=2")));
+  // Of two servers only the sets tell, also with MariaDB.
+  CHECK(log_position_reached(at("gtid=0-2-9;file=b.1;offset=4;server=2"), at("gtid=0-1-5;file=b.7;offset=99;server=1")));
+  CHECK_FALSE(log_position_reached(at("gtid=0-1-4;file=b.9;offset=4;server=2"), at("gtid=0-1-5;file=b.7;offset=99;server=1")));
+  CHECK(log_position_reached(at("gtid=0-1-4;file=b.9;offset=4;server=2"), at("gtid=;file=b.7;offset=99;server=1")));
+}

@@ -26,6 +26,29 @@ TEST_CASE("TLS is verified by default except on loopback") {
   CHECK(options_of("mysql://u:p@h:3307?connect_timeout=3s").connect_timeout_us == 3'000'000);
 }
 
+TEST_CASE("A URL may name several hosts") {
+  auto hosts_of = [](const std::string& text) {
+    Url url = must(parse_url(text));
+    return host_options(url, must(Options::parse("source", mysql_option_specs(), url.query)));
+  };
+  auto addresses = [&](const std::string& text) {
+    std::string out;
+    for (const ConnectOptions& host : must(hosts_of(text))) out += host.address() + " " + (host.tls == TlsMode::kVerify ? "verify " : "");
+    return out;
+  };
+  CHECK(addresses("mysql://u@db1:3307") == "db1:3307 verify ");
+  CHECK(addresses("mysql://u@db1:3307,127.0.0.1,db3") == "db1:3307 verify 127.0.0.1:3306 db3:3306 verify ");
+  CHECK(addresses("mysql://u@[::1]:3307,[::1]") == "[::1]:3307 [::1]:3306 ");
+  CHECK(must(hosts_of("mysql://u:pw@a,b"))[1].password == "pw");
+  for (const char* bad : {"mysql://u@a,,b", "mysql://u@a,", "mysql://u@a:x,b", "mysql://u@a:0,b", "mysql://u@a:70000,b", "mysql://u@a:,b"}) {
+    INFO(bad);
+    auto hosts = hosts_of(bad);
+    REQUIRE_FALSE(hosts.ok());
+    CHECK(hosts.status().code() == ErrorCode::kConfigUrl);
+  }
+  CHECK_FALSE(hosts_of("mysql://u@a,b?socket=/x").ok());
+}
+
 TEST_CASE("a server that is not there is kSourceConnect") {
   ConnectOptions options = options_of("mysql://u@127.0.0.1:1");
   auto connection = Connection::open(options);

@@ -129,7 +129,18 @@ TEST_CASE("a position inside an event or behind the end is the server's error") 
     while (event.ok() && *event) event = wire->next();
     REQUIRE_FALSE(event.ok());
     CHECK(event.status().code() == ErrorCode::kSourceQuery);
+    // Beyond 4 GiB only MySQL's newer command can ask; that it does is seen by what the server finds wrong with it.
     auto far = must(BinlogWire::open(server.options));
-    CHECK(far->start(field(now, "file"), 5'000'000'000).code() == ErrorCode::kSourceUnsupported);
+    Status asked = far->start(field(now, "file"), 5'000'000'000);
+    if (far->server().gtid_mode != "ON") {
+      REQUIRE_FALSE(asked.ok());
+      CHECK(asked.code() == ErrorCode::kSourceUnsupported);
+      continue;
+    }
+    must(asked);
+    event = far->next();
+    while (event.ok() && *event) event = far->next();
+    REQUIRE_FALSE(event.ok());
+    CHECK(event.status().detail().find("position > file size") != std::string::npos);
   }
 }
