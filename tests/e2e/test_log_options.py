@@ -130,6 +130,10 @@ def test_same_rows(servers, jobs, case, seed):
         seen = event_types(database, start)
         for wanted in events:
             assert seen & (set(wanted) if isinstance(wanted, range) else {wanted}), f"the log has event types {sorted(seen)}"
+        if PARTIAL in settings and COMPRESSED in settings:   # inside of the compressed transactions, too
+            text = subprocess.run([database.binlog_tool(), f"--start-position={start[1]}", database.datadir / start[0]],
+                                  capture_output=True, check=True).stdout
+            assert b"Update_rows_partial" in text
         if TAGGED in settings:
             assert ":tailrace_tag:" in compare.sqlite_checkpoint(jobs.copy)[0]
         if "no-checksum" in case:
