@@ -352,3 +352,23 @@ def test_replace_resets_what_it_does_not_name(servers, jobs, tmp_path, kind, ima
     problems, rows = compare.compare_sqlite(database, jobs.copy, [table])
     assert not problems, "\n".join(problems)
     assert rows == 8
+
+
+def test_partial_json_with_minimal_images_of_a_table_without_key(servers, jobs):
+    """There the image before the update is whole."""
+    database = servers("mysql9")
+    table = Table("shop", "docs", (changes.column("n", "int"), changes.column("doc", "json")))
+    database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; " + table.create())
+    engine = jobs(database)
+    assert engine.run().code == 0
+    start = database.position()
+    document = "JSON_OBJECT('a', 1, 'pad', REPEAT('x', 500))"
+    write(database, [IMAGE("MINIMAL"), PARTIAL, f"INSERT INTO shop.docs VALUES (1, {document}), (2, {document}), (2, {document})",
+                     "UPDATE shop.docs SET doc=JSON_SET(doc, '$.a', n, '$.b', 'new')", "UPDATE shop.docs SET n=3 WHERE n=2 LIMIT 1",
+                     "UPDATE shop.docs SET doc=JSON_REMOVE(doc, '$.b') WHERE n=3"])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    assert PARTIAL_UPDATE in event_types(database, start)
+    problems, rows = compare.compare_sqlite(database, jobs.copy, [table])
+    assert not problems, "\n".join(problems)
+    assert rows == 3
