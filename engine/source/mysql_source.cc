@@ -118,6 +118,10 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   }
   auto open_another = [this] { return open_wire(); };
   const bool written = !stored && point.kind == StartPoint::Kind::kPosition;
+  if (written && hosts_.size() > 1 && !at.has_gtid && at.server.empty()) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("source.start: {} is a place in the log of one server, and source.url names {}; "
+                                                          "give a GTID set, or one host", at.text(), hosts_.size()));
+  }
   if (stored || written) TAILRACE_OK(fit_position(*control_, at));
   start_ = Position{std::string(kKind), at.text()};
   // With a set the server finds the place by itself.
