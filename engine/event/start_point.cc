@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <optional>
+
+#include "event/value_text.h"
 
 namespace tailrace {
 namespace {
@@ -34,21 +35,6 @@ bool take(std::string_view& text, char c) {
   return true;
 }
 
-// Days since 1970-01-01 of the proleptic Gregorian calendar.
-int64_t days_from_civil(int64_t y, int m, int d) {
-  y -= m <= 2;
-  int64_t era = (y >= 0 ? y : y - 399) / 400;
-  int64_t yoe = y - era * 400;
-  int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-  return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-int days_in_month(int year, int month) {
-  constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-  return month == 2 && leap ? 29 : kDays[month - 1];
-}
-
 bool looks_like_time(std::string_view text) {
   return text.size() >= 10 && is_digit(text[0]) && is_digit(text[1]) && is_digit(text[2]) && is_digit(text[3]) && text[4] == '-' &&
          is_digit(text[5]) && is_digit(text[6]) && text[7] == '-';
@@ -72,7 +58,8 @@ Result<int64_t> parse_time(std::string_view text) {
     good = digits >= 1 && digits <= 6;
     for (; digits < 6; ++digits) fraction *= 10;
   }
-  good = good && month >= 1 && month <= 12 && day >= 1 && day <= days_in_month(year, month) && hour <= 23 && minute <= 59 && second <= 59;
+  const DateParts date{static_cast<unsigned>(year), static_cast<unsigned>(month), static_cast<unsigned>(day)};
+  good = good && is_real_date(date) && hour <= 23 && minute <= 59 && second <= 59;
   if (!good) return refuse(text, "is not a time");
   if (rest.empty()) return refuse(text, "has no time zone: append Z for UTC, or an offset such as +02:00");
   int64_t offset_minutes = 0;
@@ -88,7 +75,7 @@ Result<int64_t> parse_time(std::string_view text) {
     offset_minutes = sign * (hours * 60 + minutes);
   }
   if (!rest.empty()) return refuse(text, "is not a time");
-  int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_minutes * 60;
+  int64_t seconds = days_from_civil(date) * 86400 + hour * 3600 + minute * 60 + second - offset_minutes * 60;
   return seconds * 1'000'000 + fraction;
 }
 
@@ -102,7 +89,8 @@ Status check_parts(std::string_view text) {
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
     std::string_view name = part.substr(0, part.find('='));
     if (part.empty()) continue;
-    if (part.size() == name.size() || (name != "gtid" && name != "file" && name != "offset" && name != "server")) {
+    std::string_view plain = name.substr(0, 3) == "xa_" ? name.substr(3) : name;   // a status shows such parts, too
+    if (part.size() == name.size() || (plain != "gtid" && plain != "file" && plain != "offset" && name != "server")) {
       return refuse(text, fmt::format("has the part '{}'", part));
     }
     has_place |= name == "gtid" || (name == "file" && part.size() > 5);
@@ -155,16 +143,8 @@ std::string utc_text(int64_t time_us) {
     clock += 86400;
     --days;
   }
-  int64_t z = days + 719468;
-  int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-  int64_t doe = z - era * 146097;
-  int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-  int64_t mp = (5 * doy + 2) / 153;
-  int64_t day = doy - (153 * mp + 2) / 5 + 1;
-  int64_t month = mp < 10 ? mp + 3 : mp - 9;
-  int64_t year = yoe + era * 400 + (month <= 2);
-  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", year, month, day, clock / 3600, clock / 60 % 60, clock % 60);
+  DateParts date = civil_from_days(days);
+  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day, clock / 3600, clock / 60 % 60, clock % 60);
   if (fraction) fmt::format_to(std::back_inserter(out), ".{:06}", fraction);
   return out + "Z";
 }

@@ -134,7 +134,9 @@ Status with_earliest(Status failure, Connection& connection) {
   return files.ok() ? std::move(failure).with("earliest", files->front().name + ":4") : failure;
 }
 
-Status fit_position(Connection& connection, LogPosition& at) {
+namespace {
+
+Status fit_place(Connection& connection, LogPosition& at) {
   const ServerInfo& server = connection.server();
   const Origin origin = at.server.empty()                ? Origin::kWritten
                         : at.server == server.identity ? Origin::kThisServer
@@ -168,6 +170,17 @@ Status fit_position(Connection& connection, LogPosition& at) {
   }
   if (at.file.empty()) return Status();   // what the server makes of such a set is for it to say
   return fit_file(connection, at, origin);
+}
+
+}  // namespace
+
+Status fit_position(Connection& connection, LogPosition& at) {
+  if (at.restart) {
+    LogPosition earlier = *at.restart;
+    TAILRACE_OK(fit_place(connection, earlier));
+    at.restart = std::make_shared<const LogPosition>(std::move(earlier));
+  }
+  return fit_place(connection, at);
 }
 
 }  // namespace tailrace

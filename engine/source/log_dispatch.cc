@@ -296,11 +296,11 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
         break;
       case TableChange::kTruncate:
         if (!before) {
-          TAILRACE_TRY(before, schemas_.changed(name.database, name.table, after));
+          TAILRACE_TRY(before, schemas_.changed(name.database, name.table, after, query.sql, query.ansi_quotes));
         }
         break;
       case TableChange::kCreate: case TableChange::kAlter: case TableChange::kRenameTo: {
-        TAILRACE_TRY(now, schemas_.changed(name.database, name.table, after));
+        TAILRACE_TRY(now, schemas_.changed(name.database, name.table, after, query.sql, query.ansi_quotes));
         break;
       }
     }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "event/start_point.h"
+#include "mysql/column_default.h"
 #include "mysql/schema_reader.h"
 #include "mysql/server_log.h"
 #include "mysql/snapshot_reader.h"
@@ -127,6 +128,10 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   }
   auto open_another = [this] { return open_wire(); };
   const bool written = !stored && point.kind == StartPoint::Kind::kPosition;
+  if (written && hosts_.size() > 1 && !at.has_gtid && at.server.empty()) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("source.start: {} is a place in the log of one server, and source.url names {}; "
+                                                          "give a GTID set, or one host", at.text(), hosts_.size()));
+  }
   if (stored || written) TAILRACE_OK(fit_position(*control_, at));
   start_ = Position{std::string(kKind), at.text()};
   // With a set the server finds the place by itself.
@@ -139,6 +144,10 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   TAILRACE_OK(schemas_.load());
   if (!schemas_.knows_any()) {
     TAILRACE_TRY(auto schemas, read_schemas(*control_, [this](std::string_view d, std::string_view t) { return chosen(d, t); }));
+    // From an earlier place than now the log may tell of changes that the catalogue has already.
+    for (SchemaRef& schema : schemas) {
+      if (stored || point.kind != StartPoint::Kind::kNow) schema = without_defaults(*schema);
+    }
     TAILRACE_OK(schemas_.preload(schemas, at));
   }
   TAILRACE_OK(assembler_.start(at));

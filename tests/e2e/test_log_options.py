@@ -126,10 +126,14 @@ def test_same_rows(servers, jobs, case, seed):
         assert ended.code == 0, str(ended)
         problems, rows = compare.compare_sqlite(database, jobs.copy, tables)
         assert not problems, "\n".join(problems)
-        assert rows > 100
+        assert rows > 50
         seen = event_types(database, start)
         for wanted in events:
             assert seen & (set(wanted) if isinstance(wanted, range) else {wanted}), f"the log has event types {sorted(seen)}"
+        if PARTIAL in settings and COMPRESSED in settings:   # inside of the compressed transactions, too
+            text = subprocess.run([database.binlog_tool(), f"--start-position={start[1]}", database.datadir / start[0]],
+                                  capture_output=True, check=True).stdout
+            assert b"Update_rows_partial" in text
         if TAGGED in settings:
             assert ":tailrace_tag:" in compare.sqlite_checkpoint(jobs.copy)[0]
         if "no-checksum" in case:
@@ -290,10 +294,81 @@ def test_messages_of_partial_images(services, servers, jobs, tmp_path, request, 
     assert ended.code == 0, str(ended)
     members = ("before", "after") if debezium else ("prevStruct", "postStruct")
     state, partial = fold(read_messages(sink, tmp_path / "out", broker, tables), tables, members)
-    assert partial > 20
+    assert partial, "no image lacks a column"
     for table in tables:
         source = Table(changes.DB, table.name, table.columns, table.key)
         want = {source.key_of(row): row for row in truth.rows(database, source)}
         have = {key: tuple(row[column.name] if debezium else from_default(column, row[column.name]) for column in table.columns)
                 for key, row in state[table.name].items()}
         assert want and want == have
+
+
+@pytest.mark.parametrize("kind", ["mysql9", "mariadb"])
+def test_defaults_over_schema_changes(servers, jobs, kind):
+    """A default is the one of the statement's time, not the one that the catalogue shows when the log is read; one that is
+    not known for certain stops the job."""
+    database = servers(kind)
+    database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n INT DEFAULT 1, v VARCHAR(9) DEFAULT 'old')")
+    engine = jobs(database)
+    assert engine.run().code == 0
+    write(database, [IMAGE("MINIMAL"), "INSERT INTO shop.t (id) VALUES (1)", "ALTER TABLE shop.t ADD COLUMN c INT DEFAULT -5",
+                     "INSERT INTO shop.t (id) VALUES (2)",
+                     "CREATE TABLE shop.made (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 7, v VARCHAR(9) DEFAULT 'made', tx TEXT)",
+                     "INSERT INTO shop.made (id) VALUES (3)"])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    assert copied(jobs.copy, "t", "id, n, v, c") == {1: (1, 1, "old", -5), 2: (2, 1, "old", -5)}
+    assert copied(jobs.copy, "made", "id, n, v, tx") == {3: (3, 7, "made", None)}
+    write(database, [IMAGE("MINIMAL"), "INSERT INTO shop.t (id) VALUES (4)", "ALTER TABLE shop.t ALTER n SET DEFAULT 2",
+                     "INSERT INTO shop.t (id, n) VALUES (5, 5)", "INSERT INTO shop.t (id) VALUES (6)", "ALTER TABLE shop.t ALTER n SET DEFAULT 3"])
+    assert_error(engine.run(), "SRC-0022", "table=shop.t", "column `n`")
+    assert copied(jobs.copy, "t", "id, n, v, c").get(4, (4, 1, "old", -5)) == (4, 1, "old", -5)
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+@pytest.mark.parametrize("kind", ["mysql9", "mariadb"])
+def test_replace_resets_what_it_does_not_name(servers, jobs, tmp_path, kind, image):
+    """MariaDB logs it as an update without those columns; the statement stands beside it."""
+    database = servers(kind)
+    tmp_path.chmod(0o755)
+    loaded = tmp_path / "rows.txt"
+    loaded.write_text("6\t60\n")
+    ways = ["REPLACE INTO shop.t (id, n) VALUES (1, 10)", "/* why */ replace into shop.`t` set id=2, n=20",
+            "REPLACE shop.t (id, n) SELECT id, n FROM shop.other", "CALL shop.p(4)",
+            "PREPARE s FROM 'REPLACE INTO shop.t (id, n) VALUES (?, 50)'", "SET @id=5", "EXECUTE s USING @id",
+            f"LOAD DATA INFILE '{loaded}' REPLACE INTO TABLE shop.t (id, n)",
+            "UPDATE shop.t SET id=id, n=70 WHERE id=7", "INSERT INTO shop.t (id, n) VALUES (8, 1) ON DUPLICATE KEY UPDATE n=80"]
+    table = Table("shop", "t", (changes.column("id", "int not null", "int"), changes.column("n", "int not null default 5", "int"),
+                                changes.column("v", "varchar(10) default 'dd'", "text"), changes.column("tx", "text"),
+                                changes.column("bl", "blob", "bytes")), ("id",))
+    database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; " + table.create() + "; CREATE TABLE shop.other (id INT PRIMARY KEY, n INT); "
+                 "CREATE PROCEDURE shop.p(k INT) REPLACE INTO t (id, n) VALUES (k, 40); INSERT INTO shop.other VALUES (3, 30); "
+                 "INSERT INTO shop.t VALUES " + ",".join(f"({id}, 1, 'v', 'tx', 'bl')" for id in range(1, 9)))
+    engine = jobs(database)
+    assert engine.run().code == 0
+    write(database, [IMAGE(image), "USE shop", *ways])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    problems, rows = compare.compare_sqlite(database, jobs.copy, [table])
+    assert not problems, "\n".join(problems)
+    assert rows == 8
+
+
+def test_partial_json_with_minimal_images_of_a_table_without_key(servers, jobs):
+    """There the image before the update is whole."""
+    database = servers("mysql9")
+    table = Table("shop", "docs", (changes.column("n", "int"), changes.column("doc", "json")))
+    database.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; " + table.create())
+    engine = jobs(database)
+    assert engine.run().code == 0
+    start = database.position()
+    document = "JSON_OBJECT('a', 1, 'pad', REPEAT('x', 500))"
+    write(database, [IMAGE("MINIMAL"), PARTIAL, f"INSERT INTO shop.docs VALUES (1, {document}), (2, {document}), (2, {document})",
+                     "UPDATE shop.docs SET doc=JSON_SET(doc, '$.a', n, '$.b', 'new')", "UPDATE shop.docs SET n=3 WHERE n=2 LIMIT 1",
+                     "UPDATE shop.docs SET doc=JSON_REMOVE(doc, '$.b') WHERE n=3"])
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    assert PARTIAL_UPDATE in event_types(database, start)
+    problems, rows = compare.compare_sqlite(database, jobs.copy, [table])
+    assert not problems, "\n".join(problems)
+    assert rows == 3

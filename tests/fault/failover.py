@@ -40,7 +40,7 @@ class Pair:
 
     def __init__(self, services, kind):
         self.kind = kind
-        options = {"log_slave_updates": "ON"} if kind == "mariadb" else {"log_replica_updates": "ON"}
+        options = {"log_slave_updates": "ON", "gtid_strict_mode": "ON"} if kind == "mariadb" else {"log_replica_updates": "ON"}
         self.first = services.up(kind, "fofirst", **options)
         self.second = services.up(kind, "fosecond", **options)
         if kind == "mariadb":
@@ -75,16 +75,17 @@ class Pair:
         self.second.run("RESET SLAVE ALL" if self.kind == "mariadb" else "RESET REPLICA ALL")
 
 
-def tagged_writer(database, count, first):
-    """Transactions with tagged GTIDs (MySQL 8.3 and newer) among the others."""
+def other_writer(database, count, first):
+    """Transactions among the others whose GTIDs are of another kind: tagged (MySQL 8.3 and newer), or of a second
+    domain (MariaDB)."""
     session = database.session()
-    session.send("SET gtid_next='AUTOMATIC:blue'")
+    session.send("SET gtid_domain_id=7" if database.kind == "mariadb" else "SET gtid_next='AUTOMATIC:blue'")
     for at in range(count):
-        session.send(f"INSERT INTO {workload.DB}.wide VALUES ({10_000_000 + first + at},'tagged',1,{-1 - first - at})")
+        session.send(f"INSERT INTO {workload.DB}.wide VALUES ({10_000_000 + first + at},'other GTID',1,{-1 - first - at})")
     session.sync()
     session.close()
     if session.errors:
-        raise RuntimeError(f"tagged transactions failed: {session.errors[:3]}")
+        raise RuntimeError(f"the other writer failed: {session.errors[:3]}")
 
 
 def sink_config(kind, folder):
@@ -141,8 +142,7 @@ def run(kind, sink, phase, seed, folder, services, lose=False, seconds=2.0):
         begun = pair.second.position() if not stream_only else (pair.second.binlog_files()[0].name, 4)
         time.sleep(seconds / 2)
         writers.stop()
-        if kind == "mysql9":
-            tagged_writer(pair.first, 50, 0)
+        other_writer(pair.first, 50, 0)
         pair.synchronise()
         behind = engine.checkpoint()[0]
         pair.kill_first()
@@ -154,8 +154,7 @@ def run(kind, sink, phase, seed, folder, services, lose=False, seconds=2.0):
         after._versions = writers._versions   # numbers are never used twice
         write_for(after, seconds)
         after.stop()
-        if kind == "mysql9":
-            tagged_writer(pair.second, 50, 1000)
+        other_writer(pair.second, 50, 1000)
         look(engine)
         engine.stop()
         ended = engine.run("caught_up", seconds=180)
@@ -214,13 +213,13 @@ def lost_transactions(pair, engine, folder):
     pair.promote()
     pair.second.run("; ".join(f"INSERT INTO {workload.DB}.wide VALUES ({30_000_000 + at},'other',1,{-at - 1})" for at in range(9)))
     if pair.kind == "mariadb":
-        code = "SRC-0021"
+        code = "SRC-0024"
         ended = engine.wait(60)
         text = ended.err
         if ended.code != 6:
             return [f"an error for the operator was expected: {ended}"]
     else:   # nothing in MySQL's sets tells a replica that lags from one that lost transactions
-        code = "SRC-0020"
+        code = "SRC-0023"
         wait_for(lambda: look(engine) and code in engine.err.read_text(), "the error by name", 60)
         text = engine.err.read_text()
     problems = [] if code in text else [f"{code} was expected: {text[-2000:]}"]

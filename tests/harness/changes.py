@@ -149,6 +149,6 @@ class Changes:
     def many_rows(self):
         """Far more than a small batch holds."""
         word = self.word()
-        return [f"UPDATE {DB}.keyed SET tx=REPEAT({word}, 90), n=n+1",
+        return [f"UPDATE {DB}.keyed SET tx=REPEAT({word}, 90), n=n+1", f"UPDATE {DB}.keyed SET j=JSON_SET(j, '$.a', {word})",
                 f"INSERT INTO {DB}.keyless (a, tx) SELECT 20, REPEAT({word}, 60) FROM {DB}.keyed LIMIT 40",
                 f"UPDATE {DB}.keyless SET a=21 WHERE a=20 LIMIT 20", f"DELETE FROM {DB}.keyless WHERE a=20 LIMIT 30"]

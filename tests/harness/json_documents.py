@@ -36,7 +36,7 @@ def deep(rng):
     """Nested as far as the server allows, small enough that a change is logged as a difference."""
     levels = rng.randint(60, 97)
     opened, closed = "", ""
-    for at in range(levels):
+    for _ in range(levels):
         is_object = rng.random() < 0.5
         opened += '{"a": ' if is_object else "["
         closed = ("}" if is_object else "]") + closed

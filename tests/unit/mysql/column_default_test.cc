@@ -81,3 +81,44 @@ TEST_CASE("No default: NULL, or the zero of the type where NULL is not allowed")
     CHECK(default_of(type, {}, false, false) == value);
   }
 }
+
+TEST_CASE("Defaults after a statement: the statement's own, else those of before, never the catalogue's of later") {
+  using Default = Column::Default;
+  auto table = [](std::initializer_list<std::pair<const char*, const char*>> columns, bool nullable = true) {
+    auto schema = std::make_shared<TableSchema>();
+    for (const auto& [name, type] : columns) {
+      auto column = column_from_type(name, type, nullable, 45);
+      REQUIRE(column.ok());
+      set_column_default(*column, "99", "", false);  // what the catalogue shows now
+      schema->columns.push_back(*column);
+    }
+    return schema;
+  };
+  auto after = [&](const TableSchema* before, const TableSchema& now, const char* statement) {
+    std::string out;
+    for (const Column& column : with_defaults_of(before, now, statement, false)->columns) {
+      out += column.default_kind == Default::kText ? "=" + column.default_text
+             : column.default_kind == Default::kNull ? "NULL" : column.default_kind == Default::kImplicit ? "zero" : "?";
+      out += "|";
+    }
+    return out;
+  };
+  auto before = table({{"a", "int"}, {"b", "varchar(9)"}});
+  auto now = table({{"a", "int"}, {"b", "varchar(9)"}, {"c", "int"}});
+  CHECK(after(before.get(), *now, "ALTER TABLE t ADD COLUMN c INT DEFAULT -5") == "=99|=99|=-5|");
+  CHECK(after(before.get(), *now, "ALTER TABLE t ADD c INT AFTER a") == "?|=99|NULL|");
+  CHECK(after(before.get(), *now, "ALTER TABLE t ADD c INT DEFAULT (1 + 2), ADD KEY k (b)") == "=99|?|?|");
+  CHECK(after(before.get(), *now, "ALTER TABLE t ADD c INT, ADD KEY k (c)") == "=99|=99|?|");
+  CHECK(after(before.get(), *before, "ALTER TABLE t ALTER `A` SET DEFAULT 7") == "?|=99|");
+  CHECK(after(before.get(), *before, "ALTER TABLE t MODIFY b VARCHAR(9)") == "=99|?|");
+  CHECK(after(nullptr, *before, "RENAME TABLE x TO t") == "?|?|");
+  CHECK(after(nullptr, *now, "CREATE TABLE t (a INT, b VARCHAR(9) DEFAULT 'it''s', c INT DEFAULT 1 COMMENT 'DEFAULT 2', KEY (b))") ==
+        "NULL|=it's|=1|");
+  CHECK(after(nullptr, *now, "CREATE TABLE t (a INT AUTO_INCREMENT, b VARCHAR(9) CHARACTER SET utf8mb4 DEFAULT NULL, "
+                             "c INT REFERENCES x (y) ON DELETE SET DEFAULT)") == "?|NULL|?|");
+  CHECK(after(nullptr, *now, "CREATE TABLE t (KEY k (a DESC), a INT DEFAULT 1, b VARCHAR(9) DEFAULT '5', c INT NOT NULL)") == "?|?|?|");
+  auto strict = table({{"a", "int"}, {"b", "varchar(9)"}}, false);
+  CHECK(after(nullptr, *strict, "CREATE TABLE t (a INT NOT NULL, b VARCHAR(9) DEFAULT NULL)") == "zero|?|");
+  CHECK(after(nullptr, *table({{"a", "timestamp"}}), "CREATE TABLE t (a TIMESTAMP)") == "?|");
+  for (const Column& column : without_defaults(*now)->columns) CHECK(column.default_kind == Default::kUnknown);
+}

@@ -24,7 +24,7 @@ std::string le(uint64_t value, int bytes) {
   return out;
 }
 
-constexpr uint8_t kFormat = 15, kRotate = 4, kQuery = 2, kXid = 16, kTableMap = 19, kWriteRows = 30, kRowsQuery = 29;
+constexpr uint8_t kFormat = 15, kRotate = 4, kQuery = 2, kXid = 16, kTableMap = 19, kWriteRows = 30, kRowsQuery = 29, kHeartbeat = 27;
 
 std::string header(uint8_t type, size_t length, uint64_t end, uint16_t flags = 0) {
   return le(1700000000, 4) + std::string(1, static_cast<char>(type)) + le(1, 4) + le(length, 4) + le(end & UINT32_MAX, 4) + le(flags, 2);
@@ -84,6 +84,28 @@ TEST_CASE("A stream's offsets go on where the 32 bits of its headers wrap") {
   take(event(kRotate, le(4, 8) + "b.000002", 0, kEventArtificial));
   take(format_event());
   CHECK(assembler.log_position().text() == "gtid=;file=b.000002;offset=4");
+}
+
+TEST_CASE("A heartbeat moves the position past what the server has skipped, between transactions only") {
+  SchemaTracker schemas(nullptr, "mysql", {});
+  BinlogAssembler assembler(SourceContext{}, schemas, "mysql");
+  REQUIRE(assembler.start(LogPosition{true, "", "b.000001", 4, "7"}).ok());
+  auto take = [&](const std::string& bytes) { REQUIRE(assembler.take(bytes).ok()); };
+  take(event(kRotate, le(4, 8) + "b.000001", 0, kEventArtificial));
+  take(event(kHeartbeat, "b.000001", 900));   // nothing is known of the log yet
+  CHECK(assembler.log_position().offset == 4);
+  take(format_event());
+  take(event(kHeartbeat, "b.000001", 1000));
+  CHECK(assembler.log_position().text() == "gtid=;file=b.000001;offset=1000;server=7");
+  CHECK(assembler.has_output());
+  take(event(kHeartbeat, "b.000001", 900));
+  take(event(kHeartbeat, "b.000002", 5000));
+  CHECK(assembler.log_position().offset == 1000);
+  take(event(kQuery, query_body("BEGIN"), 1040));
+  take(event(kHeartbeat, "b.000001", 2000));
+  CHECK(assembler.log_position().offset == 1000);
+  take(event(kXid, le(5, 8), 1067));
+  CHECK(assembler.log_position().offset == 1067);
 }
 
 TEST_CASE("A stream that begins beyond 4 GiB keeps its offsets") {
