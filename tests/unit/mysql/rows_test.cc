@@ -225,6 +225,13 @@ TEST_CASE("A VECTOR has its place in MySQL's list of character sets") {
   }
 }
 
+TEST_CASE("MariaDB's VECTOR is a VARBINARY in the log") {
+  auto map = parse_table_map(map_of("\x0F", "\x0C\0"s), format_of());
+  REQUIRE(map.ok());
+  CHECK(make_row_plan(*map, schema_of({{"vector(3)", 63}})).ok());
+  CHECK_FALSE(make_row_plan(*map, schema_of({{"vector(4)", 63}})).ok());
+}
+
 TEST_CASE("Full metadata alone gives a schema") {
   std::string optional = "\x01\x01\x80"s           // c0 unsigned
                          "\x03\x02\x08\x3F"s       // charsets: latin1, binary
