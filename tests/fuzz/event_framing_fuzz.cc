@@ -14,13 +14,14 @@ using namespace tailrace;
 
 namespace {
 
-class Reading {
+// No log position of its own: what it shows is a guess for ever.
+class Reading final : public Catalogue {
  public:
   explicit Reading(uint8_t choice)
       : located_(choice & 1),
         good_sums_(choice & 2),
         cut_at_(choice & 4 ? 1 : choice & 8 ? 300 : 1 << 16),
-        schemas_(nullptr, "mysql", [this](const std::string& d, const std::string& t) { return fetch(d, t); }),
+        schemas_(nullptr, "mysql", this, [](std::string_view, std::string_view) { return true; }),
         assembler_(SourceContext{}, schemas_, "mysql") {
     LogPosition start;
     start.file = "bin.000001";
@@ -82,10 +83,14 @@ class Reading {
     auto map = parse_table_map(event.substr(kEventHeaderSize, event.size() - kEventHeaderSize - tail), *assembler_.format());
     if (map.ok()) tables_[{map->database, map->table}] = fuzz::schema_for(*map);
   }
-  Result<SchemaRef> fetch(const std::string& database, const std::string& table) {
+  Result<SchemaRef> table(const std::string& database, const std::string& table) override {
     auto found = tables_.find({database, table});
     return found == tables_.end() ? SchemaRef() : found->second;
   }
+  Result<std::vector<SchemaRef>> tables() override { return std::vector<SchemaRef>(); }
+  Result<std::map<std::string, uint16_t>> databases() override { return std::map<std::string, uint16_t>{{"d", 45}}; }
+  Result<LogPosition> position() override { return LogPosition(); }
+  int lower_case_table_names() override { return 0; }
 
   Status cut(size_t from_bytes) {
     while (assembler_.pending_bytes() >= from_bytes || assembler_.file_changed()) {
