@@ -68,14 +68,14 @@ bool is_numeric(ColumnType type) {
   }
 }
 
-// MariaDB counts GEOMETRY among the columns that have a charset, MySQL does not.
+// MariaDB counts GEOMETRY among the columns that have a charset, MySQL does not; MySQL counts VECTOR.
 bool is_character(ColumnType type, bool is_mariadb) {
   switch (type) {
     case ColumnType::kGeometry:
       return is_mariadb;
     case ColumnType::kString: case ColumnType::kVarString: case ColumnType::kVarchar: case ColumnType::kBlob:
     case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob:
-    case ColumnType::kBlobCompressed: case ColumnType::kVarcharCompressed:
+    case ColumnType::kBlobCompressed: case ColumnType::kVarcharCompressed: case ColumnType::kVector:
       return true;
     default:
       return false;

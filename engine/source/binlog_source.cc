@@ -27,7 +27,10 @@ class BinlogFileSource : public Source {
       : paths_(std::move(paths)),
         given_(std::move(given)),
         has_given_(!given_.empty()),
-        schemas_(context.schemas, std::string(kKind), {}),
+        schemas_(context.schemas, std::string(kKind), nullptr,
+                 [tables = context.tables](std::string_view database, std::string_view table) {
+                   return !tables || tables->matches(database, table);
+                 }),
         assembler_(context, schemas_, std::string(kKind)) {}
 
   Status open(const std::optional<Position>& from) override {
@@ -40,11 +43,11 @@ class BinlogFileSource : public Source {
       return Status(ErrorCode::kSourcePosition, "no file of this source has the position").with("position", from ? from->text : at.text());
     }
     start_ = Position{std::string(kKind), at.text()};
-    TAILRACE_OK(schemas_.load());
+    TAILRACE_OK(schemas_.begin(at.restart_place(), from.has_value()));
     if (has_given_) {
       std::vector<SchemaRef> all;
       for (const auto& [key, schema] : given_) all.push_back(schema);
-      TAILRACE_OK(schemas_.preload(all, at));
+      TAILRACE_OK(schemas_.give(all, at));
     }
     TAILRACE_OK(assembler_.start(at));
     return open_file(at.restart_place().offset);
