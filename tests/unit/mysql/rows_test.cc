@@ -150,7 +150,7 @@ TEST_CASE("Strings decode by length prefix and charset") {
   CHECK(one("json", 0, "\xF5", "\x04", "\x03\0\0\0\x05\x01\0"s) == "1");
   CHECK(one("inet6", 63, "\xFE", "\xFE\x10", "\0"s) == "::");                     // trailing zeros are not logged
   CHECK(one("inet4", 63, "\xFE", "\xFE\x04", "\x02\x01\x02") == "1.2.0.0");
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0008");     // not UTF-8
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0018");     // not UTF-8
   CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x7F" "ab") == "SRC-0008");    // longer than the event
   CHECK(one("varchar(10)", 0, "\x0F", "\x28\0"s, "\x01" "a") == "SCH-0001");      // charset not known
 }
