@@ -24,6 +24,7 @@ using uchar = unsigned char;
 namespace tailrace {
 namespace {
 
+constexpr uint16_t kSendAnnotateRows = 2;  // MariaDB's
 constexpr uint8_t kComBinlogDump = 0x12, kComBinlogDumpGtid = 0x1e;
 constexpr unsigned kMasterFatalReading = 1236;
 
@@ -140,7 +141,7 @@ Status BinlogWire::start(std::string_view file, uint64_t offset) {
   }
   std::string payload;
   put(payload, std::max<uint64_t>(offset, 4), 4);
-  put(payload, 0, 2);
+  put(payload, connection_.server().is_mariadb ? kSendAnnotateRows : 0, 2);
   put(payload, server_id_, 4);
   payload.append(file);
   return dump(kComBinlogDump, payload);
@@ -151,7 +152,7 @@ Status BinlogWire::start_mariadb_gtid(std::string_view gtid_list) {
   TAILRACE_OK(connection_.execute(fmt::format("SET @slave_connect_state={}", quote_text(gtid_list))));
   std::string payload;
   put(payload, 4, 4);
-  put(payload, 0, 2);
+  put(payload, kSendAnnotateRows, 2);
   put(payload, server_id_, 4);
   return dump(kComBinlogDump, payload);
 }

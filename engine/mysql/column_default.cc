@@ -1,10 +1,13 @@
 #include "mysql/column_default.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <memory>
 
 #include "event/time_parse.h"
 #include "mysql/charset.h"
+#include "mysql/sql_tokens.h"
 
 namespace tailrace {
 namespace {
@@ -143,7 +146,101 @@ bool implicit_value(const Column& column, Value& out, std::string& text) {
   return false;
 }
 
+// The DEFAULT clause of a column's definition, from behind the column's name to the next column.
+void read_definition(Column& column, SqlTokens& tokens) {
+  Default kind = Default::kUnknown;
+  std::string text;
+  int depth = 0;
+  bool nullable = true, says_default = false;
+  SqlToken last;
+  while (!tokens.at_end() && !(depth == 0 && (tokens.peek().is_mark(',') || tokens.peek().is_mark(')')))) {
+    SqlToken token = tokens.next();
+    if (token.is_mark('(')) ++depth;
+    if (token.is_mark(')')) --depth;
+    if (depth != 0) continue;
+    if (token.is("NULL") && last.is("NOT")) nullable = false;
+    bool other = token.is("AUTO_INCREMENT") || token.is("AS") || token.is("SERIAL") || token.is("REFERENCES");
+    bool is_default = token.is("DEFAULT");
+    last = std::move(token);
+    if (other) return;
+    if (!is_default) continue;
+    says_default = true;
+    bool minus = tokens.accept_mark('-');
+    SqlToken value = tokens.next();
+    if (!minus && value.is("NULL")) {
+      kind = Default::kNull;
+    } else if (!minus && value.kind == SqlToken::Kind::kString && value.raw.front() == '\'' && !is_number(value.text)) {
+      kind = Default::kText;
+      text = value.text;
+    } else if (value.kind == SqlToken::Kind::kNumber && !tokens.peek().is_mark('.') &&
+               (column.kind == Kind::kInt || column.kind == Kind::kUint)) {
+      kind = Default::kText;
+      text = (minus ? "-" : "") + value.text;
+    } else {
+      return;  // an expression, or a form that the server would first make its own
+    }
+  }
+  if (nullable != column.nullable) return;  // by a key, or by a later statement
+  if (!says_default && column.kind != Kind::kTimestamp) kind = nullable ? Default::kNull : Default::kImplicit;
+  column.default_kind = kind;
+  column.default_text = std::move(text);
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+    return lower(x) == lower(y);
+  });
+}
+
 }  // namespace
+
+SchemaRef without_defaults(const TableSchema& schema) {
+  auto out = std::make_shared<TableSchema>(schema);
+  for (Column& column : out->columns) {
+    column.default_kind = Default::kUnknown;
+    column.default_text.clear();
+  }
+  return out;
+}
+
+SchemaRef with_defaults_of(const TableSchema* before, const TableSchema& after, std::string_view statement, bool ansi_quotes) {
+  auto out = std::make_shared<TableSchema>(after);
+  for (Column& column : out->columns) {
+    column.default_kind = Default::kUnknown;
+    column.default_text.clear();
+    size_t named = 0;
+    bool defined = false;
+    SqlTokens tokens(statement, ansi_quotes);
+    bool creates = tokens.peek().is("CREATE");
+    for (SqlToken last; !tokens.at_end();) {
+      SqlToken token = tokens.next();
+      bool is_name = token.is_name() || token.raw.front() == '"';
+      if (is_name && same_name(token.text, column.name)) {
+        ++named;
+        // In the place of a definition: after "(" or "," of CREATE, after ADD [COLUMN] of ALTER.
+        bool starts = creates ? last.is_mark('(') || last.is_mark(',') : last.is("ADD") || last.is("COLUMN");
+        bool typed = same_name(tokens.peek().text, column.type_name) || tokens.peek().is("JSON") || tokens.peek().is("INTEGER");
+        if (starts && named == 1 && typed) {
+          read_definition(column, tokens);
+          defined = true;
+        }
+      }
+      last = std::move(token);
+    }
+    if (named > 1 && defined) defined = creates;  // a key may name it again, in CREATE only
+    if (defined) continue;
+    column.default_kind = Default::kUnknown;
+    column.default_text.clear();
+    int at = before && named == 0 ? before->find_column(column.name) : -1;
+    if (at < 0) continue;
+    const Column& old = before->columns[static_cast<size_t>(at)];
+    if (old.type_text != column.type_text || old.nullable != column.nullable) continue;
+    column.default_kind = old.default_kind;
+    column.default_text = old.default_text;
+  }
+  return out;
+}
 
 void set_column_default(Column& column, std::string_view text, std::string_view extra, bool is_mariadb) {
   column.default_text.clear();

@@ -113,24 +113,22 @@ class FileReader {
   }
 
   Status item() {
+    bool is_constraint = tokens_.accept("CONSTRAINT");
+    if (is_constraint && !tokens_.peek().is("PRIMARY") && !tokens_.peek().is("UNIQUE") && !tokens_.peek().is("CHECK") &&
+        !tokens_.peek().is("FOREIGN")) {
+      tokens_.next();  // its name
+    }
     if (tokens_.accept("PRIMARY")) return key_item(primary_, "KEY");
     if (tokens_.accept("UNIQUE")) {
       if (!tokens_.accept("KEY")) tokens_.accept("INDEX");
       return key_item(unique_.emplace_back(), "");
-    }
-    if (tokens_.accept("CONSTRAINT")) {
-      if (!tokens_.peek().is("PRIMARY") && !tokens_.peek().is("UNIQUE") && !tokens_.peek().is("CHECK") &&
-          !tokens_.peek().is("FOREIGN")) {
-        tokens_.next();
-      }
-      return item();
     }
     for (std::string_view word : {"KEY", "INDEX", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK", "PERIOD", "VECTOR"}) {
       if (!tokens_.peek().is(word)) continue;
       skip_item();
       return Status();
     }
-    return column();
+    return is_constraint ? bad("a constraint that is no key and no check") : column();
   }
   Status key_item(std::vector<std::string>& names, std::string_view word) {
     if (!word.empty()) tokens_.accept(word);

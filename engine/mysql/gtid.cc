@@ -398,7 +398,8 @@ Result<LogPosition> parse_log_position(const Position& position) {
     }
     return true;
   });
-  if (!good || (!out.has_gtid && out.file.empty()) || (has_offset && out.file.empty())) {
+  bool no_place = has_earlier && !earlier.has_gtid && earlier.file.empty();
+  if (!good || no_place || (!out.has_gtid && out.file.empty()) || (has_offset && out.file.empty())) {
     return bad("a position (gtid=…;file=…;offset=…)", position.text);
   }
   if (!out.file.empty() && out.offset < 4) out.offset = 4;

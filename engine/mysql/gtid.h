@@ -102,7 +102,7 @@ struct LogPosition {
   }
   // While XA transactions are prepared and not yet decided: where the log has to be read from to see their rows again,
   // before this position. Written as xa_gtid=…;xa_file=…;xa_offset=….
-  std::shared_ptr<const LogPosition> restart = {};
+  std::shared_ptr<const LogPosition> restart = nullptr;
   const LogPosition& restart_place() const { return restart ? *restart : *this; }
   std::string text() const;
 };

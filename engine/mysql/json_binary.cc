@@ -201,7 +201,10 @@ bool JsonPrinter::opaque(uint8_t field_type, std::string_view data) {
   if (field_type == kNewDecimal) {
     unsigned precision = in.u8();
     unsigned scale = in.u8();
-    if (precision < 1 || precision > 65 || scale > precision || in.remaining() != decimal_size(precision, scale)) return false;
+    // The precision is that of the server's groups of nine digits: 72 for a number of 65.
+    if (precision < 1 || precision > kDecimalGroupDigits || scale > precision || in.remaining() != decimal_size(precision, scale)) {
+      return false;
+    }
     char text[kDecimalTextMax];
     size_t n = decimal_to_text(in.data(), precision, scale, text);
     out_.append(text, n);

@@ -200,27 +200,22 @@ bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Va
     to = Value::of_text(kind, arena.copy(scratch_), static_cast<uint32_t>(scratch_.size()));
     return true;
   };
-  auto bad_text = [&] {
-    problem_ = fmt::format("bytes that are not text in its character set {}", column.charset->name);
-    return false;
+  auto text = [&](std::string_view in, bool in_place) {
+    std::string_view out;
+    if (!to_utf8(*column.charset, invalid_text_, in, scratch_, out)) {
+      code_ = ErrorCode::kSourceText;
+      problem_ = describe_invalid_text(*column.charset, in);
+      return false;
+    }
+    bool lasts = in_place && out.data() == in.data();
+    to = Value::of_text(Kind::kText, lasts ? out.data() : arena.copy(out), static_cast<uint32_t>(out.size()));
+    return true;
   };
   auto size = static_cast<uint32_t>(bytes.size());
   scratch_.clear();
   switch (column.text) {
-    case TextOp::kUtf8:
-      if (!is_utf8(bytes)) return bad_text();
-      to = Value::of_text(Kind::kText, bytes.data(), size);
-      return true;
-    case TextOp::kAscii:
-      if (!is_ascii(bytes)) return bad_text();
-      to = Value::of_text(Kind::kText, bytes.data(), size);
-      return true;
-    case TextOp::kConvert:
-      if (column.charset->ascii_compatible && is_ascii(bytes)) {
-        to = Value::of_text(Kind::kText, bytes.data(), size);
-        return true;
-      }
-      return append_utf8(*column.charset, bytes, scratch_) ? own(Kind::kText) : bad_text();
+    case TextOp::kUtf8: case TextOp::kAscii: case TextOp::kConvert:
+      return text(bytes, true);
     case TextOp::kBytes:
       to = Value::of_text(Kind::kBytes, bytes.data(), size);
       return true;
@@ -262,9 +257,9 @@ bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Va
         return false;
       }
       if (column.text == TextOp::kCompressedBytes) return own(Kind::kBytes);
-      std::string packed;
-      packed.swap(scratch_);
-      return append_utf8(*column.charset, packed, scratch_) ? own(Kind::kText) : bad_text();
+      std::string unpacked;
+      unpacked.swap(scratch_);
+      return text(unpacked, false);
     }
   }
   return false;
@@ -439,7 +434,10 @@ Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t
       at = read_image(plan, second, at, end, after, row, out.arena);
     }
     if (at && event.op == Op::kInsert && !first.all) fill_defaults(plan, row, out.arena);
-    if (at && is_update && event.from_mariadb && !second.all && !check_generated(plan, after)) at = nullptr;
+    if (at && is_update && event.from_mariadb && !second.all && 
+        !complete_update(plan, event.lacking, row, after, out.arena)) {
+      at = nullptr;
+    }
     if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);
     ChangeEvent& change = out.events.emplace_back();
     change.op = event.op;
@@ -478,6 +476,19 @@ Result<uint64_t> RowsDecoder::count(const RowPlan& plan, const RowsEvent& event)
     ++rows;
   }
   return rows;
+}
+
+size_t RowsDecoder::decoded_bytes(const RowPlan& plan, const RowsEvent& event) {
+  if (event.columns != plan.columns.size() || event.rows.empty()) return 0;
+  auto begin = reinterpret_cast<const uint8_t*>(event.rows.data());
+  auto end = begin + event.rows.size();
+  bool is_update = event.op == Op::kUpdate;
+  const uint8_t* at = skip_image(plan, Image(event.present, event.columns), begin, end);
+  if (at && event.partial) at = read_partial_bits(plan, at, end);
+  if (at && is_update) at = skip_image(plan, Image(event.present_after, event.columns), at, end);
+  if (!at || at == begin) return 0;
+  size_t rows = event.rows.size() / static_cast<size_t>(at - begin);
+  return rows * (sizeof(ChangeEvent) + (is_update ? 2 : 1) * plan.schema->columns.size() * sizeof(Value));
 }
 
 void append_inet4(const uint8_t* bytes, std::string& out) {

@@ -13,6 +13,12 @@
 
 namespace tailrace {
 
+// What it means that the image after an update lacks a column. MariaDB logs a REPLACE of a row that is there as an update,
+// and leaves out the columns that the statement did not name: they got their defaults.
+enum class Lacking : uint8_t { kUnchanged, kDefault, kUnknown };
+// Of a rows event from MariaDB, by the statement (ANNOTATE_ROWS) it is logged for; "" = not told.
+Lacking what_lacks(std::string_view statement, std::string_view table);
+
 struct RowsEvent {
   Op op = Op::kInsert;
   uint64_t table_id = 0;
@@ -20,6 +26,7 @@ struct RowsEvent {
   uint64_t columns = 0;
   std::string_view present;        // bitmap of the image: before for update and delete, after for insert
   std::string_view present_after;  // update only
+  Lacking lacking = Lacking::kUnchanged;
   bool from_mariadb = false;
   bool partial = false;            // PARTIAL_UPDATE_ROWS: JSON columns of the after image may be diffs
   std::string_view rows;
@@ -34,11 +41,15 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
 
 class RowsDecoder {
  public:
+  explicit RowsDecoder(InvalidText invalid_text = InvalidText::kStop) : invalid_text_(invalid_text) {}
   // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column. A column
   // that an INSERT left out has its default, where the schema knows it; other columns out of an image are absent.
   Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
   // Rows in the event, found without making values.
   Result<uint64_t> count(const RowPlan& plan, const RowsEvent& event);
+  // About the memory that decoding the event takes, judged by its first row: an image of few columns is small in the log
+  // but has all columns of the table in memory.
+  size_t decoded_bytes(const RowPlan& plan, const RowsEvent& event);
 
  private:
   struct Image;
@@ -46,7 +57,8 @@ class RowsDecoder {
                             Row before, Arena& arena);
   const uint8_t* skip_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end);
   void fill_defaults(const RowPlan& plan, Row row, Arena& arena);
-  bool check_generated(const RowPlan& plan, Row after);
+  bool complete_update(const RowPlan& plan, Lacking lacking, Row before, Row after, Arena& arena);
+  bool unclear(const RowPlan& plan, size_t visible, std::string problem);
   void start_partial_row(const RowPlan& plan);
   const uint8_t* read_partial_bits(const RowPlan& plan, const uint8_t* at, const uint8_t* end);
   bool read_diffs(std::string_view diffs, const Value& before, Value& to, Arena& arena);
@@ -54,6 +66,7 @@ class RowsDecoder {
   bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
   Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
 
+  InvalidText invalid_text_;
   std::string scratch_;          // converted text before it is copied to the arena
   // PARTIAL_UPDATE_ROWS only: the JSON documents of the before image as logged (null data: NULL or absent) and which
   // columns of the after image are diffs of them, both by column.

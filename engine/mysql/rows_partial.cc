@@ -3,9 +3,12 @@
 // image?
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/byte_cursor.h"
 #include "mysql/json_diff.h"
 #include "mysql/rows_decoder.h"
+#include "mysql/sql_tokens.h"
 
 namespace tailrace {
 
@@ -17,21 +20,55 @@ void RowsDecoder::fill_defaults(const RowPlan& plan, Row row, Arena& arena) {
   }
 }
 
-// MySQL logs a generated column whenever it changes. MariaDB leaves virtual ones out, changed or not: their absence does
-// not say that they stayed as they were.
-bool RowsDecoder::check_generated(const RowPlan& plan, Row after) {
-  size_t visible = 0;
-  for (size_t i = 0; i < plan.columns.size(); ++i) {
-    if (plan.columns[i].hidden) continue;
-    if (after[visible].is_absent() && plan.schema->columns[visible].generated) {
-      column_ = i;
-      code_ = ErrorCode::kSourceImage;
-      problem_ = "an update was logged without the virtual column, which it may have changed";
-      return false;
+bool RowsDecoder::unclear(const RowPlan& plan, size_t visible, std::string problem) {
+  for (column_ = 0; column_ < plan.columns.size(); ++column_) {
+    if (!plan.columns[column_].hidden && visible-- == 0) break;
+  }
+  code_ = ErrorCode::kSourceImage;
+  problem_ = std::move(problem);
+  return false;
+}
+
+// An image after an update at MariaDB that lacks columns: are they as they were?
+bool RowsDecoder::complete_update(const RowPlan& plan, Lacking lacking, Row before, Row after, Arena& arena) {
+  const TableSchema& schema = *plan.schema;
+  // The image of a plain update has the key only where it changes it; that of a REPLACE has all of it, unchanged.
+  bool like_replace = !schema.primary_key.empty();
+  for (uint16_t at : schema.primary_key) like_replace = like_replace && identical(before[at], after[at]);
+  for (size_t i = 0; i < after.size(); ++i) {
+    if (!after[i].is_absent()) continue;
+    // MySQL logs a generated column whenever it changes; MariaDB leaves virtual ones out, changed or not.
+    if (schema.columns[i].generated) {
+      return unclear(plan, i, "an update was logged without the virtual column, which it may have changed");
     }
-    ++visible;
+    if (!like_replace || lacking == Lacking::kUnchanged) continue;
+    if (lacking == Lacking::kUnknown) {
+      return unclear(plan, i, "an update was logged without the column and without its statement: a REPLACE would have given the "
+                              "column its default (binlog_annotate_row_events=ON tells them apart)");
+    }
+    after[i] = plan.defaults[i];
+    if (after[i].is_absent()) {
+      return unclear(plan, i, "a REPLACE was logged without the column, whose default is not known");
+    }
+    if (has_text_payload(after[i].kind)) after[i].p = arena.copy(after[i].text());
   }
   return true;
+}
+
+Lacking what_lacks(std::string_view statement, std::string_view table) {
+  SqlTokens tokens(statement, false);
+  bool replaces = tokens.peek().is("REPLACE") || tokens.peek().is("LOAD");
+  // Rows of a table that the statement does not name come from a trigger or a function, which may do either.
+  while (!tokens.at_end()) {
+    SqlToken token = tokens.next();
+    bool is_name = token.is_name() || token.raw.front() == '"';  // which of the two that is depends on the session
+    const std::string& name = token.text;
+    bool same = is_name && name.size() == table.size() && std::equal(name.begin(), name.end(), table.begin(), [](char a, char b) {
+      return a == b || ((a | 0x20) == (b | 0x20) && (a | 0x20) >= 'a' && (a | 0x20) <= 'z');
+    });
+    if (same) return replaces ? Lacking::kDefault : Lacking::kUnchanged;
+  }
+  return Lacking::kUnknown;
 }
 
 void RowsDecoder::start_partial_row(const RowPlan& plan) {

@@ -151,6 +151,12 @@ Status fit_place(Connection& connection, LogPosition& at) {
     }
     at.file.clear();
     at.offset = 0;
+    if (at.restart) {
+      auto restart = std::make_shared<LogPosition>(*at.restart);
+      restart->file.clear();
+      restart->offset = 0;
+      at.restart = std::move(restart);
+    }
   }
   at.server = server.identity;
   // A set without a member does not speak for a file and offset: the server may have begun to write GTIDs behind them.

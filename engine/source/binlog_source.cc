@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "event/start_point.h"
+#include "mysql/connection.h"
 #include "mysql/create_table.h"
 #include "source/log_assembler.h"
 #include "source/log_file.h"
@@ -23,12 +24,14 @@ using TableKey = std::pair<std::string, std::string>;
 
 class BinlogFileSource : public Source {
  public:
-  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, const SourceContext& context)
+  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, InvalidText invalid_text,
+                   const SourceContext& context)
       : paths_(std::move(paths)),
         given_(std::move(given)),
         has_given_(!given_.empty()),
         schemas_(context.schemas, std::string(kKind), {}),
-        assembler_(context, schemas_, std::string(kKind)) {}
+        assembler_(context, schemas_, std::string(kKind)),
+        invalid_text_(invalid_text) {}
 
   Status open(const std::optional<Position>& from) override {
     failure_ = Status();
@@ -88,7 +91,7 @@ class BinlogFileSource : public Source {
   }
 
   Status decode(const RawBatch& in, EventBatch& out) const override {
-    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out);
+    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, invalid_text_);
   }
 
   bool covers(const Position& at, const Transaction& transaction) const override {
@@ -237,6 +240,7 @@ class BinlogFileSource : public Source {
   Position start_;
   size_t index_ = 0;
   std::unique_ptr<LogFile> file_;
+  const InvalidText invalid_text_;
   bool done_ = false;
   Status failure_;
   std::atomic<bool> interrupted_{false};
@@ -245,6 +249,7 @@ class BinlogFileSource : public Source {
 constexpr OptionSpec kOptions[] = {
     {"files", "int", "1", "how many files to read, counting up from the one named"},
     {"schema", "path", "", "SQL file with CREATE TABLE statements, for logs without full row metadata"},
+    kInvalidTextOption,
 };
 
 // "/logs/binlog.000041" -> "/logs/binlog.000042".
@@ -287,7 +292,7 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
     if (!schemas.ok()) return std::move(schemas).status().with("file", path);
     for (SchemaRef& schema : *schemas) given[TableKey(schema->database, schema->table)] = std::move(schema);
   }
-  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), context));
+  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), invalid_text_of(options), context));
 }
 
 }  // namespace

@@ -40,19 +40,20 @@ Status HeldTransaction::failure(std::string_view what) const {
   return Status(ErrorCode::kSourceSpill, fmt::format("{}: {}", what, std::strerror(errno))).with("folder", usable_folder(folder_));
 }
 
-Status HeldTransaction::append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan) {
+Status HeldTransaction::append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan,
+                               Lacking lacking) {
   size_t index = plans_.size();
   while (index > 0 && plans_[index - 1].plan != plan) --index;  // the newest are the likely ones
   if (index == 0) {
     plans_.push_back({plan, 0});
     index = plans_.size();
   }
-  return append(Header{offset, static_cast<uint32_t>(body.size()), static_cast<uint32_t>(index - 1), type, Op::kInsert}, body);
+  return append(Header{offset, static_cast<uint32_t>(body.size()), static_cast<uint32_t>(index - 1), type, Op::kInsert, lacking}, body);
 }
 
 Status HeldTransaction::append_change(Op op, uint64_t offset, std::string_view sql, SchemaRef table, SchemaRef new_schema) {
   changes_.push_back({events_, std::move(table), std::move(new_schema)});
-  return append(Header{offset, static_cast<uint32_t>(sql.size()), 0, 0, op}, sql);
+  return append(Header{offset, static_cast<uint32_t>(sql.size()), 0, 0, op, Lacking::kUnchanged}, sql);
 }
 
 Status HeldTransaction::append(const Header& header, std::string_view body) {
@@ -145,6 +146,7 @@ Result<bool> HeldTransaction::next(Event& out) {
   out.op = header.op;
   out.offset = header.offset;
   out.plan = header.plan;
+  out.lacking = header.lacking;
   out.body = body_;
   out.table.reset();
   out.new_schema.reset();

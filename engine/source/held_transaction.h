@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "event/change_event.h"
 #include "mysql/row_plan.h"
+#include "mysql/rows_decoder.h"
 
 namespace tailrace {
 
@@ -23,6 +24,7 @@ class HeldTransaction {
     std::string_view body;         // from next(): valid until the next call
     uint32_t plan = 0;             // rows: index for plan_of
     SchemaRef table, new_schema;   // schema change
+    Lacking lacking = Lacking::kUnchanged;
   };
   struct Plan {
     RowPlanRef plan;
@@ -36,7 +38,8 @@ class HeldTransaction {
   HeldTransaction& operator=(const HeldTransaction&) = delete;
 
   // kSourceSpill when the file cannot be made or written.
-  Status append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan);
+  Status append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan,
+                Lacking lacking = Lacking::kUnchanged);
   Status append_change(Op op, uint64_t offset, std::string_view sql, SchemaRef table, SchemaRef new_schema);
   uint64_t events() const noexcept { return events_; }
   size_t memory_bytes() const noexcept { return buffer_.size(); }
@@ -64,6 +67,7 @@ class HeldTransaction {
     uint32_t plan;
     uint8_t type;
     Op op;
+    Lacking lacking;
   };
   Status append(const Header& header, std::string_view body);
   Status flush();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/byte_cursor.h"
 #include "base/log.h"
 
 namespace tailrace {
@@ -47,6 +48,7 @@ Status BinlogAssembler::start(const LogPosition& at) {
   ordinal_ = 0;
   commit_time_us_ = 0;
   maps_.clear();
+  statement_.clear();
   held_.reset();
   savepoints_.clear();
   prepared_.clear();
@@ -211,9 +213,10 @@ Status BinlogAssembler::on_format(std::string_view event, const EventHeader& hea
   }
   TAILRACE_OK(abandoned(header));
   maps_.clear();
-  // Items already held were framed under the old description.
-  if (format_ && has_rows() && format_->post_header != format.post_header) {
-    return Status(ErrorCode::kInternal, "the format of the log changed inside a batch");
+  // Items already held were framed under the old description, of which the decoder needs the size of table ids only.
+  for (size_t type = 0; format_ && has_rows() && type < format.post_header.size(); ++type) {
+    if (table_id_size(*format_, static_cast<EventType>(type)) == table_id_size(format, static_cast<EventType>(type))) continue;
+    return Status(ErrorCode::kSourceUnsupported, "a log whose table ids change their size within a file");
   }
   format_ = std::make_shared<const FormatDescription>(std::move(format));
   return Status();
@@ -352,7 +355,7 @@ void BinlogAssembler::drop_open() {
   if (!open_ || !in_batch_) return;
   size_t first = first_open_item();
   while (batch_->items.size() > first) {
-    batch_bytes_ -= batch_->items.back().body.size() + sizeof(BinlogRawBatch::Item);
+    batch_bytes_ -= batch_->items.back().weight;
     batch_->items.pop_back();
   }
   batch_->txns.pop_back();
@@ -393,7 +396,7 @@ std::unique_ptr<BinlogRawBatch> BinlogAssembler::split_open() {
     BinlogRawBatch::Item& item = rest->items.emplace_back(std::move(batch_->items[i]));
     item.txn = 0;
     item.body = {rest->buffer->copy(item.body), item.body.size()};
-    batch_bytes_ += item.body.size() + sizeof item;
+    batch_bytes_ += item.weight;
     auto same = [&](const RowPlanRef& plan) { return plan.get() == item.plan; };
     if (!item.plan || (!rest->plans.empty() && same(rest->plans.back()))) continue;
     if (std::any_of(rest->plans.begin(), rest->plans.end(), same)) continue;

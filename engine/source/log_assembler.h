@@ -33,6 +33,8 @@ class BinlogRawBatch : public RawBatch {
     const RowPlan* plan = nullptr;
     SchemaRef table, new_schema;   // schema change
     uint64_t offset = 0;           // of the event in its file, for messages
+    size_t weight = 0;             // what it counts in the size of a batch
+    Lacking lacking = Lacking::kUnchanged;
   };
   std::shared_ptr<Arena> buffer = std::make_shared<Arena>();
   std::shared_ptr<const FormatDescription> format;
@@ -44,7 +46,7 @@ class BinlogRawBatch : public RawBatch {
 };
 
 // Any thread.
-Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out);
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidText invalid_text = InvalidText::kStop);
 
 class BinlogAssembler {
  public:
@@ -114,6 +116,7 @@ class BinlogAssembler {
   Status on_drop_database(const QueryEvent& query, const std::string& database);
   Status on_table_map(std::string_view body);
   Status on_rows(const EventHeader& header, std::string_view body);
+  Lacking lacking_in(uint8_t type, std::string_view body, const std::string& table) const;
   Status on_payload(std::string_view body);
 
   void begin(std::string id, const EventHeader& header, bool explicit_end);
@@ -136,6 +139,7 @@ class BinlogAssembler {
   LogPosition transaction_place() const;
   LogPosition after_event() const;
   BinlogRawBatch::Item& add_item(std::string_view bytes, uint64_t offset);
+  void weigh(BinlogRawBatch::Item& item);
   Result<uint64_t> count_open_rows() const;
   std::unique_ptr<BinlogRawBatch> split_open();
 
@@ -163,6 +167,7 @@ class BinlogAssembler {
   bool in_batch_ = false;         // it has a Transaction in the batch being made
   bool handed_out_ = false;       // … or in an earlier one
   bool replaying_ = false;        // its end has been seen, and it is handed on from `held_`
+  std::string statement_;         // of MariaDB's row events, its beginning; "" = not told
   bool statement_open_ = false;   // between TABLE_MAP and the end of its statement
   bool has_rows_ = false;         // rows or schema changes of wanted tables seen in it
   std::string id_;

@@ -18,12 +18,12 @@ Status unpack_rows(RowsEvent& event, EventBatch& out) {
 
 }  // namespace
 
-Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out) {
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidText invalid_text) {
   out.sequence = in.sequence;
   out.boundary = in.boundary;
   out.txns = in.txns;
   out.keep_bytes(in.buffer, in.buffer->bytes());
-  RowsDecoder decoder;
+  RowsDecoder decoder(invalid_text);
   uint64_t ordinal = in.first_ordinal;
   uint32_t txn = 0;
   for (const BinlogRawBatch::Item& item : in.items) {
@@ -50,6 +50,7 @@ Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out) {
     out.keep(item.plan->schema);
     auto event = parse_rows_event(item.type, item.body, *in.format);
     if (!event.ok()) return placed(std::move(event).status());
+    event->lacking = item.lacking;
     if (is_compressed_rows_event(item.type)) {
       Status status = unpack_rows(*event, out);
       if (!status.ok()) return placed(std::move(status));

@@ -1,11 +1,15 @@
 // BinlogAssembler, second part: what each kind of event does.
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "base/byte_cursor.h"
 #include "source/log_assembler.h"
 
 namespace tailrace {
 namespace {
+
+constexpr size_t kStatementKept = 4096;  // its verb and its table stand at the beginning
 
 std::string beginning(std::string_view sql) {
   constexpr size_t kShown = 120;
@@ -44,8 +48,11 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
       return on_payload(body);
     case EventType::kXaPrepare:
       return on_xa_prepare(header, body);
+    case EventType::kMariaAnnotateRows:
+      statement_.assign(body.substr(0, kStatementKept));
+      return Status();
     // Nothing that changes rows.
-    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable: case EventType::kMariaAnnotateRows:
+    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable:
     case EventType::kMariaBinlogCheckpoint: case EventType::kTransactionContext: case EventType::kViewChange:
     case EventType::kHeartbeat: case EventType::kHeartbeatV2:
     // Belong to a statement in the log, which is then refused itself.
@@ -80,8 +87,23 @@ BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes, uint64_t
   item.txn = static_cast<uint32_t>(batch_->txns.size() - 1);
   item.body = {batch_->buffer->copy(bytes), bytes.size()};
   item.offset = offset;
-  batch_bytes_ += bytes.size() + sizeof item;
+  item.weight = bytes.size() + sizeof item;
+  batch_bytes_ += item.weight;
   return item;
+}
+
+// Rows of a wide table may take far more memory than log: batches of them close earlier.
+void BinlogAssembler::weigh(BinlogRawBatch::Item& item) {
+  constexpr size_t kWide = 16;        // columns; below, the factor is no more than about 150
+  constexpr size_t kUsualFactor = 32;
+  if (item.plan->schema->columns.size() < kWide || is_compressed_rows_event(item.type)) return;
+  auto event = parse_rows_event(item.type, item.body, *format_);
+  if (!event.ok()) return;            // told when it is decoded
+  size_t decoded = RowsDecoder().decoded_bytes(*item.plan, *event);
+  size_t usual = kUsualFactor * item.weight;
+  if (decoded <= usual) return;
+  batch_bytes_ += decoded - usual;
+  item.weight += decoded - usual;
 }
 
 Status BinlogAssembler::on_table_map(std::string_view body) {
@@ -108,6 +130,15 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   return Status();
 }
 
+// Of MariaDB's updates whose image after lacks columns: the statement tells what became of those.
+Lacking BinlogAssembler::lacking_in(uint8_t type, std::string_view body, const std::string& table) const {
+  auto event = parse_rows_event(type, body, *format_);
+  if (!event.ok() || event->op != Op::kUpdate) return Lacking::kUnchanged;
+  uint64_t present = 0;
+  for (char byte : event->present_after) present += static_cast<uint64_t>(std::popcount(static_cast<uint8_t>(byte)));
+  return present == event->columns ? Lacking::kUnchanged : what_lacks(statement_, table);
+}
+
 Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body) {
   ByteCursor in(body);
   uint64_t id = in.le(table_id_size(*format_, static_cast<EventType>(header.type)));
@@ -123,6 +154,8 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       BinlogRawBatch::Item& item = add_item(body, event_offset_);
       item.type = header.type;
       item.plan = plan.get();
+      if (format_->is_mariadb) item.lacking = lacking_in(header.type, body, plan->schema->table);
+      weigh(item);
       if (mapped->second.held_by != batch_number_) {
         batch_->plans.push_back(plan);
         mapped->second.held_by = batch_number_;
@@ -131,6 +164,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
   }
   if (flags & kRowsStatementEnd) {
     statement_open_ = false;
+    statement_.clear();
     if (!explicit_end_) return end(header);
   }
   return Status();
@@ -159,7 +193,8 @@ Status BinlogAssembler::step() {
   }
   EventHeader header = parse_event_header(event->data());
   auto type = static_cast<EventType>(header.type);
-  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid) {
+  if (type == EventType::kFormatDescription || type == EventType::kRotate || type == EventType::kGtid ||
+      type == EventType::kAnonymousGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid) {
     return place(Status(ErrorCode::kSourceCorrupt, "an event that cannot be inside a compressed transaction"), header);
   }
   Status status = dispatch(header, event->substr(kEventHeaderSize));
@@ -261,11 +296,11 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
         break;
       case TableChange::kTruncate:
         if (!before) {
-          TAILRACE_TRY(before, schemas_.changed(name.database, name.table, after));
+          TAILRACE_TRY(before, schemas_.changed(name.database, name.table, after, query.sql, query.ansi_quotes));
         }
         break;
       case TableChange::kCreate: case TableChange::kAlter: case TableChange::kRenameTo: {
-        TAILRACE_TRY(now, schemas_.changed(name.database, name.table, after));
+        TAILRACE_TRY(now, schemas_.changed(name.database, name.table, after, query.sql, query.ansi_quotes));
         break;
       }
     }

@@ -41,7 +41,7 @@ Status BinlogAssembler::forget_after(uint64_t events) {
   for (size_t i = keep; i < batch_->items.size(); ++i) changes = changes || batch_->items[i].type == 0;
   if (changes) return Status(ErrorCode::kSourceUnsupported, "a schema change was logged and then rolled back");
   while (batch_->items.size() > keep) {
-    batch_bytes_ -= batch_->items.back().body.size() + sizeof(BinlogRawBatch::Item);
+    batch_bytes_ -= batch_->items.back().weight;
     batch_->items.pop_back();
   }
   if (in_batch_ && (batch_->items.empty() || batch_->items.back().txn + 1 != batch_->txns.size())) {
@@ -81,7 +81,7 @@ Status BinlogAssembler::hold() {
   size_t first = first_open_item();
   for (size_t i = first; i < batch_->items.size(); ++i) {
     BinlogRawBatch::Item& item = batch_->items[i];
-    batch_bytes_ -= item.body.size() + sizeof item;
+    batch_bytes_ -= item.weight;
     if (item.type == 0) {
       TAILRACE_OK(held_->append_change(item.op, item.offset, item.body, std::move(item.table), std::move(item.new_schema)));
       continue;
@@ -90,7 +90,7 @@ Status BinlogAssembler::hold() {
     for (auto at = batch_->plans.rbegin(); at != batch_->plans.rend() && !plan; ++at) {
       if (at->get() == item.plan) plan = *at;
     }
-    TAILRACE_OK(held_->append(item.type, item.offset, item.body, plan));
+    TAILRACE_OK(held_->append(item.type, item.offset, item.body, plan, item.lacking));
   }
   batch_->items.resize(first);
   batch_->txns.pop_back();
@@ -115,6 +115,7 @@ Status BinlogAssembler::replay() {
   BinlogRawBatch::Item& item = add_item(event.body, event.offset);
   item.type = event.type;
   item.op = event.op;
+  item.lacking = event.lacking;
   if (event.type == 0) {
     item.table = std::move(event.table);
     item.new_schema = std::move(event.new_schema);
@@ -122,6 +123,7 @@ Status BinlogAssembler::replay() {
   }
   HeldTransaction::Plan& plan = held_->plan_of(event);
   item.plan = plan.plan.get();
+  weigh(item);
   if (plan.held_by != batch_number_) {
     batch_->plans.push_back(plan.plan);
     plan.held_by = batch_number_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "mysql/column_default.h"
 #include "mysql/schema_reader.h"
 
 namespace tailrace {
@@ -65,6 +66,7 @@ Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition
   if (fetch_) {
     TAILRACE_TRY(fetched, fetch_(map.database, map.table));
     if (fetched) {
+      fetched = without_defaults(*fetched);
       auto plan = make_row_plan(map, fetched);
       if (plan.ok()) {
         TAILRACE_OK(remember(table, key, fetched, at));
@@ -84,7 +86,8 @@ Result<RowPlanRef> SchemaTracker::resolve(const TableMap& map, const LogPosition
       .with("table", map.database + "." + map.table);
 }
 
-Result<SchemaRef> SchemaTracker::changed(const std::string& database, const std::string& name, const LogPosition& after) {
+Result<SchemaRef> SchemaTracker::changed(const std::string& database, const std::string& name, const LogPosition& after,
+                                         std::string_view sql, bool ansi_quotes) {
   Key key(database, name);
   Table& table = tables_[key];
   // What the history tells of before the statement is what the statement changed, not its result.
@@ -100,6 +103,7 @@ Result<SchemaRef> SchemaTracker::changed(const std::string& database, const std:
   if (!fetch_) return SchemaRef();
   TAILRACE_TRY(SchemaRef fetched, fetch_(database, name));
   if (!fetched) return SchemaRef();
+  fetched = with_defaults_of(table.current.get(), *fetched, sql, ansi_quotes);
   TAILRACE_OK(remember(table, key, fetched, after));
   return table.current;
 }

@@ -30,7 +30,9 @@ class SchemaTracker {
   // The plan for rows logged under `map` in the transaction that begins at `at`; new schemas are stored first.
   Result<RowPlanRef> resolve(const TableMap& map, const LogPosition& at);
   // A statement changed the table; its effect holds from `after`. Returns the new schema as far as known, else null.
-  Result<SchemaRef> changed(const std::string& database, const std::string& table, const LogPosition& after);
+  // `sql`: the statement, which tells defaults that the catalogue may show of a later time.
+  Result<SchemaRef> changed(const std::string& database, const std::string& table, const LogPosition& after, std::string_view sql,
+                            bool ansi_quotes);
   Status dropped(const std::string& database, const std::string& table, const LogPosition& after);
   // The tables of a database that exist as far as known.
   std::vector<SchemaRef> tables_of(const std::string& database) const;

@@ -140,7 +140,10 @@ Status add_gtid_set(Connection& connection, LogPosition& at, const OpenWire& ope
     passed = scan.place();
     if (is_heartbeat(event)) break;
   }
-  if (passed.file == at.file && passed.offset == at.offset) at = scan.position();
+  if (passed.file != at.file || passed.offset != at.offset) return Status();
+  auto restart = std::move(at.restart);
+  at = scan.position();
+  at.restart = std::move(restart);
   return Status();
 }
 

@@ -32,7 +32,7 @@ void check(const MysqlGtid& gtid) {
 
 void check(const LogPosition& at) {
   auto again = parse_log_position(Position{"mysql", at.text()});
-  FUZZ_CHECK(again.ok() && again->text() == at.text());
+  FUZZ_CHECK(again.ok() && again->text() == at.text() && !again->restart == !at.restart);
   (void)log_position_reached(at, *again);
 }
 
@@ -40,7 +40,7 @@ void check(const LogPosition& at) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input in(data, size);
-  switch (in.u8() % 8) {
+  switch (in.u8() % 9) {
     case 0:
       if (auto set = MysqlGtidSet::parse(in.rest()); set.ok()) check(*set);
       break;
@@ -64,6 +64,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 6:
       if (auto at = parse_log_position(Position{"mysql", std::string(in.rest())}); at.ok()) check(*at);
+      break;
+    case 7:
+      if (auto event = parse_xa_prepare(in.rest()); event.ok()) FUZZ_CHECK(event->xid.size() <= 2 * size + 32);
       break;
     default:
       if (auto event = parse_maria_gtid(in.rest()); event.ok()) {

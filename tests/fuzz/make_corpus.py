@@ -7,6 +7,7 @@ Each server gets a database `seed`; what it logs is cut into events, and those i
 Inputs that are there keep their bytes: run this to add seeds, and look at what is new before it is committed.
 """
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def take_apart(corpus, server, log):
         if kind == 19:
             last_map[body[:6]] = body
             corpus.add("table_map", server, choice + body)
-        elif kind in (23, 24, 25, 30, 31, 32, 166, 167, 168, 169, 170, 171) and len(body) < 3000:
+        elif kind in (23, 24, 25, 30, 31, 32, 39, 166, 167, 168, 169, 170, 171) and len(body) < 3000:
             table = last_map.get(body[:6], b"")
             corpus.add("row_image", server, choice + bytes([kind]) + struct.pack("<H", len(table)) + table + body)
         elif kind == 40:
@@ -123,10 +124,12 @@ def take_apart(corpus, server, log):
             corpus.add("gtid_set", f"{server}_event", b"\x05" + body) if kinds[kind] < 3 else None
         elif kind == 42:
             corpus.add("gtid_set", f"{server}_tagged", b"\x04" + body)
+        elif kind == 38:
+            corpus.add("gtid_set", f"{server}_xa", b"\x07" + body)
         elif kind == 35:
             corpus.add("gtid_set", f"{server}_previous", b"\x01" + body)
         elif kind == 162 and kinds[kind] < 3:
-            corpus.add("gtid_set", f"{server}_event", b"\x07" + body)
+            corpus.add("gtid_set", f"{server}_event", b"\x08" + body)
         elif kind == 2 and kinds[kind] < 40:
             database, variables = body[8], struct.unpack_from("<H", body, 11)[0]
             sql = body[13 + variables + database + 1:]
@@ -159,6 +162,17 @@ def documents(corpus, log):
                 at += 9 + length
 
 
+def diffs(corpus):
+    """Documents and diffs that MySQL logged, from the table of the unit test."""
+    for line in (HERE.parent / "unit/mysql/json_diff.tsv").read_text().splitlines():
+        if line.startswith("# "):
+            continue
+        cells = [re.sub(r"<<(.*?)\*(\d+)>>", lambda m: m[1] * int(m[2]), cell) for cell in line.split("\t")]
+        document, diff = bytes.fromhex(cells[1]), bytes.fromhex(cells[2])
+        if len(document) + len(diff) < 3000:
+            corpus.add("json_diff", "mysql", struct.pack("<H", len(document)) + document + diff)
+
+
 def by_hand(corpus):
     uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
     for text in (f"{uuid}:1-5:7, {uuid[:-1]}3:tag:1-3:tag2:9", uuid.replace("-", "") + ":1", ""):
@@ -167,6 +181,7 @@ def by_hand(corpus):
     corpus.add("gtid_set", "gtid_text", b"\x03" + f"{uuid}:tag:77".encode())
     corpus.add("gtid_set", "position", b"\x06" + f"gtid={uuid}:1-5;file=binlog.000002;offset=1234".encode())
     corpus.add("gtid_set", "position", b"\x06" + b"file=binlog.000002;offset=99")
+    corpus.add("gtid_set", "position", b"\x06" + b"gtid=0-1-5;file=b.000002;offset=99;xa_gtid=0-1-2;xa_file=b.000001;xa_offset=4")
     for text in ("ALTER TABLE `a`.`b` RENAME TO c, ADD COLUMN (x INT, y VARCHAR(10) CHARACTER SET latin1 COMMENT 'it''s')",
                  "/*!50100 CREATE */ TABLE IF NOT EXISTS t (a INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, b ENUM('x','y') "
                  "DEFAULT 'x', CONSTRAINT u UNIQUE KEY (b(3)), KEY k (a,b)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 /* c */",
@@ -196,6 +211,7 @@ def by_hand(corpus):
 def main():
     corpus = Corpus()
     by_hand(corpus)
+    diffs(corpus)
     for server, sql in (("mariadb", MARIADB), ("mysql9", MYSQL)):
         log = run(server.upper(), sql).read_bytes()
         take_apart(corpus, server, log)

@@ -109,8 +109,12 @@ class Reading:
     """One file read by the engine into JSON lines: its changes, where it ended, and with which error."""
 
     def __init__(self, path, entry, folder):
-        schema, start, table = (entry.option(name) for name in ("schema", "start", "table"))
-        source = {"url": f"binlog://{path}" + (f"?schema={HERE / 'schemas' / schema}" if schema else "")}
+        schema, charset, start, table = (entry.option(name) for name in ("schema", "charset", "start", "table"))
+        source = {"url": f"binlog://{path}"}
+        if schema:
+            source["schema"] = str(HERE / "schemas" / schema)
+        if charset:
+            source["charset"] = charset
         if start:
             source["start"] = f"file={path.name};offset={start}"
         engine = Engine(Path(folder) / "job.db", {

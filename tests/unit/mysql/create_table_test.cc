@@ -56,3 +56,12 @@ TEST_CASE("A CREATE TABLE that cannot be followed is told with its line") {
   REQUIRE_FALSE(unknown.ok());
   CHECK(unknown.status().code() == ErrorCode::kSchemaType);
 }
+
+TEST_CASE("A schema file of nothing but CONSTRAINT does not exhaust the stack") {
+  std::string sql = "create table t (";
+  for (int i = 0; i < 1000000; ++i) sql += "constraint ";
+  auto read = read_create_tables(sql);
+  REQUIRE_FALSE(read.ok());
+  CHECK(read.status().code() == ErrorCode::kConfigSyntax);
+  CHECK(read_create_tables("create table t (a int, constraint primary key (a), constraint u unique (a), constraint c check (a > 0))").ok());
+}

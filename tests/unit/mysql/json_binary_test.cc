@@ -39,6 +39,11 @@ TEST_CASE("JSON containers with inline and stored values") {
 }
 
 TEST_CASE("Opaque JSON values print as the server prints them") {
+  // 10^64 - 1 in a DECIMAL(65,0) is stored in eight groups of nine digits.
+  std::string groups = "\x80\x00\x00\x09"s;
+  for (int i = 0; i < 7; ++i) groups += "\x3B\x9A\xC9\xFF"s;
+  CHECK(text_of("\x0F\xF6\x22\x48\x00"s + groups) == std::string(64, '9'));
+  CHECK(text_of("\x0F\xF6\x26\x52\x00\x80"s + std::string(35, '\0')) == "failed SRC-0008");
   CHECK(text_of("\x0F\xF6\x04\x03\x01\x80\x05"s) == "0.5");
   CHECK(text_of("\x0F\x0F\x03\x00\x11\x22"s) == R"("base64:type15:ABEi")");
   // 2020-01-02: ((2020 * 13 + 1) << 5 | 2) << 17 << 24

@@ -150,7 +150,7 @@ TEST_CASE("Strings decode by length prefix and charset") {
   CHECK(one("json", 0, "\xF5", "\x04", "\x03\0\0\0\x05\x01\0"s) == "1");
   CHECK(one("inet6", 63, "\xFE", "\xFE\x10", "\0"s) == "::");                     // trailing zeros are not logged
   CHECK(one("inet4", 63, "\xFE", "\xFE\x04", "\x02\x01\x02") == "1.2.0.0");
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0008");     // not UTF-8
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0018");     // not UTF-8
   CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x7F" "ab") == "SRC-0008");    // longer than the event
   CHECK(one("varchar(10)", 0, "\x0F", "\x28\0"s, "\x01" "a") == "SCH-0001");      // charset not known
 }
@@ -322,4 +322,66 @@ TEST_CASE("Cut and flipped partial updates never read out of bounds") {
     damaged[i / 8] = static_cast<char>(damaged[i / 8] ^ (1 << i % 8));
     (void)decode(schema, map, 39, damaged).status.ok();
   }
+}
+
+TEST_CASE("An INSERT gives columns that it leaves out their defaults") {
+  auto schema = std::make_shared<TableSchema>(*schema_of({{"int", 0}, {"varchar(10)", 45}, {"int", 0}, {"int", 0}, {"int", 0}}));
+  schema->columns[1].default_kind = Column::Default::kText;
+  schema->columns[1].default_text = "dflt";
+  schema->columns[2].default_kind = Column::Default::kNull;
+  schema->columns[3].default_kind = Column::Default::kComputed;
+  std::string map = map_of("\x03\x0F\x03\x03\x03", "\x28\0"s);
+  // Column 0 only; the last two have no default that is known.
+  Decoded d = decode(schema, map, 30, "\x07\0\0\0\0\0\x01\0\x02\0\x05\x01"s + "\0\x05\0\0\0"s);
+  REQUIRE(d.status.ok());
+  CHECK(texts(*schema, d.batch.events[0].after) == "5|dflt|NULL|-|-|");
+  // What a delete or an update leaves out stays absent.
+  d = decode(schema, map, 32, "\x07\0\0\0\0\0\x01\0\x02\0\x05\x01"s + "\0\x05\0\0\0"s);
+  REQUIRE(d.status.ok());
+  CHECK(texts(*schema, d.batch.events[0].before) == "5|-|-|-|-|");
+}
+
+TEST_CASE("The statement tells what a MariaDB update did to columns that its image lacks") {
+  CHECK(what_lacks("replace into t (a) values (1)", "t") == Lacking::kDefault);
+  CHECK(what_lacks("/* app */ REPLACE d.`T` SET a=1", "t") == Lacking::kDefault);
+  CHECK(what_lacks("LOAD DATA INFILE 'x' REPLACE INTO TABLE t", "t") == Lacking::kDefault);
+  CHECK(what_lacks("UPDATE t SET a=REPLACE(a, 'x', 'y')", "t") == Lacking::kUnchanged);
+  CHECK(what_lacks("INSERT INTO \"t\" VALUES (1) ON DUPLICATE KEY UPDATE a=2", "t") == Lacking::kUnchanged);
+  CHECK(what_lacks("REPLACE INTO other VALUES ('t')", "t") == Lacking::kUnknown);  // a trigger's rows
+  CHECK(what_lacks("", "t") == Lacking::kUnknown);
+
+  auto schema = std::make_shared<TableSchema>(*schema_of({{"int", 0}, {"int", 0}, {"int", 0}}));
+  schema->primary_key = {0};
+  schema->columns[2].default_kind = Column::Default::kText;
+  schema->columns[2].default_text = "42";
+  FormatDescription maria = format_of();
+  maria.is_mariadb = true;
+  auto map = parse_table_map(map_of("\x03\x03\x03", ""), maria);
+  REQUIRE(map.ok());
+  auto after = [&](char present_after, const std::string& image, Lacking lacking) {
+    auto plan = make_row_plan(*map, schema);
+    REQUIRE(plan.ok());
+    std::string body = "\x07\0\0\0\0\0\x01\0\x02\0\x03\x01"s + present_after + "\0\x05\0\0\0"s + image;
+    auto event = parse_rows_event(31, body, maria);
+    REQUIRE(event.ok());
+    event->lacking = lacking;
+    RowsDecoder decoder;
+    EventBatch batch;
+    uint64_t ordinal = 0;
+    Status status = decoder.decode(**plan, *event, 0, ordinal, batch);
+    return status.ok() ? texts(*schema, batch.events[0].after) : status.to_string();
+  };
+  std::string key_and_value = "\0\x05\0\0\0\x07\0\0\0"s;
+  CHECK(after(3, key_and_value, Lacking::kDefault) == "5|7|42|");
+  CHECK(after(3, key_and_value, Lacking::kUnchanged) == "5|7|-|");
+  std::string unknown = after(3, key_and_value, Lacking::kUnknown);
+  CHECK(unknown.rfind("SRC-0022", 0) == 0);
+  CHECK(unknown.find("column=c2") != std::string::npos);
+  // Without its key, or with another, it is a plain update whatever the statement.
+  CHECK(after(2, "\0\x07\0\0\0"s, Lacking::kUnknown) == "-|7|-|");
+  CHECK(after(3, "\0\x06\0\0\0\x07\0\0\0"s, Lacking::kDefault) == "6|7|-|");
+  schema->columns[2].default_kind = Column::Default::kComputed;
+  CHECK(after(3, key_and_value, Lacking::kDefault).find("default is not known") != std::string::npos);
+  schema->columns[2].generated = true;
+  CHECK(after(2, "\0\x07\0\0\0"s, Lacking::kUnchanged).find("virtual column") != std::string::npos);
 }
