@@ -68,7 +68,7 @@ bool is_numeric(ColumnType type) {
   }
 }
 
-// MariaDB counts GEOMETRY among the columns that have a charset, MySQL does not, but VECTOR.
+// MariaDB counts GEOMETRY among the columns that have a charset, MySQL does not; MySQL counts VECTOR.
 bool is_character(ColumnType type, bool is_mariadb) {
   switch (type) {
     case ColumnType::kGeometry:
