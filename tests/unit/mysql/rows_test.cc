@@ -403,5 +403,5 @@ TEST_CASE("The statement tells what a MariaDB update did to columns that its ima
   schema->columns[2].default_kind = Column::Default::kComputed;
   CHECK(after(3, key_and_value, Lacking::kDefault).find("default is not known") != std::string::npos);
   schema->columns[2].generated = true;
-  CHECK(after(2, "\0\x07\0\0\0"s, Lacking::kUnchanged).find("virtual column") != std::string::npos);
+  CHECK(after(2, "\0\x07\0\0\0"s, Lacking::kUnchanged).find("generated column") != std::string::npos);
 }
