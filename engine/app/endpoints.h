@@ -20,9 +20,9 @@ Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::strin
 // Schema history of a stream without a job file: forgotten with the process.
 class MemorySchemaStore final : public SchemaStore {
  public:
-  Status append(const Entry& entry) override {
+  Status append(const std::vector<Entry>& entries) override {
     std::lock_guard lock(mutex_);
-    entries_.push_back(entry);
+    entries_.insert(entries_.end(), entries.begin(), entries.end());
     return {};
   }
   Result<std::vector<Entry>> load_all() override {

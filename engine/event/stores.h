@@ -19,17 +19,31 @@ class CheckpointStore {
   virtual Status save(const Checkpoint& checkpoint) = 0;  // durable on return
 };
 
-// Versions of every table by position. `current` is what rows from `position` on look like.
+// How a version of a table is known. Stored by name.
+enum class SchemaOrigin : uint8_t {
+  kEarlier,    // by an engine that did not keep this
+  kStatement,  // a statement in the log made it
+  kCatalogue,  // read from the server
+  kLog,        // from the metadata of the log itself
+  kGiven,      // by the user, in a file
+  kUnknown     // a statement changed it in a way that is not known
+};
+
+// Versions of every table by position: what rows from `position` on look like.
 class SchemaStore {
  public:
   struct Entry {
     Position position;   // first position at which the schema holds
-    SchemaRef schema;    // null body = the table was dropped there
-    std::string database, table;
-    std::string ddl;     // statement that made it; "" = read from the server
+    SchemaRef schema;    // null = the table was dropped there, or is not known from there (kUnknown)
+    std::string schema_json;  // what load_all may give in place of `schema`, which has yet to be read from it
+    std::string database, table;  // table "" = the database: its default is schema->collation
+    std::string ddl;     // statement that made it; "" = none did
+    SchemaOrigin origin = SchemaOrigin::kEarlier;
+    std::string read_low, read_high;  // kCatalogue: the log's positions around the reading; "" = not known
   };
   virtual ~SchemaStore() = default;
-  virtual Status append(const Entry& entry) = 0;
+  // All of them or none; durable on return.
+  virtual Status append(const std::vector<Entry>& entries) = 0;
   virtual Result<std::vector<Entry>> load_all() = 0;  // in order of insertion
 };
 

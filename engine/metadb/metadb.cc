@@ -25,6 +25,8 @@ struct Migration {
 constexpr Migration kMigrations[] = {
 #include "migrations.inc"
 };
+// By SchemaOrigin.
+constexpr std::string_view kOrigins[] = {"", "statement", "catalogue", "log", "given", "unknown"};
 constexpr int kNewestVersion = kMigrations[std::size(kMigrations) - 1].version;
 
 Result<int64_t> pragma(sqlite::Database& database, std::string_view name) {
@@ -160,31 +162,42 @@ Status JobFile::save(const Checkpoint& checkpoint) {
   return s.run();
 }
 
-Status JobFile::append(const Entry& entry) {
+Status JobFile::append(const std::vector<Entry>& entries) {
   TAILRACE_OK(require_owner("keep a schema"));
+  if (entries.empty()) return Status();
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(
-      auto s,
-      database_->prepare(
-          "INSERT INTO schema_history(source_kind, position, database, \"table\", schema, ddl, saved_us) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?)"));
-  std::string json = entry.schema ? schema_to_json(*entry.schema) : std::string();
-  s.bind_text(1, entry.position.source_kind);
-  s.bind_text(2, entry.position.text);
-  s.bind_text(3, entry.database);
-  s.bind_text(4, entry.table);
-  if (entry.schema)
-    s.bind_text(5, json);
-  else
-    s.bind_null(5);
-  s.bind_text(6, entry.ddl);
-  s.bind_int(7, now_us());
   // A sink may keep a position beyond it at once, so it must outlive a power cut.
   TAILRACE_OK(database_->execute("PRAGMA synchronous=FULL"));
-  Status kept = s.run();
-  s.reset();
+  Status kept = append_locked(entries);
   Status restored = database_->execute("PRAGMA synchronous=NORMAL");
   return kept.ok() ? restored : kept;
+}
+
+Status JobFile::append_locked(const std::vector<Entry>& entries) {
+  TAILRACE_TRY(auto transaction, sqlite::Transaction::begin(*database_));
+  {
+    TAILRACE_TRY(auto s, database_->prepare("INSERT INTO schema_history(source_kind, position, database, \"table\", schema, ddl, "
+                                            "saved_us, origin, read_low, read_high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    for (const Entry& entry : entries) {
+      std::string json = entry.schema ? schema_to_json(*entry.schema) : std::string();
+      s.bind_text(1, entry.position.source_kind);
+      s.bind_text(2, entry.position.text);
+      s.bind_text(3, entry.database);
+      s.bind_text(4, entry.table);
+      if (entry.schema)
+        s.bind_text(5, json);
+      else
+        s.bind_null(5);
+      s.bind_text(6, entry.ddl);
+      s.bind_int(7, now_us());
+      s.bind_text(8, kOrigins[static_cast<size_t>(entry.origin)]);
+      s.bind_text(9, entry.read_low);
+      s.bind_text(10, entry.read_high);
+      TAILRACE_OK(s.run());
+      s.reset();
+    }
+  }
+  return transaction.commit();
 }
 
 Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
@@ -192,7 +205,8 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
   TAILRACE_TRY(
       auto s,
       database_->prepare(
-          "SELECT source_kind, position, database, \"table\", schema, ddl FROM schema_history ORDER BY seq"));
+          "SELECT source_kind, position, database, \"table\", schema, ddl, origin, read_low, read_high "
+          "FROM schema_history ORDER BY seq"));
   std::vector<Entry> entries;
   for (;;) {
     TAILRACE_TRY(bool more, s.step());
@@ -201,17 +215,13 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
     entry.position = {std::string(s.column_text(0)), std::string(s.column_text(1))};
     entry.database = s.column_text(2);
     entry.table = s.column_text(3);
-    if (!s.is_null(4)) {
-      auto schema = schema_from_json(s.column_text(4));
-      if (!schema.ok()) {
-        return std::move(schema)
-            .status()
-            .with("file", path_)
-            .with("table", entry.database + "." + entry.table);
-      }
-      entry.schema = std::move(schema).value();
-    }
+    if (!s.is_null(4)) entry.schema_json = s.column_text(4);
     entry.ddl = s.column_text(5);
+    for (size_t i = 0; i < std::size(kOrigins); ++i) {
+      if (s.column_text(6) == kOrigins[i]) entry.origin = static_cast<SchemaOrigin>(i);
+    }
+    entry.read_low = s.column_text(7);
+    entry.read_high = s.column_text(8);
     entries.push_back(std::move(entry));
   }
 }

@@ -48,7 +48,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Result<std::optional<Checkpoint>> load() override;
   Status save(const Checkpoint& checkpoint) override;
   // SchemaStore
-  Status append(const Entry& entry) override;
+  Status append(const std::vector<Entry>& entries) override;
   Result<std::vector<Entry>> load_all() override;
   // DeadLetterStore
   Status add(const DeadLetter& letter) override;
@@ -75,6 +75,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
  private:
   JobFile(std::string path, Mode mode);
   Status prepare_file();
+  Status append_locked(const std::vector<Entry>& entries);
   Status require_owner(std::string_view what) const;
 
   const std::string path_;

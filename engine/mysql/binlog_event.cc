@@ -108,18 +108,29 @@ int64_t tagged_signed(ByteCursor& in) {
   return static_cast<int64_t>(raw & 1 ? ~magnitude : magnitude);
 }
 
-// Lengths of the status variables of a QUERY event: fixed ones by code, -1 for those with a length of their own.
-bool skip_status_variable(uint8_t code, ByteCursor& in, QueryEvent& out) {
+// One status variable of a QUERY event; false for a code that is not known.
+bool take_status_variable(uint8_t code, bool is_mariadb, ByteCursor& in, QueryEvent& out) {
+  constexpr uint32_t kMariaExplicitTimestamps = 1U << 24;
   switch (code) {
-    case 0: case 3: case 10: in.skip(4); return true;
-    case 1: out.ansi_quotes = (in.u64() & 4) != 0; return true;
+    case 0: {
+      uint32_t flags = in.u32();
+      if (is_mariadb) out.explicit_timestamps = (flags & kMariaExplicitTimestamps) != 0;
+      return true;
+    }
+    case 3: case 10: in.skip(4); return true;
+    case 1:
+      out.sql_mode = in.u64();
+      out.ansi_quotes = (out.sql_mode & kSqlModeAnsiQuotes) != 0;
+      return true;
     case 2: in.skip(static_cast<size_t>(in.u8()) + 1); return true;
     case 4:
       out.client_collation = in.u16();
-      in.skip(4);
+      in.skip(2);
+      out.server_collation = in.u16();
       return true;
     case 5: case 6: in.skip(in.u8()); return true;
-    case 7: case 8: case 18: in.skip(2); return true;
+    case 7: case 8: in.skip(2); return true;
+    case 18: out.utf8mb4_collation = in.u16(); return true;
     case 9: case 17: case 129: in.skip(8); return true;
     case 11: in.skip(in.u8()); in.skip(in.u8()); return true;
     case 12: {
@@ -131,7 +142,16 @@ bool skip_status_variable(uint8_t code, ByteCursor& in, QueryEvent& out) {
       return true;
     }
     case 13: case 128: out.microseconds = in.u24(); return true;
-    case 16: case 19: case 20: in.skip(1); return true;
+    case 16: out.explicit_timestamps = in.u8() != 0; return true;
+    case 19: case 20: in.skip(1); return true;
+    case 131: {
+      uint8_t count = in.u8();
+      for (uint8_t i = 0; i < count && !in.failed(); ++i) {
+        uint16_t from = in.u16();
+        out.charset_collations.emplace_back(from, in.u16());
+      }
+      return true;
+    }
     default: return false;  // codes ascend: what follows is newer than us and tells nothing we need
   }
 }
@@ -194,7 +214,7 @@ Result<RotateEvent> parse_rotate(std::string_view body, const FormatDescription&
   RotateEvent event;
   event.offset = in.u64();
   event.file = in.rest();
-  if (in.failed() || event.file.empty()) return malformed("ROTATE");
+  if (in.failed() || !is_log_file_name(event.file)) return malformed("ROTATE");
   return event;
 }
 
@@ -212,7 +232,7 @@ Result<QueryEvent> parse_query(std::string_view body, const FormatDescription& f
   }
   ByteCursor variables(in.bytes(variables_length));
   while (!variables.empty() && !variables.failed()) {
-    if (!skip_status_variable(variables.u8(), variables, event)) break;
+    if (!take_status_variable(variables.u8(), format.is_mariadb, variables, event)) break;
   }
   if (variables.failed()) return malformed("QUERY");
   event.database = in.bytes(database_length);

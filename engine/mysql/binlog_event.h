@@ -3,8 +3,11 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "mysql/gtid.h"
@@ -58,14 +61,21 @@ struct RotateEvent {
 };
 Result<RotateEvent> parse_rotate(std::string_view body, const FormatDescription& format);
 
+inline constexpr uint64_t kSqlModeRealAsFloat = 1, kSqlModeAnsiQuotes = 4, kSqlModeOracle = 512, kSqlModeNoBackslashEscapes = 1 << 20;
+
 struct QueryEvent {
   std::string_view database;
   std::string_view sql;
   uint16_t error_code = 0;
-  uint32_t sql_mode_flags = 0;
+  uint64_t sql_mode = 0;
   bool ansi_quotes = false;      // "x" is an identifier
+  std::optional<bool> explicit_timestamps;  // explicit_defaults_for_timestamp, where the log tells it
   uint32_t microseconds = 0;     // of the statement's timestamp
   uint16_t client_collation = 0; // of the text of the statement; 0 = not told
+  uint16_t server_collation = 0; // collation_server; 0 = not told
+  uint16_t utf8mb4_collation = 0;  // default_collation_for_utf8mb4 of MySQL; 0 = not told
+  // character_set_collations of MariaDB: what stands for a character set's own default collation.
+  std::vector<std::pair<uint16_t, uint16_t>> charset_collations;
 };
 Result<QueryEvent> parse_query(std::string_view body, const FormatDescription& format);
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 
+#include "mysql/collation.h"
 #include "mysql/column_default.h"
 #include "mysql/type_info.h"
 
@@ -25,44 +26,13 @@ const std::string& text(const Cell& cell) {
   return cell ? *cell : empty;
 }
 
-struct KeyPart {
-  uint64_t at = 0;
-  std::string column;  // "" = an expression
-  bool is_prefix = false;
-};
-
-// The primary key, else the first unique key by name that is made of whole NOT NULL columns.
-std::vector<uint16_t> choose_key(const TableSchema& schema, std::map<std::string, std::vector<KeyPart>>& keys,
-                                 const std::set<std::string>& virtual_columns) {
-  auto resolve = [&](std::vector<KeyPart>& parts) {
-    std::sort(parts.begin(), parts.end(), [](const KeyPart& a, const KeyPart& b) { return a.at < b.at; });
-    std::vector<uint16_t> out;
-    for (const KeyPart& part : parts) {
-      int index = part.column.empty() ? -1 : schema.find_column(part.column);
-      if (index < 0 || part.is_prefix || schema.columns[static_cast<size_t>(index)].nullable ||
-          virtual_columns.count(part.column)) {
-        return std::vector<uint16_t>();
-      }
-      out.push_back(static_cast<uint16_t>(index));
-    }
-    return out;
-  };
-  if (auto primary = keys.find("PRIMARY"); primary != keys.end()) {
-    std::vector<uint16_t> key = resolve(primary->second);
-    if (!key.empty()) return key;
-  }
-  for (auto& [name, parts] : keys) {
-    if (std::vector<uint16_t> key = resolve(parts); !key.empty()) return key;
-  }
-  return {};
-}
-
 // `where` restricts TABLE_SCHEMA and perhaps TABLE_NAME.
 Result<std::vector<TableStatus>> read(Connection& connection, const std::string& where, const TableChoice& choice) {
   TAILRACE_TRY(QueryResult tables,
-               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, AVG_ROW_LENGTH "
+               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, AVG_ROW_LENGTH, TABLE_COLLATION "
                                 "FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND " + where));
   std::map<TableName, TableStatus> found;
+  std::map<TableName, std::string> defaults;
   std::set<std::string> databases;
   for (const auto& row : tables.rows) {
     if (!choice(text(row[0]), text(row[1]))) continue;
@@ -74,6 +44,7 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
     status.engine = text(row[3]);
     status.estimated_rows = number(row[4]);
     status.average_row_length = number(row[5]);
+    defaults[{text(row[0]), text(row[1])}] = text(row[6]);
     databases.insert(text(row[0]));
   }
   if (found.empty()) return std::vector<TableStatus>();
@@ -91,11 +62,11 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
                                 "FROM information_schema.COLUMNS WHERE " + inside +
                                 " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"));
   TAILRACE_TRY(QueryResult statistics,
-               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART "
-                                "FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND " + inside));
+               connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NON_UNIQUE "
+                                "FROM information_schema.STATISTICS WHERE " + inside +
+                                " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"));
 
   std::map<TableName, std::shared_ptr<TableSchema>> schemas;
-  std::map<TableName, std::set<std::string>> virtual_columns;
   for (const auto& row : columns.rows) {
     TableName name{text(row[0]), text(row[1])};
     if (!found.count(name)) continue;
@@ -119,22 +90,30 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
     auto column = column_from_type(text(row[2]), text(row[3]), text(row[4]) == "YES", collation);
     if (!column.ok()) return std::move(column).status().with("table", schema->qualified_name());
     const std::string& extra = text(row[6]);
-    bool is_virtual = extra.find("VIRTUAL GENERATED") != std::string::npos;
-    column->generated = is_virtual || extra.find("STORED GENERATED") != std::string::npos ||
+    column->is_virtual = extra.find("VIRTUAL GENERATED") != std::string::npos;
+    column->generated = column->is_virtual || extra.find("STORED GENERATED") != std::string::npos ||
                         extra.find("PERSISTENT") != std::string::npos;
-    if (is_virtual) virtual_columns[name].insert(column->name);
     set_column_default(*column, row[7] ? std::string_view(*row[7]) : std::string_view(), extra, connection.server().is_mariadb);
     schema->columns.push_back(std::move(column).value());
   }
-  std::map<TableName, std::map<std::string, std::vector<KeyPart>>> keys;
   for (const auto& row : statistics.rows) {
-    keys[{text(row[0]), text(row[1])}][text(row[2])].push_back({number(row[3]), text(row[4]), row[5].has_value()});
+    auto found_schema = schemas.find({text(row[0]), text(row[1])});
+    if (found_schema == schemas.end()) continue;
+    TableSchema& schema = *found_schema->second;
+    if (schema.keys.empty() || schema.keys.back().name != text(row[2])) {
+      schema.keys.push_back({text(row[2]), number(row[6]) == 0, {}});
+    }
+    schema.keys.back().parts.push_back({row[4] ? schema.find_column(*row[4]) : -1, static_cast<uint32_t>(number(row[5]))});
   }
   std::vector<TableStatus> out;
   for (auto& [name, status] : found) {
     auto schema = schemas.find(name);
     if (schema == schemas.end()) continue;  // dropped between two of the queries
-    schema->second->primary_key = choose_key(*schema->second, keys[name], virtual_columns[name]);
+    TableSchema& complete = *schema->second;
+    complete.primary_key = row_key(complete);
+    auto collation = collations.find(defaults[name]);
+    if (collation != collations.end()) complete.collation = collation->second;
+    complete.complete = complete.collation != 0;
     status.schema = schema->second;
     out.push_back(std::move(status));
   }
@@ -173,6 +152,15 @@ Result<std::vector<SchemaRef>> read_schemas(Connection& connection, const TableC
   return out;
 }
 
+Result<std::map<std::string, uint16_t>> read_databases(Connection& connection) {
+  TAILRACE_TRY(QueryResult found,
+               connection.query("SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA "
+                                "WHERE SCHEMA_NAME NOT IN ('information_schema','performance_schema','mysql','sys')"));
+  std::map<std::string, uint16_t> out;
+  for (const auto& row : found.rows) out[text(row[0])] = collation_by_name(text(row[1]), connection.server().is_mariadb);
+  return out;
+}
+
 Result<SchemaRef> read_schema(Connection& connection, std::string_view database, std::string_view table) {
   std::string where = fmt::format("TABLE_SCHEMA={} AND TABLE_NAME={}", quote_text(database), quote_text(table));
   // information_schema may compare without case; only the server's setting says whether names are one.
@@ -185,16 +173,6 @@ Result<SchemaRef> read_schema(Connection& connection, std::string_view database,
         .with("table", fmt::format("{}.{}", database, table));
   }
   return found.front().schema;
-}
-
-bool same_layout(const TableSchema& a, const TableSchema& b) {
-  auto same = [](const Column& x, const Column& y) {
-    return x.name == y.name && x.type_text == y.type_text && x.kind == y.kind && x.is_unsigned == y.is_unsigned &&
-           x.nullable == y.nullable && x.generated == y.generated && x.charset == y.charset && x.length == y.length &&
-           x.scale == y.scale && x.labels == y.labels;
-  };
-  return a.primary_key == b.primary_key && a.columns.size() == b.columns.size() &&
-         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), same);
 }
 
 }  // namespace tailrace

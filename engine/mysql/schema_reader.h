@@ -31,9 +31,9 @@ using TableChoice = std::function<bool(std::string_view database, std::string_vi
 // with kSchemaType, a system-versioned one with kSourceUnsupported.
 Result<std::vector<TableStatus>> read_tables(Connection& connection, const TableChoice& choice);
 Result<std::vector<SchemaRef>> read_schemas(Connection& connection, const TableChoice& choice);
+// Default collations of the databases but for the server's own; 0 for a collation without number.
+Result<std::map<std::string, uint16_t>> read_databases(Connection& connection);
 // kSchemaMissing when there is no such base table.
 Result<SchemaRef> read_schema(Connection& connection, std::string_view database, std::string_view table);
-// Same columns and same key; ids and estimates do not count.
-bool same_layout(const TableSchema& a, const TableSchema& b);
 
 }  // namespace tailrace

@@ -38,6 +38,43 @@ bool SqlTokens::accept_mark(char c) {
   return true;
 }
 
+// Does the server run what stands in this version comment? `opening`: the characters before its text.
+bool SqlTokens::counts(std::string_view comment, size_t& opening) const {
+  bool of_mariadb = comment[2] == 'M';
+  opening = of_mariadb ? 4 : 3;
+  size_t digits = 0;
+  while (opening + digits < comment.size() && digits < 6 && is_digit(comment[opening + digits])) ++digits;
+  if (reading_.version == 0) {
+    while (opening < comment.size() && is_digit(comment[opening])) ++opening;
+    return true;
+  }
+  uint32_t wanted = 0;
+  if (digits >= 5) {
+    for (size_t i = 0; i < digits; ++i) wanted = wanted * 10 + static_cast<uint32_t>(comment[opening + i] - '0');
+    opening += digits;
+  }
+  if (of_mariadb && !reading_.is_mariadb) return false;
+  // Versions of MySQL that MariaDB does not claim to be.
+  if (!of_mariadb && reading_.is_mariadb && wanted >= 50700 && wanted <= 99999) return false;
+  return wanted <= reading_.version;
+}
+
+// Over a comment that does not count, and those inside it.
+void SqlTokens::skip_comment() {
+  int depth = 0;
+  while (at_ < sql_.size()) {
+    if (sql_.substr(at_, 2) == "/*") {
+      ++depth;
+      at_ += 2;
+    } else if (sql_.substr(at_, 2) == "*/") {
+      at_ += 2;
+      if (--depth == 0) return;
+    } else {
+      ++at_;
+    }
+  }
+}
+
 void SqlTokens::skip_blanks() {
   while (at_ < sql_.size()) {
     std::string_view rest = sql_.substr(at_);
@@ -46,9 +83,9 @@ void SqlTokens::skip_blanks() {
     } else if (rest[0] == '#' || (rest.substr(0, 2) == "--" && (rest.size() == 2 || is_blank(rest[2])))) {
       size_t end = rest.find('\n');
       at_ = end == std::string_view::npos ? sql_.size() : at_ + end + 1;
-    } else if (rest.substr(0, 3) == "/*!" || rest.substr(0, 4) == "/*M!") {
-      at_ += rest[2] == '!' ? 3 : 4;
-      while (at_ < sql_.size() && is_digit(sql_[at_])) ++at_;
+    } else if (size_t opening = 0; rest.substr(0, 3) == "/*!" || rest.substr(0, 4) == "/*M!") {
+      if (counts(rest, opening)) at_ += opening;
+      else skip_comment();
     } else if (rest.substr(0, 2) == "*/") {
       at_ += 2;
     } else if (rest.substr(0, 2) == "/*") {
@@ -61,7 +98,7 @@ void SqlTokens::skip_blanks() {
 }
 
 void SqlTokens::quoted(char quote) {
-  bool escapes = quote != '`' && !(quote == '"' && ansi_quotes_);
+  bool escapes = quote != '`' && !(quote == '"' && reading_.ansi_quotes) && !reading_.no_backslash_escapes;
   size_t i = at_ + 1;
   while (i < sql_.size()) {
     char c = sql_[i];
@@ -76,7 +113,7 @@ void SqlTokens::quoted(char quote) {
     }
     if (c == '\\' && escapes && i + 1 < sql_.size()) {
       char e = sql_[++i];
-      token_.text.push_back(e == 'n' ? '\n' : e == 't' ? '\t' : e == 'r' ? '\r' : e == '0' ? '\0' : e);
+      token_.text.push_back(e == 'n' ? '\n' : e == 't' ? '\t' : e == 'r' ? '\r' : e == '0' ? '\0' : e == 'b' ? '\b' : e == 'Z' ? '\x1a' : e);
       ++i;
       continue;
     }
@@ -93,7 +130,7 @@ void SqlTokens::advance() {
   start_ = at_;
   if (at_ >= sql_.size()) return;
   char c = sql_[at_];
-  if (c == '`' || (c == '"' && ansi_quotes_)) {
+  if (c == '`' || (c == '"' && reading_.ansi_quotes)) {
     token_.kind = SqlToken::Kind::kName;
     quoted(c);
     return;

@@ -6,6 +6,15 @@
 
 namespace tailrace {
 
+// How a text is to be read. `version` decides which version comments count, as the server that ran the text decided:
+// 101119 for MariaDB 10.11.19, 90704 for MySQL 9.7.4; 0 = all of them count.
+struct SqlReading {
+  bool ansi_quotes = false;            // "x" is a name
+  bool no_backslash_escapes = false;
+  bool is_mariadb = false;
+  uint32_t version = 0;
+};
+
 struct SqlToken {
   enum class Kind : uint8_t { kEnd, kWord, kName, kString, kNumber, kPunctuation };
   Kind kind = Kind::kEnd;
@@ -19,7 +28,8 @@ struct SqlToken {
 
 class SqlTokens {
  public:
-  SqlTokens(std::string_view sql, bool ansi_quotes) : sql_(sql), ansi_quotes_(ansi_quotes) { advance(); }
+  SqlTokens(std::string_view sql, bool ansi_quotes) : SqlTokens(sql, SqlReading{ansi_quotes, false, false, 0}) {}
+  SqlTokens(std::string_view sql, const SqlReading& reading) : sql_(sql), reading_(reading) { advance(); }
   const SqlToken& peek() const { return token_; }
   SqlToken next();
   bool accept(std::string_view word);        // takes the word if it is next
@@ -30,12 +40,14 @@ class SqlTokens {
  private:
   void advance();
   void skip_blanks();
+  bool counts(std::string_view comment, size_t& opening) const;
+  void skip_comment();
   void quoted(char quote);
 
   std::string_view sql_;
   size_t at_ = 0;
   size_t start_ = 0;
-  bool ansi_quotes_;
+  SqlReading reading_;
   SqlToken token_;
 };
 

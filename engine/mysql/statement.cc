@@ -116,6 +116,7 @@ class Reader {
     if (tokens_.accept("TEMPORARY")) return of(StatementKind::kOther);
     for (std::string_view word : {"UNIQUE", "FULLTEXT", "SPATIAL", "ONLINE", "OFFLINE", "VECTOR"}) tokens_.accept(word);
     if (tokens_.accept("INDEX")) return find("ON") && add(TableChange::kAlter) ? tables() : of(StatementKind::kUnknown);
+    if (tokens_.peek().is("DATABASE") || tokens_.peek().is("SCHEMA")) return of(StatementKind::kDatabase);
     if (!tokens_.accept("TABLE")) return of(StatementKind::kOther);
     if_exists();
     add(TableChange::kCreate);
@@ -123,6 +124,7 @@ class Reader {
   }
   Statement alter() {
     for (std::string_view word : {"ONLINE", "OFFLINE", "IGNORE"}) tokens_.accept(word);
+    if (tokens_.peek().is("DATABASE") || tokens_.peek().is("SCHEMA")) return of(StatementKind::kDatabase);
     if (!tokens_.accept("TABLE")) return of(StatementKind::kOther);
     if_exists();
     if (!add(TableChange::kAlter)) return of(StatementKind::kUnknown);

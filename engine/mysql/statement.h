@@ -13,6 +13,7 @@ enum class StatementKind : uint8_t {
   kXaStart, kXaEnd, kXaPrepare, kXaCommit, kXaRollback,
   kTables,         // changes the tables of Statement::tables
   kDropDatabase,
+  kDatabase,       // CREATE or ALTER DATABASE: the default of tables to come
   kRows,           // changes rows as a statement
   kOther,          // changes nothing a reader of rows has to know
   kUnknown

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "event/start_point.h"
+#include "mysql/charset.h"
 #include "mysql/connection.h"
 #include "mysql/create_table.h"
 #include "source/log_assembler.h"
@@ -24,14 +26,19 @@ using TableKey = std::pair<std::string, std::string>;
 
 class BinlogFileSource : public Source {
  public:
-  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, InvalidText invalid_text,
-                   const SourceContext& context)
+  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, uint16_t collation,
+                   InvalidText invalid_text, const SourceContext& context)
       : paths_(std::move(paths)),
         given_(std::move(given)),
         has_given_(!given_.empty()),
-        schemas_(context.schemas, std::string(kKind), {}),
+        schemas_(context.schemas, std::string(kKind), nullptr,
+                 [tables = context.tables](std::string_view database, std::string_view table) {
+                   return !tables || tables->matches(database, table);
+                 }),
         assembler_(context, schemas_, std::string(kKind)),
-        invalid_text_(invalid_text) {}
+        invalid_text_(invalid_text) {
+    schemas_.set_default_collation(collation);
+  }
 
   Status open(const std::optional<Position>& from) override {
     failure_ = Status();
@@ -43,11 +50,11 @@ class BinlogFileSource : public Source {
       return Status(ErrorCode::kSourcePosition, "no file of this source has the position").with("position", from ? from->text : at.text());
     }
     start_ = Position{std::string(kKind), at.text()};
-    TAILRACE_OK(schemas_.load());
+    TAILRACE_OK(schemas_.begin(at.restart_place(), from.has_value()));
     if (has_given_) {
       std::vector<SchemaRef> all;
       for (const auto& [key, schema] : given_) all.push_back(schema);
-      TAILRACE_OK(schemas_.preload(all, at));
+      TAILRACE_OK(schemas_.give(all, at));
     }
     TAILRACE_OK(assembler_.start(at));
     return open_file(at.restart_place().offset);
@@ -248,6 +255,7 @@ class BinlogFileSource : public Source {
 
 constexpr OptionSpec kOptions[] = {
     {"files", "int", "1", "how many files to read, counting up from the one named"},
+    {"charset", "string", "", "character set of databases that the log does not create, for CREATE TABLE statements that name none"},
     {"schema", "path", "", "SQL file with CREATE TABLE statements, for logs without full row metadata"},
     kInvalidTextOption,
 };
@@ -281,6 +289,18 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
     TAILRACE_TRY(std::string next, following(paths.back()));
     paths.push_back(std::move(next));
   }
+  std::set<std::string> names;
+  for (const std::string& path : paths) {
+    std::string name = path.substr(path.rfind('/') + 1);
+    if (!is_log_file_name(name)) return Status(ErrorCode::kConfigUrl, fmt::format("binlog: '{}' is no name that a position can hold", name));
+    if (!names.insert(name).second) {
+      return Status(ErrorCode::kConfigUrl, fmt::format("binlog: two files named '{}'; positions tell files by their names", name));
+    }
+  }
+  uint16_t collation = options.has("charset") ? default_collation(options.text("charset")) : 0;
+  if (options.has("charset") && collation == 0) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("charset: '{}' is no character set of these servers", options.text("charset")));
+  }
   std::map<TableKey, SchemaRef> given;
   if (options.has("schema")) {
     const std::string& path = options.text("schema");
@@ -292,7 +312,7 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
     if (!schemas.ok()) return std::move(schemas).status().with("file", path);
     for (SchemaRef& schema : *schemas) given[TableKey(schema->database, schema->table)] = std::move(schema);
   }
-  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), invalid_text_of(options), context));
+  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), collation, invalid_text_of(options), context));
 }
 
 }  // namespace

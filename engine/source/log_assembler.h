@@ -90,6 +90,7 @@ class BinlogAssembler {
     std::string bytes;            // of the TABLE_MAP, to see whether it is the same again
     uint64_t generation = 0;
     RowPlanRef plan;              // null: the table is not wanted
+    bool provisional = false;      // see SchemaTracker::Resolved
     uint64_t held_by = 0;          // number of the batch whose `plans` has it
   };
   struct Savepoint {
@@ -113,7 +114,7 @@ class BinlogAssembler {
   Status on_query(const EventHeader& header, std::string_view body);
   Status on_statement(const EventHeader& header, const QueryEvent& query, const Statement& statement);
   Status on_tables(const QueryEvent& query, const Statement& statement);
-  Status on_drop_database(const QueryEvent& query, const std::string& database);
+  Status on_database(const QueryEvent& query);
   Status on_table_map(std::string_view body);
   Status on_rows(const EventHeader& header, std::string_view body);
   Lacking lacking_in(uint8_t type, std::string_view body, const std::string& table) const;

@@ -112,7 +112,8 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   if (maps_.size() > 10000 && !statement_open_) maps_.clear();
   statement_open_ = true;
   Mapped& mapped = maps_[id];
-  if (mapped.generation == generation_ && mapped.bytes == body) return Status();
+  if (mapped.generation == generation_ && !mapped.provisional && mapped.bytes == body) return Status();
+  mapped.provisional = false;
   mapped.generation = 0;
   in.skip(2);
   std::string_view database = in.bytes(in.u8());
@@ -123,7 +124,9 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   mapped.held_by = 0;
   if (wanted(database, table)) {
     TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
-    TAILRACE_TRY(mapped.plan, schemas_.resolve(map, transaction_place()));
+    TAILRACE_TRY(auto resolved, schemas_.resolve(map, transaction_place()));
+    mapped.plan = std::move(resolved.plan);
+    mapped.provisional = resolved.provisional;
   }
   mapped.bytes.assign(body);
   mapped.generation = generation_;
@@ -247,9 +250,9 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
       if (!open_) begin({}, header, false);
       TAILRACE_OK(on_tables(query, statement));
       return explicit_end_ ? Status() : end(header);
-    case StatementKind::kDropDatabase:
+    case StatementKind::kDropDatabase: case StatementKind::kDatabase:
       if (!open_) begin({}, header, false);
-      TAILRACE_OK(on_drop_database(query, statement.name));
+      TAILRACE_OK(on_database(query));
       return explicit_end_ ? Status() : end(header);
     case StatementKind::kNothing: case StatementKind::kOther: case StatementKind::kXaPrepare:
       if (open_ && explicit_end_) return Status();
@@ -261,53 +264,39 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
   return end(header);
 }
 
-// Every table of it that is known and wanted is dropped.
-Status BinlogAssembler::on_drop_database(const QueryEvent& query, const std::string& database) {
-  LogPosition after = after_event();
+// Every table that went with it is dropped.
+Status BinlogAssembler::on_database(const QueryEvent& query) {
   ++generation_;
-  for (const SchemaRef& gone : schemas_.tables_of(database)) {
-    if (!wanted(gone->database, gone->table)) continue;
-    TAILRACE_OK(schemas_.dropped(gone->database, gone->table, after));
-    add_item(query.sql, event_offset_).table = gone;
+  LoggedDdl ddl = logged_ddl(query, *format_);
+  TAILRACE_TRY(auto gone, schemas_.apply_database(ddl, transaction_place(), after_event()));
+  for (const SchemaRef& table : gone) {
+    if (wanted(table->database, table->table)) add_item(query.sql, event_offset_).table = table;
   }
   return Status();
 }
 
 Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& statement) {
-  LogPosition after = after_event();
   ++generation_;
+  if (!schemas_.concerns(statement)) return Status();
   for (const TableName& name : statement.tables) {
+    if (!statement.moves_rows || !wanted(name.database, name.table)) continue;
+    return Status(ErrorCode::kSourceUnsupported,
+                  fmt::format("rows go or come with a partition or tablespace, which the log does not show: {}", beginning(query.sql)))
+        .with("table", name.database + "." + name.table);
+  }
+  TAILRACE_TRY(auto changes, schemas_.apply(statement, logged_ddl(query, *format_), transaction_place(), after_event()));
+  for (SchemaTracker::Change& change : changes) {
+    const TableName& name = change.name;
     if (!wanted(name.database, name.table)) continue;
-    SchemaRef before = schemas_.current(name.database, name.table);
-    SchemaRef now;
-    if (statement.moves_rows) {
-      return Status(ErrorCode::kSourceUnsupported,
-                    fmt::format("rows go or come with a partition or tablespace, which the log does not show: {}", beginning(query.sql)))
-          .with("table", name.database + "." + name.table);
+    if (statement.replaces && change.before) {
+      add_item(query.sql, event_offset_).table = change.before;
+      change.before = nullptr;
     }
-    if (statement.replaces && before) {
-      TAILRACE_OK(schemas_.dropped(name.database, name.table, after));
-      add_item(query.sql, event_offset_).table = before;
-      before = nullptr;
-    }
-    switch (name.change) {
-      case TableChange::kDrop: case TableChange::kRenameFrom:
-        TAILRACE_OK(schemas_.dropped(name.database, name.table, after));
-        break;
-      case TableChange::kTruncate:
-        if (!before) {
-          TAILRACE_TRY(before, schemas_.changed(name.database, name.table, after, query.sql, query.ansi_quotes));
-        }
-        break;
-      case TableChange::kCreate: case TableChange::kAlter: case TableChange::kRenameTo: {
-        TAILRACE_TRY(now, schemas_.changed(name.database, name.table, after, query.sql, query.ansi_quotes));
-        break;
-      }
-    }
+    bool gone = name.change == TableChange::kDrop || name.change == TableChange::kRenameFrom;
     BinlogRawBatch::Item& item = add_item(query.sql, event_offset_);
     item.op = name.change == TableChange::kTruncate ? Op::kTruncate : Op::kSchemaChange;
-    item.table = before ? before : now ? now : nameless_schema(name);
-    item.new_schema = now;
+    item.table = change.before ? change.before : change.now ? change.now : nameless_schema(name);
+    if (!gone && item.op == Op::kSchemaChange) item.new_schema = change.now;
   }
   return Status();
 }

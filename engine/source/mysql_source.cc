@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "event/start_point.h"
-#include "mysql/column_default.h"
 #include "mysql/schema_reader.h"
 #include "mysql/server_log.h"
 #include "mysql/snapshot_reader.h"
@@ -22,30 +21,52 @@ constexpr std::chrono::milliseconds kLongestWait{1000};
 
 }  // namespace
 
-// The SchemaFetch calls back into this object, which does not move.
 MysqlSource::MysqlSource(std::vector<ConnectOptions> hosts, HeartbeatOptions heartbeat, const SourceContext& context)
     : hosts_(std::move(hosts)),
       heartbeat_options_(std::move(heartbeat)),
       context_(context),
-      schemas_(context.schemas, std::string(kKind),
-               [this](const std::string& database, const std::string& table) { return fetch_schema(database, table); }),
+      schemas_(context.schemas, std::string(kKind), &catalogue_,
+               [this](std::string_view database, std::string_view table) { return chosen(database, table); }),
       assembler_(context, schemas_, std::string(kKind)) {}
 
 bool MysqlSource::chosen(std::string_view database, std::string_view table) const {
   return !context_.tables || context_.tables->matches(database, table);
 }
 
-Result<SchemaRef> MysqlSource::fetch_schema(const std::string& database, const std::string& table) {
+template <class Ask>
+auto MysqlSource::ask(Ask&& question) -> decltype(question(std::declval<Connection&>())) {
   for (int attempt = 0;; ++attempt) {
     if (!control_) {
       TAILRACE_TRY(control_, Connection::open(host()));
     }
-    auto schema = read_schema(*control_, database, table);
-    if (schema.ok() || schema.status().code() == ErrorCode::kSchemaMissing) return schema.ok() ? schema : SchemaRef();
+    auto answer = question(*control_);
+    if (answer.ok() || attempt > 0 || answer.status().retry() != Retry::kTransient) return answer;
     control_.reset();  // its session may have timed out while nothing was asked
-    if (attempt > 0 || schema.status().retry() != Retry::kTransient) return schema;
   }
 }
+
+Result<SchemaRef> MysqlSource::LiveCatalogue::table(const std::string& database, const std::string& table) {
+  return source_.ask([&](Connection& connection) -> Result<SchemaRef> {
+    auto schema = read_schema(connection, database, table);
+    if (!schema.ok() && schema.status().code() == ErrorCode::kSchemaMissing) return SchemaRef();
+    return schema;
+  });
+}
+Result<std::vector<SchemaRef>> MysqlSource::LiveCatalogue::tables() {
+  return source_.ask([&](Connection& connection) {
+    return read_schemas(connection, [this](std::string_view d, std::string_view t) { return source_.chosen(d, t); });
+  });
+}
+Result<std::map<std::string, uint16_t>> MysqlSource::LiveCatalogue::databases() {
+  return source_.ask([](Connection& connection) { return read_databases(connection); });
+}
+Result<LogPosition> MysqlSource::LiveCatalogue::position() {
+  return source_.ask([](Connection& connection) -> Result<LogPosition> {
+    TAILRACE_TRY(Position position, tailrace::current_position(connection));
+    return parse_log_position(position);
+  });
+}
+int MysqlSource::LiveCatalogue::lower_case_table_names() { return source_.control_ ? source_.control_->server().lower_case_table_names : 0; }
 
 Status MysqlSource::check_server(Connection& connection) const {
   const ServerInfo& server = connection.server();
@@ -141,15 +162,7 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   }
   TAILRACE_OK(add_gtid_set(*control_, at, open_another));
   start_ = Position{std::string(kKind), at.text()};
-  TAILRACE_OK(schemas_.load());
-  if (!schemas_.knows_any()) {
-    TAILRACE_TRY(auto schemas, read_schemas(*control_, [this](std::string_view d, std::string_view t) { return chosen(d, t); }));
-    // From an earlier place than now the log may tell of changes that the catalogue has already.
-    for (SchemaRef& schema : schemas) {
-      if (stored || point.kind != StartPoint::Kind::kNow) schema = without_defaults(*schema);
-    }
-    TAILRACE_OK(schemas_.preload(schemas, at));
-  }
+  TAILRACE_OK(schemas_.begin(at.restart_place(), stored));
   TAILRACE_OK(assembler_.start(at));
   return start_stream(at.restart_place());
 }

@@ -38,7 +38,23 @@ class MysqlSource : public Source {
   // Tries the hosts in order, beginning with the one last used, until `use` succeeds with one.
   Status with_host(const std::function<Status(Connection)>& use);
   Status open_at(Connection connection, const std::optional<Position>& from);
-  Result<SchemaRef> fetch_schema(const std::string& database, const std::string& table);
+  // What SchemaTracker asks, on the reader thread's own session.
+  class LiveCatalogue final : public Catalogue {
+   public:
+    explicit LiveCatalogue(MysqlSource& source) : source_(source) {}
+    Result<SchemaRef> table(const std::string& database, const std::string& table) override;
+    Result<std::vector<SchemaRef>> tables() override;
+    Result<std::map<std::string, uint16_t>> databases() override;
+    Result<LogPosition> position() override;
+    int lower_case_table_names() override;
+
+   private:
+    MysqlSource& source_;
+  };
+
+  // Runs `ask(Connection&)`, once more with a new session when the old one has gone.
+  template <class Ask>
+  auto ask(Ask&& question) -> decltype(question(std::declval<Connection&>()));
   Status check_server(Connection& connection) const;
   Status open_without_log(const std::optional<Position>& from);
   Result<BinlogWire*> open_wire();
@@ -53,6 +69,7 @@ class MysqlSource : public Source {
   const SourceContext context_;
   std::atomic<size_t> host_{0};
   std::optional<Connection> control_;    // queries of the reader thread
+  LiveCatalogue catalogue_{*this};
   SchemaTracker schemas_;
   BinlogAssembler assembler_;
   Position start_;

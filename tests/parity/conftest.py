@@ -34,6 +34,9 @@ def server(services):
     def get(kind):
         if kind not in running:
             try:
+                left_out = os.environ.get(f"TAILRACE_SKIP_{kind.upper()}")
+                if left_out:
+                    raise Unavailable(f"{kind}: {left_out}")
                 find_worker()
                 running[kind] = services.up(kind, f"par{kind.replace('_', '')}")
             except Unavailable as reason:

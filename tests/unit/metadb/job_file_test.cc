@@ -146,8 +146,16 @@ TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
     CHECK_FALSE(job->load()->has_value());
     REQUIRE(job->save({{"mysql", "gtid=0-1-1"}, 1, "", 1}).ok());
     REQUIRE(job->save({{"mysql", "gtid=0-1-9;file=b.1;offset=4"}, 77, R"({"t":1})", 12}).ok());
-    REQUIRE(job->append({{"mysql", "p1"}, schema, "shop", "user", "CREATE TABLE user(id INT)"}).ok());
-    REQUIRE(job->append({{"mysql", "p2"}, nullptr, "shop", "user", "DROP TABLE user"}).ok());
+    SchemaStore::Entry made, dropped;
+    made.position = {"mysql", "p1"};
+    made.schema = schema;
+    made.ddl = "CREATE TABLE user(id INT)";
+    dropped.position = {"mysql", "p2"};
+    dropped.ddl = "DROP TABLE user";
+    made.database = dropped.database = "shop";
+    made.table = dropped.table = "user";
+    made.origin = dropped.origin = SchemaOrigin::kStatement;
+    REQUIRE(job->append({made, dropped}).ok());
     REQUIRE(job->add({"RULE-0102", {"mysql", "p3"}, "shop", "user", "id=7", "{}", "boom"}).ok());
     REQUIRE(job->add_event("warn", "SRC-0012", "lost").ok());
   }
@@ -161,10 +169,10 @@ TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
   auto entries = job->load_all();
   REQUIRE(entries.ok());
   REQUIRE(entries->size() == 2);
-  REQUIRE((*entries)[0].schema);
-  CHECK((*entries)[0].schema->columns[0].is_unsigned);
+  CHECK((*entries)[0].schema_json == schema_to_json(*schema));
+  CHECK((*entries)[0].origin == SchemaOrigin::kStatement);
   CHECK((*entries)[0].position == Position{"mysql", "p1"});
-  CHECK_FALSE((*entries)[1].schema);
+  CHECK((*entries)[1].schema_json.empty());
   CHECK((*entries)[1].ddl == "DROP TABLE user");
   auto letters = job->query("SELECT code, \"table\", key, message FROM v1_dead_letter");
   REQUIRE(letters.ok());

@@ -47,6 +47,7 @@ TEST_CASE("Codes that the servers know no character for are refused") {
   }
   CHECK(utf8_of("big5", "\xA1\x5A") == "\xEF\xBF\xBD");               // theirs is U+FFFD
   CHECK(utf8_of("ujis", "\x8F\xA2\xB7") == "~");
+  CHECK(utf8_of("gb18030", "\x82\x35\x90\x37") == "\xE9\xBE\xB4");
 }
 
 TEST_CASE("Invalid bytes can be replaced, one mark a character or stray byte") {

@@ -74,6 +74,7 @@ TEST_CASE("Doubles in JSON") {
   CHECK(of_double(1e14) == "100000000000000.0");
   CHECK(of_double(1e15) == "1e15");
   CHECK(of_double(1234567890123456.0) == "1.234567890123456e15");
+  CHECK(of_double(-3041355761719626.5) == "-3041355761719626.5");
   CHECK(of_double(1e-15) == "0.000000000000001");
   CHECK(of_double(1e-16) == "1e-16");
   CHECK(of_double(-2.5e300) == "-2.5e300");

@@ -212,6 +212,19 @@ TEST_CASE("A TABLE_MAP without column metadata is told to be of MySQL 5.1 before
   CHECK(map.status().code() == ErrorCode::kSourceCorrupt);
 }
 
+// As MySQL 9 logs (a vector(3), b varchar(60) of utf8mb3): without a place for the vector, b would be bytes.
+TEST_CASE("A VECTOR has its place in MySQL's list of character sets") {
+  auto map = parse_table_map(map_of("\xF2\x0F", "\x04\xB4\0"s, "\x03\x02\x3F\x21"), format_of());
+  REQUIRE(map.ok());
+  CHECK(map->columns[0].charset == 63);
+  CHECK(map->columns[1].charset == 33);
+  for (const char* list : {"\x03\x01\x3F", "\x03\x03\x3F\x21\x21"}) {
+    auto wrong = parse_table_map(map_of("\xF2\x0F", "\x04\xB4\0"s, list), format_of());
+    REQUIRE_FALSE(wrong.ok());
+    CHECK(wrong.status().code() == ErrorCode::kSourceCorrupt);
+  }
+}
+
 TEST_CASE("Full metadata alone gives a schema") {
   std::string optional = "\x01\x01\x80"s           // c0 unsigned
                          "\x03\x02\x08\x3F"s       // charsets: latin1, binary

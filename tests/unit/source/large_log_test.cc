@@ -57,7 +57,7 @@ std::string rows_body(uint32_t id) { return "\x07\0\0\0\0\0\x01\0\x02\0\x02\x03\
 }  // namespace
 
 TEST_CASE("A stream's offsets go on where the 32 bits of its headers wrap") {
-  SchemaTracker schemas(nullptr, "mysql", {});
+  SchemaTracker schemas(nullptr, "mysql", nullptr, [](std::string_view, std::string_view) { return true; });
   BinlogAssembler assembler(SourceContext{}, schemas, "mysql");
   REQUIRE(assembler.start(LogPosition{true, "", "b.000001", 4, ""}).ok());
   auto take = [&](const std::string& bytes) {
@@ -87,7 +87,7 @@ TEST_CASE("A stream's offsets go on where the 32 bits of its headers wrap") {
 }
 
 TEST_CASE("A heartbeat moves the position past what the server has skipped, between transactions only") {
-  SchemaTracker schemas(nullptr, "mysql", {});
+  SchemaTracker schemas(nullptr, "mysql", nullptr, [](std::string_view, std::string_view) { return true; });
   BinlogAssembler assembler(SourceContext{}, schemas, "mysql");
   REQUIRE(assembler.start(LogPosition{true, "", "b.000001", 4, "7"}).ok());
   auto take = [&](const std::string& bytes) { REQUIRE(assembler.take(bytes).ok()); };
@@ -109,7 +109,7 @@ TEST_CASE("A heartbeat moves the position past what the server has skipped, betw
 }
 
 TEST_CASE("A stream that begins beyond 4 GiB keeps its offsets") {
-  SchemaTracker schemas(nullptr, "mysql", {});
+  SchemaTracker schemas(nullptr, "mysql", nullptr, [](std::string_view, std::string_view) { return true; });
   BinlogAssembler assembler(SourceContext{}, schemas, "mysql");
   constexpr uint64_t kBegin = (uint64_t{9} << 30) + 77;
   REQUIRE(assembler.start(LogPosition{false, "", "b.000001", kBegin, ""}).ok());

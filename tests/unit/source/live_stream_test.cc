@@ -410,3 +410,15 @@ TEST_CASE("A read is interrupted from another thread, and the source opens again
     CHECK(stream->open(std::nullopt).ok());
   }
 }
+
+TEST_CASE("A VECTOR column stands among those with a character set in the log's metadata") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    if (server.name != "mysql9") continue;
+    s.scratch.run("CREATE TABLE t (id int primary key, a varchar(5), b text, v vector(1), c varchar(5) character set latin1)");
+    Position from = s.now();
+    s.scratch.run("INSERT INTO t VALUES (1,'ä','ö',X'0000803F',X'FC')");
+    CHECK(s.read(from, s.now()) == "[insert t 0 1|ä|ö|" + std::string("\0\0\x80?", 4) + "|ü|;]");
+  }
+}
