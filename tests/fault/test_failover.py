@@ -18,6 +18,7 @@ from harness.servers import Services, Unavailable, wait_for
     ("mariadb", "sqlite", "snapshot", False),
     ("mariadb", "sqlite", "stream", True),
     ("mysql9", "sqlite", "stream", False),
+    ("mysql9", "file", "stream", False),
     ("mysql9", "sqlite", "stream", True),
 ])
 def test_the_source_fails_over(kind, sink, phase, lose, tmp_path):
