@@ -107,6 +107,7 @@ constexpr OptionSpec kPipelineOptions[] = {
     {"batch_bytes", "bytes", "256KiB", "a batch closes at about this size"},
     {"chunk_rows", "int", "10000", "rows of a snapshot chunk, at most"},
     {"chunk_bytes", "bytes", "4MiB", "bytes of a snapshot chunk, at most"},
+    {"on_schema_error", "enum:stop|quarantine", "stop", "what to do when the schema of one table is in trouble: stop the job, or set the table aside"},
     {"spill_dir", "path", "", "where a transaction too large for memory waits for its end (default: $TMPDIR, else /var/tmp)"},
 };
 
@@ -117,6 +118,7 @@ Status parse_pipeline(const json& node, PipelineOptions& out) {
     TAILRACE_TRY(given[key], scalar("pipeline." + key, value));
   }
   TAILRACE_TRY(Options options, Options::parse("pipeline", kPipelineOptions, given));
+  out.quarantine = options.text("on_schema_error") == "quarantine";
   out.threads = static_cast<int>(options.integer("threads"));
   if (out.threads != 1 && out.threads != 2) return bad_value("pipeline.threads", "1 or 2");
   out.memory_bytes = static_cast<size_t>(options.integer("memory"));

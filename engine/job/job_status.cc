@@ -83,6 +83,7 @@ void add_counts(TableProgress& later, const TableProgress& earlier) {
   later.inserts += earlier.inserts;
   later.updates += earlier.updates;
   later.deletes += earlier.deletes;
+  later.dropped += earlier.dropped;
   if (later.rows_total == 0) later.rows_total = earlier.rows_total;
   if (later.state.empty()) later.state = earlier.state;
 }
@@ -94,6 +95,7 @@ TableProgress progress_of(const TableStat& stat) {
   progress.inserts = stat.inserts;
   progress.updates = stat.updates;
   progress.deletes = stat.deletes;
+  progress.dropped = stat.dropped;
   progress.state = stat.state;
   return progress;
 }
@@ -128,6 +130,7 @@ StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables)
     stat.inserts = progress.inserts;
     stat.updates = progress.updates;
     stat.deletes = progress.deletes;
+    stat.dropped = progress.dropped;
     tables.push_back(std::move(stat));
   }
   return row;

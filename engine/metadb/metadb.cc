@@ -229,6 +229,10 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
 Status JobFile::add(const DeadLetter& letter) {
   TAILRACE_OK(require_owner("keep a dead letter"));
   std::lock_guard lock(mutex_);
+  return add_locked(letter);
+}
+
+Status JobFile::add_locked(const DeadLetter& letter) {
   TAILRACE_TRY(auto s, database_->prepare("INSERT INTO dead_letter(at_us, code, source_kind, position, "
                                           "database, \"table\", key, payload, message) "
                                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
@@ -242,6 +246,45 @@ Status JobFile::add(const DeadLetter& letter) {
   s.bind_text(8, letter.payload);
   s.bind_text(9, letter.message);
   return s.run();
+}
+
+Result<std::vector<Quarantine::Name>> JobFile::quarantined() {
+  std::lock_guard lock(mutex_);
+  TAILRACE_TRY(auto s, database_->prepare("SELECT database, \"table\" FROM quarantine"));
+  std::vector<Name> names;
+  for (;;) {
+    TAILRACE_TRY(bool more, s.step());
+    if (!more) return names;
+    names.emplace_back(s.column_text(0), s.column_text(1));
+  }
+}
+
+Status JobFile::set_aside(const DeadLetter& first) {
+  TAILRACE_OK(require_owner("set a table aside"));
+  std::lock_guard lock(mutex_);
+  // What comes behind it is delivered without this table: it must outlive a power cut.
+  TAILRACE_OK(database_->execute("PRAGMA synchronous=FULL"));
+  Status kept = [&]() -> Status {
+    TAILRACE_TRY(auto transaction, sqlite::Transaction::begin(*database_));
+    {
+      TAILRACE_TRY(auto s, database_->prepare("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?)"));
+      s.bind_text(1, first.database);
+      s.bind_text(2, first.table);
+      s.bind_text(3, first.code);
+      s.bind_int(4, now_us());
+      TAILRACE_OK(s.run());
+      TAILRACE_TRY(auto event, database_->prepare("INSERT INTO event_log(at_us, level, code, text) VALUES (?, 'warn', ?, ?)"));
+      std::string text = "quarantined " + first.database + "." + first.table + ": " + first.message;
+      event.bind_int(1, now_us());
+      event.bind_text(2, first.code);
+      event.bind_text(3, text);
+      TAILRACE_OK(event.run());
+    }
+    TAILRACE_OK(add_locked(first));
+    return transaction.commit();
+  }();
+  Status restored = database_->execute("PRAGMA synchronous=NORMAL");
+  return kept.ok() ? restored : kept;
 }
 
 }  // namespace tailrace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "event/quarantine.h"
 #include "event/stores.h"
 #include "metadb/job_rows.h"
 
@@ -20,7 +21,7 @@ class Database;
 }
 class JobFileLock;
 
-class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore {
+class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore, public Quarantine {
  public:
   // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may
   // look and post commands while the owner runs.
@@ -52,6 +53,9 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Result<std::vector<Entry>> load_all() override;
   // DeadLetterStore
   Status add(const DeadLetter& letter) override;
+  // Quarantine
+  Result<std::vector<Name>> quarantined() override;
+  Status set_aside(const DeadLetter& first) override;
 
   // One transaction for all of them. Tables and chunks not named stay as they are.
   Status write_status(const StatusRow& status, std::span<const TableStat> tables = {},
@@ -75,6 +79,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
  private:
   JobFile(std::string path, Mode mode);
   Status prepare_file();
+  Status add_locked(const DeadLetter& letter);
   Status append_locked(const std::vector<Entry>& entries);
   Status require_owner(std::string_view what) const;
 

@@ -258,6 +258,19 @@ bool is_hidden_name(std::string_view name) {
   return name.rfind("DB_ROW_HASH_", 0) == 0 || name.rfind("!hidden!", 0) == 0;
 }
 
+// MariaDB keeps a hash behind the table's own columns for each unique key that has a whole BLOB or TEXT in it.
+size_t hash_columns(const TableSchema& schema) {
+  size_t count = 0;
+  for (const TableKey& key : schema.keys) {
+    bool hashed = false;
+    for (const KeyPart& part : key.parts) {
+      if (part.column >= 0 && part.prefix == 0) hashed = hashed || blob_prefix(schema.columns[static_cast<size_t>(part.column)].type_name) != 0;
+    }
+    count += key.unique && hashed;
+  }
+  return count;
+}
+
 }  // namespace
 
 Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema) {
@@ -265,9 +278,12 @@ Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema) {
   plan->schema = schema;
   plan->columns.reserve(map.columns.size());
   size_t next = 0;
+  const size_t hashes = map.has_names ? 0 : hash_columns(*schema);
+  const bool has_hashes = hashes != 0 && map.columns.size() == schema->columns.size() + hashes;
   for (const MappedColumn& mapped : map.columns) {
     bool hidden = map.has_names && is_hidden_name(mapped.name) &&
                   (next == schema->columns.size() || schema->columns[next].name != mapped.name);
+    hidden = hidden || (has_hashes && next == schema->columns.size());
     if (!hidden && next == schema->columns.size()) {
       return mismatch(map, fmt::format("the log has {} columns, the schema {}", map.columns.size(), schema->columns.size()));
     }

@@ -180,6 +180,14 @@ Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
   } else if (!batch.txns.empty()) {
     last_commit_time_us_ = batch.txns.back().commit_time_us;
   }
+  if (!raw.set_aside.empty()) {
+    std::lock_guard lock(run_.mutex);
+    for (const auto& [name, events] : raw.set_aside) {
+      TableProgress& progress = run_.status.tables[name];
+      progress.state = "quarantined";
+      progress.dropped += events;
+    }
+  }
   TAILRACE_OK(snapshot_.observe(batch));
   if (batch.boundary) {
     position_ = *batch.boundary;

@@ -35,6 +35,7 @@ struct PipelineOptions {
   std::string spill_dir;               // "" = $TMPDIR, else /var/tmp
   bool snapshot = true;
   bool stream = true;
+  bool quarantine = false;             // a table whose schema is in trouble is set aside; else the job stops
   std::chrono::milliseconds flush_every{200};
   std::chrono::milliseconds save_every{500};
 };
@@ -69,7 +70,8 @@ struct TableProgress {
   uint64_t rows_total = 0;             // estimate of the source's catalogue
   uint64_t rows_read = 0;              // by the snapshot, this run
   uint64_t inserts = 0, updates = 0, deletes = 0;
-  std::string state;                   // "" (stream only) | "waiting" | "copying" | "copied"
+  uint64_t dropped = 0;                // row events passed over while the table was quarantined
+  std::string state;                   // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"
 };
 
 struct PipelineStatus {

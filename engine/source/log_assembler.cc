@@ -21,9 +21,14 @@ bool is_earlier(const LogPosition& a, const LogPosition& b) {
 }  // namespace
 
 BinlogAssembler::BinlogAssembler(const SourceContext& context, SchemaTracker& schemas, std::string source_kind)
-    : filter_(context.tables), schemas_(schemas), source_kind_(std::move(source_kind)), spill_dir_(context.spill_dir) {}
+    : filter_(context.tables), schemas_(schemas), source_kind_(std::move(source_kind)), spill_dir_(context.spill_dir), quarantine_(context.quarantine) {}
 
 Status BinlogAssembler::start(const LogPosition& at) {
+  set_aside_.clear();
+  if (quarantine_) {
+    TAILRACE_TRY(auto names, quarantine_->quarantined());
+    set_aside_.insert(names.begin(), names.end());
+  }
   format_.reset();
   LogPosition from = at.restart_place();
   covered_.reset();

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -91,6 +92,7 @@ class BinlogAssembler {
     uint64_t generation = 0;
     RowPlanRef plan;              // null: the table is not wanted
     bool provisional = false;      // see SchemaTracker::Resolved
+    std::string set_aside;         // the table's name, when it is quarantined
     uint64_t held_by = 0;          // number of the batch whose `plans` has it
   };
   struct Savepoint {
@@ -117,6 +119,8 @@ class BinlogAssembler {
   Status on_database(const QueryEvent& query);
   Status on_table_map(std::string_view body);
   Status on_rows(const EventHeader& header, std::string_view body);
+  // Takes the failure of one table for its quarantine, where that is the policy; else gives it back.
+  Status set_aside(Status failure, const Quarantine::Name& name);
   Lacking lacking_in(uint8_t type, std::string_view body, const std::string& table) const;
   Status on_payload(std::string_view body);
 
@@ -148,6 +152,8 @@ class BinlogAssembler {
   SchemaTracker& schemas_;
   const std::string source_kind_;
   const std::string spill_dir_;
+  Quarantine* const quarantine_;
+  std::set<Quarantine::Name> set_aside_;
 
   std::shared_ptr<const FormatDescription> format_;
   std::string file_;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <utility>
 
 #include "base/byte_cursor.h"
 #include "source/log_assembler.h"
@@ -121,12 +122,21 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   std::string_view table = in.bytes(in.u8());
   if (in.failed()) return Status(ErrorCode::kSourceCorrupt, "malformed TABLE_MAP event");
   mapped.plan.reset();
+  mapped.set_aside.clear();
   mapped.held_by = 0;
   if (wanted(database, table)) {
-    TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
-    TAILRACE_TRY(auto resolved, schemas_.resolve(map, transaction_place()));
-    mapped.plan = std::move(resolved.plan);
-    mapped.provisional = resolved.provisional;
+    Quarantine::Name name(database, table);
+    if (!set_aside_.count(name)) {
+      TAILRACE_TRY(TableMap map, parse_table_map(body, *format_));
+      auto resolved = schemas_.resolve(map, transaction_place());
+      if (resolved.ok()) {
+        mapped.plan = std::move(resolved->plan);
+        mapped.provisional = resolved->provisional;
+      } else {
+        TAILRACE_OK(set_aside(std::move(resolved).status(), name));
+      }
+    }
+    if (set_aside_.count(name)) mapped.set_aside = name.first + "." + name.second;
   }
   mapped.bytes.assign(body);
   mapped.generation = generation_;
@@ -142,6 +152,22 @@ Lacking BinlogAssembler::lacking_in(uint8_t type, std::string_view body, const s
   return present == event->columns ? Lacking::kUnchanged : what_lacks(statement_, table);
 }
 
+Status BinlogAssembler::set_aside(Status failure, const Quarantine::Name& name) {
+  ErrorCode code = failure.code();
+  bool of_one_table = code == ErrorCode::kSchemaMismatch || code == ErrorCode::kSchemaMissing || code == ErrorCode::kSchemaType;
+  if (!quarantine_ || !of_one_table) return failure;
+  DeadLetter first;
+  first.code = error_info(code).text;
+  first.position = Position{source_kind_, transaction_place().text()};
+  first.database = name.first;
+  first.table = name.second;
+  first.payload = fmt::format(R"({{"event":"TABLE_MAP","place":"{}:{}"}})", file_, event_offset_);
+  first.message = failure.to_string();
+  TAILRACE_OK(quarantine_->set_aside(first));
+  set_aside_.insert(name);
+  return Status();
+}
+
 Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body) {
   ByteCursor in(body);
   uint64_t id = in.le(table_id_size(*format_, static_cast<EventType>(header.type)));
@@ -153,6 +179,7 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
     if (mapped == maps_.end() || mapped->second.generation == 0) {
       return Status(ErrorCode::kSourceCorrupt, fmt::format("rows of table id {} without a TABLE_MAP event", id));
     }
+    if (!mapped->second.set_aside.empty()) ++batch_->set_aside[mapped->second.set_aside];
     if (const RowPlanRef& plan = mapped->second.plan) {
       BinlogRawBatch::Item& item = add_item(body, event_offset_);
       item.type = header.type;
@@ -285,9 +312,18 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
         .with("table", name.database + "." + name.table);
   }
   TAILRACE_TRY(auto changes, schemas_.apply(statement, logged_ddl(query, *format_), transaction_place(), after_event()));
+  bool moves = false;
   for (SchemaTracker::Change& change : changes) {
     const TableName& name = change.name;
     if (!wanted(name.database, name.table)) continue;
+    // Nothing more is told of a table set aside; under another name it is the same table.
+    Quarantine::Name key(name.database, name.table);
+    if (name.change == TableChange::kRenameTo && std::exchange(moves, false) && !set_aside_.count(key)) {
+      TAILRACE_OK(set_aside(Status(ErrorCode::kSchemaMissing, "this table was renamed while it was quarantined"), key));
+    }
+    bool aside = set_aside_.count(key) != 0;
+    if (name.change == TableChange::kRenameFrom) moves = aside;
+    if (aside) continue;
     if (statement.replaces && change.before) {
       add_item(query.sql, event_offset_).table = change.before;
       change.before = nullptr;

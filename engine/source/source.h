@@ -12,6 +12,7 @@
 #include "base/registry.h"
 #include "base/status.h"
 #include "event/event_batch.h"
+#include "event/quarantine.h"
 #include "event/stores.h"
 #include "event/table_filter.h"
 
@@ -25,6 +26,7 @@ class RawBatch {
   uint64_t sequence = 0;
   std::optional<Position> boundary;   // see EventBatch
   int64_t commit_time_us = 0;         // of the newest transaction that ends in it, with or without rows; 0 = none
+  std::map<std::string, uint64_t> set_aside;   // row events of quarantined tables that were passed over, by qualified name
   size_t bytes = 0;                   // memory held, roughly
   MemoryCharge charge;                // the budget, taken by the pipeline
 };
@@ -36,6 +38,7 @@ struct SourceContext {
   SchemaStore* schemas = nullptr;        // outlives the source
   std::string spill_dir = {};            // for what has to be kept and is too large for memory; "" = $TMPDIR, else /var/tmp
   bool stream = true;                    // false: a copy of the tables is all that is wanted; a log may be missing
+  Quarantine* quarantine = nullptr;      // outlives the source; null = a failure of one table's schema is the source's
 };
 
 struct SnapshotTable {
