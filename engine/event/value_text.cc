@@ -75,9 +75,17 @@ void append_double(double value, bool is_float32, std::string& out) {
   double magnitude = std::fabs(value);
   bool plain = magnitude == 0 || (magnitude >= 1e-5 && magnitude < 1e16);
   auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
-  auto end = is_float32 ? std::to_chars(buffer, buffer + sizeof buffer, static_cast<float>(value), format).ptr
-                        : std::to_chars(buffer, buffer + sizeof buffer, value, format).ptr;
+  auto end = std::to_chars(buffer, buffer + sizeof buffer, is_float32 ? float_as_printed(static_cast<float>(value)) : value, format).ptr;
   out.append(buffer, end);
+}
+
+double float_as_printed(float value) {
+  char text[32];
+  char* end = std::to_chars(text, text + sizeof text, value).ptr;
+  double printed = 0;
+  std::from_chars(text, end, printed);
+  // From digits to FLOAT by way of a double is two roundings, which can end at the neighbour.
+  return static_cast<float>(printed) == value ? printed : static_cast<double>(value);
 }
 
 void append_text(const Value& value, const Column& column, std::string& out) {

@@ -23,6 +23,9 @@ inline std::string to_text(const Value& value, const Column& column) {
   return out;
 }
 void append_double(double value, bool is_float32, std::string& out);
+// The double with the shortest text that reads back as this FLOAT, read as a FLOAT or as a double: 0.1, not
+// 0.10000000149011612.
+double float_as_printed(float value);
 
 // "id=7 tenant=3": the key of a row for people and error messages. NULL is written NULL; bytes as x'hex'.
 std::string describe_key(const TableSchema& schema, Row row);

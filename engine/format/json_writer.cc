@@ -7,6 +7,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "event/value_text.h"
+
 namespace tailrace {
 namespace {
 
@@ -122,8 +124,7 @@ bool JsonWriter::number(double value, bool is_float32) {
   double magnitude = std::fabs(value);
   bool plain = magnitude == 0 || (magnitude >= 1e-5 && magnitude < 1e16);
   auto form = plain ? std::chars_format::fixed : std::chars_format::scientific;
-  at_ = is_float32 ? std::to_chars(to, to + 48, static_cast<float>(value), form).ptr
-                   : std::to_chars(to, to + 48, value, form).ptr;
+  at_ = std::to_chars(to, to + 48, is_float32 ? float_as_printed(static_cast<float>(value)) : value, form).ptr;
   return true;
 }
 

@@ -214,7 +214,7 @@ Result<RotateEvent> parse_rotate(std::string_view body, const FormatDescription&
   RotateEvent event;
   event.offset = in.u64();
   event.file = in.rest();
-  if (in.failed() || event.file.empty()) return malformed("ROTATE");
+  if (in.failed() || !is_log_file_name(event.file)) return malformed("ROTATE");
   return event;
 }
 

@@ -1,12 +1,17 @@
 #include "mysql/charset.h"
 
+#include <fmt/format.h>
 #include <iconv.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <span>
+
+#include "mysql/charset_corrections.h"
 
 namespace tailrace {
 namespace {
@@ -44,6 +49,10 @@ constexpr Entry kCharsets[] = {
     {{"macce", TextCodec::kSingleByte, "MAC-CENTRALEUROPE", true, 1}, 38},
     {{"dec8", TextCodec::kSingleByte, "DEC-MCS", true, 1}, 3},
     {{"hp8", TextCodec::kSingleByte, "HP-ROMAN8", true, 1}, 6},
+    {{"armscii8", TextCodec::kSingleByte, "ARMSCII-8", true, 1}, 32},
+    {{"geostd8", TextCodec::kSingleByte, "GEORGIAN-PS", true, 1}, 92},
+    {{"keybcs2", TextCodec::kSingleByte, "CP437", true, 1}, 37},
+    {{"swe7", TextCodec::kSingleByte, "SEN_850200_C", false, 1}, 10},
     {{"gbk", TextCodec::kMultiByte, "CP936", true, 2}, 28},
     {{"gb2312", TextCodec::kMultiByte, "EUC-CN", true, 2}, 24},
     {{"gb18030", TextCodec::kMultiByte, "GB18030", true, 4}, 248},
@@ -59,58 +68,28 @@ constexpr Entry kCharsets[] = {
     {{"utf32", TextCodec::kUtf32, nullptr, false, 4}, 60},
 };
 
-// Where the servers map a code to another character than the system's tables do. 0: they have more than one mapping or
-// none that comes back, so the code is refused.
-struct Correction {
-  std::string_view charset;
-  uint16_t first, last;   // codes
-  uint16_t to;            // code point of the first; the following ones follow
-};
-constexpr Correction kCorrections[] = {
-    {"macroman", 0xC6, 0xC6, 0x2206}, {"macroman", 0xF0, 0xF0, 0xF8FF}, {"cp866", 0xFC, 0xFC, 0x207F},
-    {"cp866", 0xFD, 0xFD, 0x00B2}, {"greek", 0xA1, 0xA1, 0x02BD}, {"greek", 0xA2, 0xA2, 0x02BC},
-    {"hebrew", 0xAF, 0xAF, 0x203E}, {"koi8u", 0x95, 0x95, 0x2022},
-    {"sjis", 0x815F, 0x815F, 0x005C}, {"sjis", 0x8160, 0x8160, 0x301C}, {"sjis", 0x8161, 0x8161, 0x2016},
-    {"sjis", 0x817C, 0x817C, 0x2212}, {"sjis", 0x8191, 0x8192, 0x00A2}, {"sjis", 0x81CA, 0x81CA, 0x00AC},
-    {"ujis", 0xA1C0, 0xA1C0, 0x005C}, {"ujis", 0xA1C1, 0xA1C1, 0x301C}, {"ujis", 0xA1C2, 0xA1C2, 0x2016},
-    {"ujis", 0xA1DD, 0xA1DD, 0x2212}, {"ujis", 0xA1F1, 0xA1F2, 0x00A2}, {"ujis", 0xA2CC, 0xA2CC, 0x00AC},
-    {"gb18030", 0xA6D9, 0xA6DF, 0xE78D}, {"gb18030", 0xA6EC, 0xA6ED, 0xE794}, {"gb18030", 0xA6F3, 0xA6F3, 0xE796},
-    {"gb18030", 0xFE51, 0xFE53, 0xE816}, {"gb18030", 0xFE59, 0xFE59, 0xE81E}, {"gb18030", 0xFE61, 0xFE61, 0xE826},
-    {"gb18030", 0xFE66, 0xFE67, 0xE82B}, {"gb18030", 0xFE6C, 0xFE6D, 0xE831}, {"gb18030", 0xFE76, 0xFE76, 0xE83B},
-    {"gb18030", 0xFE7E, 0xFE7E, 0xE843}, {"gb18030", 0xFE90, 0xFE91, 0xE854}, {"gb18030", 0xFEA0, 0xFEA0, 0xE864},
-    {"big5", 0xA145, 0xA145, 0x2022}, {"big5", 0xA14E, 0xA14E, 0xFF64}, {"big5", 0xA15A, 0xA15A, 0x0000},
-    {"big5", 0xA1C2, 0xA1C2, 0x203E}, {"big5", 0xA1C3, 0xA1C3, 0x0000}, {"big5", 0xA1C5, 0xA1C5, 0x0000},
-    {"big5", 0xA1E3, 0xA1E3, 0x223C}, {"big5", 0xA1F2, 0xA1F2, 0x2641}, {"big5", 0xA1F3, 0xA1F3, 0x2609},
-    {"big5", 0xA1FE, 0xA1FE, 0x0000}, {"big5", 0xA240, 0xA240, 0x0000}, {"big5", 0xA241, 0xA241, 0xFF0F},
-    {"big5", 0xA242, 0xA242, 0xFF3C}, {"big5", 0xA244, 0xA244, 0x00A5}, {"big5", 0xA246, 0xA247, 0x00A2},
-    {"big5", 0xA2CC, 0xA2CC, 0x0000}, {"big5", 0xA2CE, 0xA2CE, 0x0000}, {"big5", 0xC6A1, 0xC6A1, 0x30FE},
-    {"big5", 0xC6A2, 0xC6A3, 0x309D}, {"big5", 0xC6A4, 0xC6A4, 0x3005}, {"big5", 0xC6A5, 0xC6F7, 0x3041},
-    {"big5", 0xC6F8, 0xC6FE, 0x30A1}, {"big5", 0xC740, 0xC77E, 0x30A8}, {"big5", 0xC7A1, 0xC7B0, 0x30E7},
-    {"big5", 0xC7B1, 0xC7B2, 0x0414}, {"big5", 0xC7B3, 0xC7B3, 0x0401}, {"big5", 0xC7B4, 0xC7BA, 0x0416},
-    {"big5", 0xC7BB, 0xC7CD, 0x0423}, {"big5", 0xC7CE, 0xC7CE, 0x0451}, {"big5", 0xC7CF, 0xC7E8, 0x0436},
-    {"big5", 0xC7E9, 0xC7F2, 0x2460}, {"big5", 0xC7F3, 0xC7FC, 0x2474},
-};
-
 struct CollationRange {
   uint16_t first, last;
   std::string_view charset;
 };
 constexpr CollationRange kCollations[] = {
     {1, 1, "big5"},       {2, 2, "latin2"},      {3, 3, "dec8"},      {4, 4, "cp850"},     {5, 5, "latin1"},
-    {6, 6, "hp8"},        {7, 7, "koi8r"},       {8, 8, "latin1"},    {9, 9, "latin2"},    {11, 11, "ascii"},
+    {6, 6, "hp8"},        {7, 7, "koi8r"},       {8, 8, "latin1"},    {9, 9, "latin2"},    {10, 10, "swe7"},    {11, 11, "ascii"},
     {12, 12, "ujis"},     {13, 13, "sjis"},      {14, 14, "cp1251"},  {15, 15, "latin1"},  {16, 16, "hebrew"},
     {18, 18, "tis620"},   {19, 19, "euckr"},     {20, 20, "latin7"},  {21, 21, "latin2"},  {22, 22, "koi8u"},
     {23, 23, "cp1251"},   {24, 24, "gb2312"},    {25, 25, "greek"},   {26, 26, "cp1250"},  {27, 27, "latin2"},
-    {28, 28, "gbk"},      {29, 29, "cp1257"},    {30, 30, "latin5"},  {31, 31, "latin1"},  {33, 33, "utf8mb3"},
-    {34, 34, "cp1250"},   {35, 35, "ucs2"},      {36, 36, "cp866"},   {38, 38, "macce"},   {39, 39, "macroman"},
+    {28, 28, "gbk"},      {29, 29, "cp1257"},    {30, 30, "latin5"},  {31, 31, "latin1"},  {32, 32, "armscii8"}, {33, 33, "utf8mb3"},
+    {34, 34, "cp1250"},   {35, 35, "ucs2"},      {36, 36, "cp866"},   {37, 37, "keybcs2"}, {38, 38, "macce"},   {39, 39, "macroman"},
     {40, 40, "cp852"},    {41, 42, "latin7"},    {43, 43, "macce"},   {44, 44, "cp1250"},  {45, 46, "utf8mb4"},
     {47, 49, "latin1"},   {50, 52, "cp1251"},    {53, 53, "macroman"}, {54, 55, "utf16"},  {56, 56, "utf16le"},
     {57, 57, "cp1256"},   {58, 59, "cp1257"},    {60, 61, "utf32"},   {62, 62, "utf16le"}, {63, 63, "binary"},
+    {64, 64, "armscii8"},
     {65, 65, "ascii"},    {66, 66, "cp1250"},    {67, 67, "cp1256"},  {68, 68, "cp866"},   {69, 69, "dec8"},
-    {70, 70, "greek"},    {71, 71, "hebrew"},    {72, 72, "hp8"},     {74, 74, "koi8r"},   {75, 75, "koi8u"},
+    {70, 70, "greek"},    {71, 71, "hebrew"},    {72, 72, "hp8"},     {73, 73, "keybcs2"}, {74, 74, "koi8r"},   {75, 75, "koi8u"},
     {76, 76, "utf8mb3"},  {77, 77, "latin2"},    {78, 78, "latin5"},  {79, 79, "latin7"},  {80, 80, "cp850"},
-    {81, 81, "cp852"},    {83, 83, "utf8mb3"},   {84, 84, "big5"},    {85, 85, "euckr"},   {86, 86, "gb2312"},
+    {81, 81, "cp852"},    {82, 82, "swe7"},     {83, 83, "utf8mb3"},   {84, 84, "big5"},    {85, 85, "euckr"},   {86, 86, "gb2312"},
     {87, 87, "gbk"},      {88, 88, "sjis"},      {89, 89, "tis620"},  {90, 90, "ucs2"},    {91, 91, "ujis"},
+    {92, 93, "geostd8"},
     {94, 94, "latin1"},   {95, 96, "cp932"},     {97, 98, "eucjpms"}, {99, 99, "cp1250"},  {101, 124, "utf16"},
     {128, 151, "ucs2"},   {159, 159, "ucs2"},    {160, 183, "utf32"}, {192, 215, "utf8mb3"}, {223, 223, "utf8mb3"},
     {224, 247, "utf8mb4"}, {248, 250, "gb18030"}, {255, 323, "utf8mb4"},
@@ -168,27 +147,19 @@ bool append_wide(TextCodec codec, std::string_view in, std::string& out) {
   return true;
 }
 
-// The server's own character for this code: true and the code point, 0 to refuse it.
-bool corrected(std::string_view charset, uint16_t code, uint32_t& to) {
-  for (const Correction& c : kCorrections) {
-    if (c.charset != charset || code < c.first || code > c.last) continue;
-    to = c.to ? c.to + code - c.first : 0U;
-    return true;
-  }
-  return false;
-}
-
-bool has_corrections(std::string_view charset) {
-  return charset == "sjis" || charset == "ujis" || charset == "gb18030" || charset == "big5";
-}
-
-// Bytes of the character that starts here, for the charsets that have corrections.
+// Bytes of the character that starts here, by its first byte; 1 when what follows cannot belong to it.
 size_t character_size(std::string_view charset, std::string_view at) {
   auto lead = static_cast<uint8_t>(at[0]);
-  if (lead < 0x80 || (charset == "sjis" && lead >= 0xA1 && lead <= 0xDF)) return 1;
-  if (charset == "ujis" && lead == 0x8F) return 3;
-  if (charset == "gb18030" && at.size() > 1 && at[1] >= '0' && at[1] <= '9') return 4;
-  return 2;
+  bool shift_jis = charset == "sjis" || charset == "cp932";
+  if (lead < 0x80 || (shift_jis && lead >= 0xA1 && lead <= 0xDF)) return 1;
+  size_t size = 2;
+  if (lead == 0x8F && (charset == "ujis" || charset == "eucjpms")) size = 3;
+  uint8_t lowest = 0x40;
+  if (charset == "gb18030") {
+    lowest = 0x30;
+    if (at.size() > 1 && at[1] >= '0' && at[1] <= '9') size = 4;
+  }
+  return at.size() < size || static_cast<uint8_t>(at[1]) < lowest ? 1 : size;
 }
 
 class Converter {
@@ -223,11 +194,18 @@ class Converter {
 
 constexpr size_t kCharsetCount = std::size(kCharsets);
 
+// REQUIRES: one of kCharsets, whose first member it is.
 size_t index_of(const Charset& charset) {
-  for (size_t i = 0; i < kCharsetCount; ++i) {
-    if (&kCharsets[i].charset == &charset) return i;
-  }
-  return 0;
+  return static_cast<size_t>(reinterpret_cast<const Entry*>(&charset) - kCharsets);
+}
+
+std::span<const Correction> corrections(const Charset& charset) {
+  static const auto kByCharset = [] {
+    std::array<std::span<const Correction>, kCharsetCount> out;
+    for (size_t i = 0; i < kCharsetCount; ++i) out[i] = corrections_of(kCharsets[i].charset.name);
+    return out;
+  }();
+  return kByCharset[index_of(charset)];
 }
 
 bool append_multi_byte(const Charset& charset, std::string_view in, std::string& out) {
@@ -235,16 +213,18 @@ bool append_multi_byte(const Charset& charset, std::string_view in, std::string&
   thread_local std::array<std::unique_ptr<Converter>, kCharsetCount> converters;
   auto& converter = converters[index_of(charset)];
   if (!converter) converter = std::make_unique<Converter>(charset.system_name);
-  if (!has_corrections(charset.name)) return converter->append(in, out);
+  std::span<const Correction> corrected = corrections(charset);
+  if (corrected.empty()) return converter->append(in, out);
   size_t done = 0;
   for (size_t at = 0; at < in.size();) {
     size_t size = character_size(charset.name, in.substr(at));
-    uint32_t to = 0;
-    if (size == 2 && at + 1 < in.size() &&
-        corrected(charset.name, static_cast<uint16_t>(static_cast<uint8_t>(in[at]) << 8 | static_cast<uint8_t>(in[at + 1])), to)) {
+    uint32_t code = 0;
+    for (size_t i = 0; i < size; ++i) code = code << 8 | static_cast<uint8_t>(in[at + i]);
+    if (const Correction* correction = size > 1 ? find_correction(corrected, code) : nullptr) {
+      uint32_t to = correction->character(code);
       if (to == 0 || !converter->append(in.substr(done, at - done), out)) return false;
       append_code_point(out, to);
-      done = at + 2;
+      done = at + size;
     }
     at += size;
   }
@@ -265,10 +245,10 @@ const SingleByteTable& single_byte_table(const Charset& charset) {
     for (int byte = 0; byte < 256; ++byte) {
       char in = static_cast<char>(byte);
       std::string out;
-      uint32_t to = 0;
-      bool good = corrected(charset.name, static_cast<uint16_t>(byte), to);
-      if (good) append_code_point(out, to);
-      if (!good) good = converter.append({&in, 1}, out);
+      const Correction* correction = find_correction(corrections(charset), static_cast<uint32_t>(byte));
+      uint32_t to = correction ? correction->character(static_cast<uint32_t>(byte)) : 0U;
+      if (to) append_code_point(out, to);
+      bool good = correction ? to != 0 || byte == 0 : converter.append({&in, 1}, out);
       if (!good && latin1) {  // the five holes of Windows-1252 stand for themselves
         out.clear();
         append_code_point(out, static_cast<uint32_t>(byte));
@@ -386,6 +366,71 @@ bool append_utf8(const Charset& charset, std::string_view in, std::string& out) 
       return false;
   }
   return false;
+}
+
+void append_utf8_replacing(const Charset& charset, std::string_view in, std::string& out) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  auto take = [&](size_t size) {
+    size_t before = out.size();
+    if (size > in.size() || !append_utf8(charset, in.substr(0, size), out)) {
+      out.resize(before);
+      return false;
+    }
+    in.remove_prefix(size);
+    return true;
+  };
+  while (!in.empty()) {
+    size_t size = 1;   // of what is passed over when it is no character
+    bool taken = false;
+    switch (charset.codec) {
+      case TextCodec::kUtf8:
+        for (size_t bytes = 1; bytes <= 4 && !taken; ++bytes) taken = take(bytes);
+        break;
+      case TextCodec::kMultiByte:
+        size = character_size(charset.name, in);
+        taken = take(size);
+        break;
+      case TextCodec::kUtf16: case TextCodec::kUtf16le: case TextCodec::kUcs2: case TextCodec::kUtf32:
+        size = charset.codec == TextCodec::kUtf32 ? 4 : 2;
+        taken = take(size) || take(2 * size);
+        break;
+      default:
+        taken = take(size);
+    }
+    if (taken) continue;
+    out.append(kReplacement);
+    in.remove_prefix(std::min(size, in.size()));
+  }
+}
+
+bool to_utf8(const Charset& charset, InvalidText invalid, std::string_view in, std::string& scratch, std::string_view& out) {
+  out = in;
+  switch (charset.codec) {
+    case TextCodec::kUtf8:
+      if (is_utf8(in)) return true;
+      break;
+    case TextCodec::kAscii:
+      if (is_ascii(in)) return true;
+      break;
+    default:
+      if (charset.ascii_compatible && is_ascii(in)) return true;
+      scratch.clear();
+      if (append_utf8(charset, in, scratch)) {
+        out = scratch;
+        return true;
+      }
+  }
+  if (invalid == InvalidText::kStop) return false;
+  scratch.clear();
+  append_utf8_replacing(charset, in, scratch);
+  out = scratch;
+  return true;
+}
+
+std::string describe_invalid_text(const Charset& charset, std::string_view in) {
+  std::string hex;
+  for (unsigned char byte : in.substr(0, 32)) hex += fmt::format("{:02x}", byte);
+  return fmt::format("bytes x'{}'{} that are not text in its character set {}", hex, in.size() > 32 ? "…" : "", charset.name);
 }
 
 }  // namespace tailrace

@@ -37,5 +37,17 @@ bool is_utf8(std::string_view text) noexcept;
 
 // Appends `in` converted to UTF-8; false when it has bytes the charset does not have. REQUIRES: not kUnknown, kBinary.
 [[nodiscard]] bool append_utf8(const Charset& charset, std::string_view in, std::string& out);
+// The same with U+FFFD for each character that there is none for: one for a byte that begins no character, one for a
+// well-formed code without a character.
+void append_utf8_replacing(const Charset& charset, std::string_view in, std::string& out);
+
+// What to do with bytes in a text column that are not text of its character set; the same for SELECT and log.
+enum class InvalidText : uint8_t { kStop, kReplace };
+// `in` as UTF-8: `in` itself where nothing has to change, else what is now in `scratch`. False: it is no text, and
+// that stops. REQUIRES: as append_utf8.
+[[nodiscard]] bool to_utf8(const Charset& charset, InvalidText invalid, std::string_view in, std::string& scratch,
+                           std::string_view& out);
+// "bytes x'…' that are not text in its character set gbk": for messages; no more than 32 bytes are shown.
+std::string describe_invalid_text(const Charset& charset, std::string_view in);
 
 }  // namespace tailrace

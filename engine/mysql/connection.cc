@@ -19,7 +19,7 @@ namespace {
 
 // Not in every version of the library's error lists.
 constexpr unsigned kAccountLocked = 3118, kMustChangePassword = 1862, kNoPasswordUser = 1698, kPrivilege = 1227,
-                   kConnectionKilled = 1927, kClientTimeout = 4031, kQueryInterrupted = 1317, kTooManyUserConnections = 1203;
+                   kConnectionKilled = 1927, kClientTimeout = 4031, kQueryInterrupted = 1317, kTooManyUserConnections = 1203, kSyntaxError = 1064;
 
 std::string upper(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
@@ -45,6 +45,7 @@ constexpr OptionSpec kOptions[] = {
     {"keepalive", "duration", "1s", "how often a quiet server has to give a sign of life; three missed in a row are a lost source"},
     {"server_id", "int", "0", "identity among the server's replicas; 0 = a random one"},
     {"socket", "path", "", "Unix socket of the server, in place of host and port"},
+    kInvalidTextOption,
 };
 
 unsigned seconds(int64_t microseconds) {
@@ -56,6 +57,10 @@ unsigned seconds(int64_t microseconds) {
 std::string ConnectOptions::address() const {
   if (!unix_socket.empty()) return unix_socket;
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+}
+
+InvalidText invalid_text_of(const Options& options) {
+  return options.text("invalid_text") == "replace" ? InvalidText::kReplace : InvalidText::kStop;
 }
 
 std::span<const OptionSpec> mysql_option_specs() { return kOptions; }
@@ -84,6 +89,7 @@ Result<ConnectOptions> connect_options(const Url& url, const Options& options) {
               : tls == "required" ? TlsMode::kRequired : TlsMode::kVerify;
   }
   out.tls_ca = options.text("tls_ca");
+  out.invalid_text = invalid_text_of(options);
   out.connect_timeout_us = options.integer("connect_timeout");
   out.heartbeat_us = options.integer("keepalive");
   if (out.heartbeat_us < 10'000) {
@@ -333,6 +339,17 @@ bool Connection::is_encrypted() const noexcept { return mysql_get_ssl_cipher(han
 unsigned Connection::last_error() const noexcept { return mysql_errno(handle_); }
 Status Connection::failure() const { return mysql_status(mysql_errno(handle_), mysql_error(handle_), options_.address()); }
 
+Result<bool> keeps_log(Connection& connection) {
+  if (!connection.server().log_bin) return false;
+  for (std::string_view sql : {"SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"}) {
+    Status status = connection.execute(sql);
+    if (status.ok()) return true;
+    // Whoever may not ask is told so where it matters; a lost session is no answer.
+    if (connection.last_error() != kSyntaxError) return status.retry() == Retry::kTransient ? Result<bool>(status) : true;
+  }
+  return false;
+}
+
 Result<Position> current_position(Connection& connection) {
   if (!connection.server().log_bin) {
     return Status(ErrorCode::kSourceBinlogOff, "log_bin is OFF").with("server", connection.options().address());
@@ -347,6 +364,11 @@ Result<Position> current_position(Connection& connection) {
     // MySQL 8.4 dropped the old words, older servers and MariaDB do not know the new ones.
     auto status = connection.query("SHOW BINARY LOG STATUS");
     if (!status.ok() && status.status().code() == ErrorCode::kSourceQuery) status = connection.query("SHOW MASTER STATUS");
+    if (!status.ok() && connection.last_error() == kSyntaxError) {
+      return Status(ErrorCode::kSourceBinlogOff, "log_bin says ON, but the server knows no statement that shows its log; it can be "
+                                                 "copied with job.phases = [\"snapshot\"]")
+          .with("server", connection.options().address());
+    }
     if (!status.ok()) return status.status();
     if (status->rows.empty()) {
       return Status(ErrorCode::kSourceBinlogOff, "the server shows no binary log").with("server", connection.options().address());

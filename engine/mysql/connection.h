@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "event/position.h"
+#include "mysql/charset.h"
 
 struct st_mysql;
 
@@ -29,12 +30,20 @@ struct ConnectOptions {
   int64_t connect_timeout_us = 10'000'000;
   int64_t read_timeout_us = 0;          // 0 = wait for ever (long statements); the binlog stream sets its own
   int64_t heartbeat_us = 1'000'000;     // asked of the server by the binlog stream
+  InvalidText invalid_text = InvalidText::kStop;
   uint32_t server_id = 0;               // of the binlog stream; 0 = a random one in the high range
 
   std::string address() const;          // host:port or the socket path, for messages
 };
 
-// Options every MySQL plug-in shares: tls, tls_ca, connect_timeout, keepalive, server_id, socket.
+// For every source that reads text of these servers.
+inline constexpr OptionSpec kInvalidTextOption{
+    "invalid_text", "enum:stop|replace", "stop",
+    "bytes in a text column that are no text of its character set: end the job, or put U+FFFD for them"};
+InvalidText invalid_text_of(const Options& options);
+
+// Options every MySQL plug-in shares: tls, tls_ca, connect_timeout, keepalive, server_id, socket,
+// invalid_text.
 std::span<const OptionSpec> mysql_option_specs();
 // `options` must hold the names of mysql_option_specs(). Without a given `tls` it is verify, on loopback preferred.
 Result<ConnectOptions> connect_options(const Url& url, const Options& options);
@@ -98,6 +107,8 @@ class Connection {
   ServerInfo server_;
 };
 
+// Does the server keep a binary log? Not every server whose log_bin says so does.
+Result<bool> keeps_log(Connection& connection);
 // Newest position of the server's log: file, offset and GTID set. Fails with kSourceBinlogOff when there is no log.
 Result<Position> current_position(Connection& connection);
 

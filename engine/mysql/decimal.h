@@ -5,9 +5,10 @@
 
 namespace tailrace {
 
-inline constexpr size_t kDecimalTextMax = 68;  // sign, 65 digits, point, "0" before it
+inline constexpr unsigned kDecimalGroupDigits = 81;  // of a number in memory: nine groups; a column has 65 at most
+inline constexpr size_t kDecimalTextMax = 84;        // sign, digits, point, "0" before it
 
-// Bytes of a packed DECIMAL(precision, scale). REQUIRES: 1 <= precision <= 65, scale <= precision.
+// Bytes of a packed DECIMAL(precision, scale). REQUIRES: 1 <= precision <= kDecimalGroupDigits, scale <= precision.
 size_t decimal_size(unsigned precision, unsigned scale) noexcept;
 // Writes the canonical digits of value.h to `out` (room for kDecimalTextMax); returns the length, 0 if the bytes are
 // not a DECIMAL. REQUIRES: `packed` has decimal_size bytes.

@@ -429,6 +429,12 @@ bool log_position_reached(const LogPosition& at, const LogPosition& target) {
   return order > 0 || (order == 0 && at.offset >= target.offset);
 }
 
+bool is_log_file_name(std::string_view name) noexcept {
+  constexpr size_t kLongest = 512;
+  if (name.empty() || name.size() > kLongest || trim(name).size() != name.size()) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= ' ' && c != ';'; });
+}
+
 int compare_log_files(std::string_view a, std::string_view b) noexcept {
   auto number = [](std::string_view name, uint64_t& out) {
     size_t dot = name.rfind('.');

@@ -112,6 +112,8 @@ Result<LogPosition> parse_log_position(const Position& position);
 // count only within the log of one server.
 bool log_position_reached(const LogPosition& at, const LogPosition& target);
 
+// Can a log file of this name be part of a position's text?
+bool is_log_file_name(std::string_view name) noexcept;
 // Orders log file names by base name and numeric suffix: <0, 0, >0.
 int compare_log_files(std::string_view a, std::string_view b) noexcept;
 

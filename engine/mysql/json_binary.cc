@@ -201,7 +201,10 @@ bool JsonPrinter::opaque(uint8_t field_type, std::string_view data) {
   if (field_type == kNewDecimal) {
     unsigned precision = in.u8();
     unsigned scale = in.u8();
-    if (precision < 1 || precision > 65 || scale > precision || in.remaining() != decimal_size(precision, scale)) return false;
+    // The precision is that of the server's groups of nine digits: 72 for a number of 65.
+    if (precision < 1 || precision > kDecimalGroupDigits || scale > precision || in.remaining() != decimal_size(precision, scale)) {
+      return false;
+    }
     char text[kDecimalTextMax];
     size_t n = decimal_to_text(in.data(), precision, scale, text);
     out_.append(text, n);
@@ -238,7 +241,8 @@ bool JsonPrinter::temporal(bool is_date, bool is_time, int64_t packed) {
 }
 
 void append_json_double(double value, std::string& out) {
-  // Shortest digits; plain notation while the point stands within 15 places, as the server's formatter does.
+  // Shortest digits; plain notation while the point stands within 15 places or among the digits, as the server's formatter
+  // does.
   char digits[32];
   auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific).ptr;
   std::string_view text(digits, static_cast<size_t>(end - digits));
@@ -259,7 +263,7 @@ void append_json_double(double value, std::string& out) {
   auto count = static_cast<int>(number.size());
   if (number == "0") {
     out.append("0.0");
-  } else if (point > 15 || point < -14) {
+  } else if ((point > 15 && point >= count) || point < -14) {
     out.push_back(number[0]);
     if (count > 1) out.append(".").append(number, 1);
     fmt::format_to(std::back_inserter(out), "e{}", exponent);

@@ -105,6 +105,13 @@ bool take_hint(const MappedColumn& mapped, const TableSchema* hint, Column& out)
   return true;
 }
 
+// The old forms are logged without their fraction digits, which nevertheless take bytes of the row.
+bool has_unlogged_fraction(const MappedColumn& mapped, const TableSchema* hint) {
+  bool old = mapped.type == ColumnType::kTime || mapped.type == ColumnType::kDateTime || mapped.type == ColumnType::kTimestamp;
+  int index = old && hint ? hint->find_column(mapped.name) : -1;
+  return index >= 0 && hint->columns[static_cast<size_t>(index)].scale != 0;
+}
+
 }  // namespace
 
 Result<SchemaRef> schema_from_table_map(const TableMap& map, const TableSchema* hint) {
@@ -124,6 +131,12 @@ Result<SchemaRef> schema_from_table_map(const TableMap& map, const TableSchema* 
     column.name = mapped.name;
     column.nullable = mapped.nullable;
     column.charset = mapped.charset;
+    if (has_unlogged_fraction(mapped, hint)) {
+      return Status(ErrorCode::kSchemaMismatch,
+                    "is logged in the form before MySQL 5.6 with fractions, which the log does not describe")
+          .with("table", name)
+          .with("column", mapped.name);
+    }
     if (!take_hint(mapped, hint, column) && !describe(mapped, column)) {
       return Status(ErrorCode::kSchemaType,
                     fmt::format("column `{}` of type {}", mapped.name, column_type_name(mapped.type))).with("table", name);

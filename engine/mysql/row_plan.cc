@@ -40,7 +40,7 @@ bool types_agree(std::string_view name, ColumnType type) {
     case ColumnType::kEnum: return name == "enum";
     case ColumnType::kSet: return name == "set";
     case ColumnType::kVarchar: case ColumnType::kVarString: case ColumnType::kVarcharCompressed:
-      return is_one_of(name, {"varchar", "varbinary", "nvarchar"});
+      return is_one_of(name, {"varchar", "varbinary", "nvarchar", "vector"});  // MariaDB's VECTOR is a VARBINARY in the log
     case ColumnType::kString:
       return is_one_of(name, {"char", "binary", "nchar", "inet4", "inet6", "uuid"});
     case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:

@@ -19,6 +19,9 @@ Result<RowStream> RowStream::open(Connection& connection, std::string_view sql) 
   RowStream stream(connection, statement);
   if (mysql_stmt_prepare(statement, sql.data(), sql.size())) return stream.failure();
   if (mysql_stmt_execute(statement)) return stream.failure();
+  for (unsigned i = 0; i < statement->field_count; ++i) {
+    stream.charsets_.push_back(charset_of_collation(static_cast<uint16_t>(statement->fields[i].charsetnr)));
+  }
   return stream;
 }
 

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
+#include "mysql/charset.h"
 #include "mysql/connection.h"
 
 struct st_mysql_stmt;
@@ -22,6 +24,7 @@ class RowStream {
   Result<bool> next();                            // false: the end
   size_t columns() const noexcept;
   uint8_t wire_type(size_t column) const noexcept;
+  const Charset* charset(size_t column) const noexcept { return charsets_[column]; }  // of the bytes that are sent
   // Where the cell of the current row lies, valid until the next `next`; null = NULL. See value_from_result.
   const uint8_t* cell(size_t column) const noexcept;
   // Gives up: the session is dead afterwards, and the rest of the result is not waited for.
@@ -35,6 +38,7 @@ class RowStream {
   Status failure() const;
 
   Connection* connection_;
+  std::vector<const Charset*> charsets_;
   std::unique_ptr<st_mysql_stmt, Close> statement_;
 };
 

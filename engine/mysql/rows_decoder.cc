@@ -200,27 +200,22 @@ bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Va
     to = Value::of_text(kind, arena.copy(scratch_), static_cast<uint32_t>(scratch_.size()));
     return true;
   };
-  auto bad_text = [&] {
-    problem_ = fmt::format("bytes that are not text in its character set {}", column.charset->name);
-    return false;
+  auto text = [&](std::string_view in, bool in_place) {
+    std::string_view out;
+    if (!to_utf8(*column.charset, invalid_text_, in, scratch_, out)) {
+      code_ = ErrorCode::kSourceText;
+      problem_ = describe_invalid_text(*column.charset, in);
+      return false;
+    }
+    bool lasts = in_place && out.data() == in.data();
+    to = Value::of_text(Kind::kText, lasts ? out.data() : arena.copy(out), static_cast<uint32_t>(out.size()));
+    return true;
   };
   auto size = static_cast<uint32_t>(bytes.size());
   scratch_.clear();
   switch (column.text) {
-    case TextOp::kUtf8:
-      if (!is_utf8(bytes)) return bad_text();
-      to = Value::of_text(Kind::kText, bytes.data(), size);
-      return true;
-    case TextOp::kAscii:
-      if (!is_ascii(bytes)) return bad_text();
-      to = Value::of_text(Kind::kText, bytes.data(), size);
-      return true;
-    case TextOp::kConvert:
-      if (column.charset->ascii_compatible && is_ascii(bytes)) {
-        to = Value::of_text(Kind::kText, bytes.data(), size);
-        return true;
-      }
-      return append_utf8(*column.charset, bytes, scratch_) ? own(Kind::kText) : bad_text();
+    case TextOp::kUtf8: case TextOp::kAscii: case TextOp::kConvert:
+      return text(bytes, true);
     case TextOp::kBytes:
       to = Value::of_text(Kind::kBytes, bytes.data(), size);
       return true;
@@ -262,9 +257,9 @@ bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Va
         return false;
       }
       if (column.text == TextOp::kCompressedBytes) return own(Kind::kBytes);
-      std::string packed;
-      packed.swap(scratch_);
-      return append_utf8(*column.charset, packed, scratch_) ? own(Kind::kText) : bad_text();
+      std::string unpacked;
+      unpacked.swap(scratch_);
+      return text(unpacked, false);
     }
   }
   return false;

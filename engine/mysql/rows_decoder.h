@@ -41,6 +41,7 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
 
 class RowsDecoder {
  public:
+  explicit RowsDecoder(InvalidText invalid_text = InvalidText::kStop) : invalid_text_(invalid_text) {}
   // Appends one ChangeEvent per row, numbered from `ordinal`, which moves on. Failures name the table and column. A column
   // that an INSERT left out has its default, where the schema knows it; other columns out of an image are absent.
   Status decode(const RowPlan& plan, const RowsEvent& event, uint32_t txn, uint64_t& ordinal, EventBatch& out);
@@ -65,6 +66,7 @@ class RowsDecoder {
   bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
   Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
 
+  InvalidText invalid_text_;
   std::string scratch_;          // converted text before it is copied to the arena
   // PARTIAL_UPDATE_ROWS only: the JSON documents of the before image as logged (null data: NULL or absent) and which
   // columns of the after image are diffs of them, both by column.

@@ -37,9 +37,10 @@ bool RowsDecoder::complete_update(const RowPlan& plan, Lacking lacking, Row befo
   for (uint16_t at : schema.primary_key) like_replace = like_replace && identical(before[at], after[at]);
   for (size_t i = 0; i < after.size(); ++i) {
     if (!after[i].is_absent()) continue;
-    // MySQL logs a generated column whenever it changes; MariaDB leaves virtual ones out, changed or not.
+    // MySQL logs a generated column whenever it changes. MariaDB leaves virtual ones out, changed or not; newer
+    // ones leave out the stored as well.
     if (schema.columns[i].generated) {
-      return unclear(plan, i, "an update was logged without the virtual column, which it may have changed");
+      return unclear(plan, i, "an update was logged without the generated column, which it may have changed");
     }
     if (!like_replace || lacking == Lacking::kUnchanged) continue;
     if (lacking == Lacking::kUnknown) {

@@ -50,7 +50,7 @@ Status fit_mysql_set(Connection& connection, const LogPosition& at, Origin origi
       continue;
     }
     if (origin == Origin::kThisServer) {
-      return history_gone(connection, at, fmt::format("the server no longer knows of {}: its log was begun anew", ahead.text()));
+      return history_gone(connection, at, fmt::format("the server no longer knows of {}: its log was begun anew, or lost its end", ahead.text()));
     }
     return lacks(connection, at, origin == Origin::kOtherServer ? ErrorCode::kSourceBehind : ErrorCode::kSourcePosition,
                  fmt::format("the server has not executed {}", ahead.text()));
@@ -82,7 +82,7 @@ Status fit_maria_set(Connection& connection, const LogPosition& at, Origin origi
       continue;
     }
     if (origin == Origin::kThisServer) {
-      return history_gone(connection, at, fmt::format("the server no longer knows of {}: its log was begun anew", missing));
+      return history_gone(connection, at, fmt::format("the server no longer knows of {}: its log was begun anew, or lost its end", missing));
     }
     if (origin == Origin::kWritten) {
       return lacks(connection, at, ErrorCode::kSourcePosition, fmt::format("{} is not in the server's log ({})", missing, state_text));

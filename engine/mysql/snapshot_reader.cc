@@ -23,6 +23,7 @@ enum class View : uint8_t {
   kSnapshotStatus,  // MariaDB: the transaction itself knows its place in the log
   kGtidBounds,      // MySQL with GTIDs, keyed tables: bounds below and above
   kBriefLock,       // a read lock on the one table while the transaction begins
+  kNoLog,           // there is no position
   kLock             // a read lock for as long as the read takes: engines without transactions
 };
 
@@ -36,7 +37,8 @@ int64_t now_us() {
 
 class MysqlSnapshotReader final : public SnapshotReader {
  public:
-  MysqlSnapshotReader(ConnectOptions options, TableChoice choice) : options_(std::move(options)), choice_(std::move(choice)) {}
+  MysqlSnapshotReader(ConnectOptions options, TableChoice choice, bool needs_log)
+      : options_(std::move(options)), choice_(std::move(choice)), needs_log_(needs_log) {}
 
   Result<std::vector<SnapshotTable>> tables() override {
     auto result = list_tables();
@@ -72,10 +74,12 @@ class MysqlSnapshotReader final : public SnapshotReader {
     if (connection_) return {};
     TAILRACE_TRY(Connection opened, Connection::open(options_));
     connection_.emplace(std::move(opened));
-    if (!connection_->server().log_bin) {
-      return Status(ErrorCode::kSourceBinlogOff, "log_bin is OFF").with("server", options_.address());
-    }
-    return {};
+    // Text travels in the columns' own character sets: the server's conversion would put '?' for what it has no
+    // character for, which nobody could tell from a question mark.
+    TAILRACE_OK(connection_->execute("SET SESSION character_set_results=NULL"));
+    TAILRACE_TRY(has_log_, keeps_log(*connection_));
+    if (has_log_ || !needs_log_) return {};
+    return Status(ErrorCode::kSourceBinlogOff, "the server keeps no binary log").with("server", options_.address());
   }
   // Ends whatever was under way at the server: transaction, locks, half a result.
   void disconnect() {
@@ -117,6 +121,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
   }
 
   View view_for(const Known& known, bool keyed) const {
+    if (!has_log_) return View::kNoLog;
     if (!is_transactional(known.engine)) return View::kLock;
     if (connection_->server().is_mariadb) return View::kSnapshotStatus;
     return keyed && connection_->server().gtid_mode == "ON" ? View::kGtidBounds : View::kBriefLock;
@@ -153,6 +158,8 @@ class MysqlSnapshotReader final : public SnapshotReader {
     TAILRACE_OK(connection_->execute("START TRANSACTION WITH CONSISTENT SNAPSHOT"));
     if (view == View::kSnapshotStatus) {
       TAILRACE_TRY(bounds.low, snapshot_position());
+    } else if (view == View::kNoLog) {
+      bounds.low = Position{"mysql", "gtid="};
     } else if (view != View::kGtidBounds) {
       TAILRACE_TRY(bounds.low, current_position(*locker_));
     }
@@ -160,15 +167,20 @@ class MysqlSnapshotReader final : public SnapshotReader {
     bounds.high = bounds.low;
     // Touching the table takes its metadata lock: nobody can alter it before the transaction ends.
     TAILRACE_OK(connection_->execute(fmt::format("SELECT 1 FROM {} LIMIT 0", sql_name(table))));
-    TAILRACE_TRY(SchemaRef now, read_schema(*connection_, table.database, table.table));
-    if (!same_layout(*now, table)) {
-      return Status(ErrorCode::kSchemaMismatch, "the table was altered since its schema was read");
-    }
+    TAILRACE_OK(compare_layout(table));
     if (view == View::kBriefLock) TAILRACE_OK(locker_->execute("UNLOCK TABLES"));
     return bounds;
   }
 
-  Status end(View view, Bounds& bounds) {
+  Status compare_layout(const TableSchema& table) {
+    TAILRACE_TRY(SchemaRef now, read_schema(*connection_, table.database, table.table));
+    if (same_layout(*now, table)) return {};
+    return Status(ErrorCode::kSchemaMismatch, "the table was altered since its schema was read");
+  }
+
+  Status end(const TableSchema& table, View view, Bounds& bounds) {
+    // A server without a log need not hold the table's definition for a transaction either.
+    if (view == View::kNoLog) TAILRACE_OK(compare_layout(table));
     if (view == View::kGtidBounds) {
       // What we saw was in the log by now. gtid_executed may lag behind what is visible, the offset cannot.
       TAILRACE_TRY(Position now, current_position(*connection_));
@@ -234,12 +246,13 @@ class MysqlSnapshotReader final : public SnapshotReader {
   }
 
   // Adds the stream's current row; returns its size in memory.
-  static Result<size_t> add_row(const RowStream& stream, const SchemaRef& table, EventBatch& batch) {
+  Result<size_t> add_row(const RowStream& stream, const SchemaRef& table, EventBatch& batch) const {
     size_t columns = table->columns.size();
     size_t size = columns * sizeof(Value) + sizeof(ChangeEvent);
     Row row = batch.new_row(columns);
     for (size_t i = 0; i < columns; ++i) {
-      TAILRACE_TRY(row[i], value_from_result(table->columns[i], stream.wire_type(i), stream.cell(i), batch.arena));
+      TAILRACE_TRY(row[i], value_from_result(table->columns[i], stream.wire_type(i), stream.cell(i), batch.arena,
+                                             stream.charset(i), options_.invalid_text));
       size += row[i].size;
     }
     ChangeEvent event;
@@ -300,7 +313,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
       }
       if (rows) known->row_bytes = std::max<uint64_t>(1, bytes / rows);
     }
-    TAILRACE_OK(end(view, bounds));
+    TAILRACE_OK(end(table, view, bounds));
     out.low = bounds.low;
     out.high = bounds.high;
     return out;
@@ -333,12 +346,14 @@ class MysqlSnapshotReader final : public SnapshotReader {
       }
       if (!batch.rows.events.empty()) TAILRACE_OK(sink(std::move(batch)));
     }
-    TAILRACE_OK(end(view, bounds));
+    TAILRACE_OK(end(table, view, bounds));
     return bounds.low;
   }
 
   const ConnectOptions options_;
   const TableChoice choice_;
+  const bool needs_log_;
+  bool has_log_ = true;
   std::optional<Connection> connection_, locker_;
   std::map<std::string, Known> known_;  // by qualified name
   CollationNames collations_;
@@ -346,8 +361,8 @@ class MysqlSnapshotReader final : public SnapshotReader {
 
 }  // namespace
 
-std::unique_ptr<SnapshotReader> make_snapshot_reader(ConnectOptions options, TableChoice choice) {
-  return std::make_unique<MysqlSnapshotReader>(std::move(options), std::move(choice));
+std::unique_ptr<SnapshotReader> make_snapshot_reader(ConnectOptions options, TableChoice choice, bool needs_log) {
+  return std::make_unique<MysqlSnapshotReader>(std::move(options), std::move(choice), needs_log);
 }
 
 }  // namespace tailrace

@@ -73,9 +73,11 @@ bool is_character(ColumnType type, bool is_mariadb) {
   switch (type) {
     case ColumnType::kGeometry:
       return is_mariadb;
+    case ColumnType::kVector:
+      return !is_mariadb;
     case ColumnType::kString: case ColumnType::kVarString: case ColumnType::kVarchar: case ColumnType::kBlob:
     case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob:
-    case ColumnType::kBlobCompressed: case ColumnType::kVarcharCompressed: case ColumnType::kVector:
+    case ColumnType::kBlobCompressed: case ColumnType::kVarcharCompressed:
       return true;
     default:
       return false;
@@ -107,7 +109,8 @@ bool spread_charsets(TableMap& map, ByteCursor& in, Wanted wanted) {
   for (MappedColumn& column : map.columns) {
     if (wanted(column.type)) column.charset = static_cast<uint16_t>(in.lenenc());
   }
-  return !in.failed();
+  // One too many or too few would give columns each other's charsets.
+  return !in.failed() && in.empty();
 }
 
 bool read_labels(TableMap& map, ByteCursor& in, ColumnType type) {

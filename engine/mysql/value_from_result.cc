@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <mysql.h>
 
+#include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "event/value_text.h"
@@ -12,6 +14,7 @@
 namespace tailrace {
 namespace {
 
+constexpr size_t kScratchKept = 1 << 20;
 constexpr uint8_t kWireVector = 242;  // younger than the client library
 
 uint64_t le(const uint8_t* at, size_t bytes) noexcept {
@@ -140,6 +143,48 @@ uint64_t big_endian(std::string_view bytes) noexcept {
   return value;
 }
 
+// The catalogues of the servers are in utf8mb3: a label's character beyond U+FFFF reads '?' there, as a real '?' does.
+bool has_doubtful_label(const Column& column) noexcept {
+  const Charset* charset = charset_of_collation(column.charset);
+  bool reaches_beyond = charset->max_bytes == 4;
+  return reaches_beyond && std::any_of(column.labels.begin(), column.labels.end(),
+                                       [](const std::string& label) { return label.find('?') != std::string::npos; });
+}
+
+// "3,F09F9880": the number and the label in UTF-8, as select_expression asks for columns with doubtful labels.
+Result<Value> checked_label(const Column& column, std::string_view cell) {
+  uint64_t number = 0;
+  const char* end = cell.data() + cell.size();
+  auto [at, error] = std::from_chars(cell.data(), end, number);
+  std::string_view hex(at, static_cast<size_t>(end - at));
+  Value value = Value::of_bits(column.kind, number);
+  std::string known = ",";
+  for (unsigned char byte : to_text(value, column)) known += fmt::format("{:02X}", byte);
+  if (error == std::errc() && hex == known) return value;
+  return Status(ErrorCode::kSchemaType, fmt::format("label of number {} in '{}' has characters beyond U+FFFF, which the server's "
+                                                    "catalogue does not show", number, column.type_text))
+      .with("column", column.name);
+}
+
+Result<Value> text_of(const Column& column, std::string_view bytes, const Charset* charset, InvalidText invalid_text,
+                      Arena& arena) {
+  static const Charset* const kUtf8 = find_charset("utf8mb4");
+  // Addresses and the like come as plain ASCII, whatever character set they are said to have.
+  if (!charset || charset->codec == TextCodec::kBinary || column.charset == 0) charset = kUtf8;
+  if (charset->codec == TextCodec::kUnknown) {
+    return Status(ErrorCode::kSchemaType, fmt::format("'{}' has a character set that is not handled", column.type_text))
+        .with("column", column.name);
+  }
+  thread_local std::string scratch;
+  std::string_view text;
+  if (!to_utf8(*charset, invalid_text, bytes, scratch, text)) {
+    return Status(ErrorCode::kSourceText, describe_invalid_text(*charset, bytes)).with("column", column.name);
+  }
+  Value value = Value::of_text(Kind::kText, arena.copy(text), static_cast<uint32_t>(text.size()));
+  if (scratch.capacity() > kScratchKept) std::string().swap(scratch);
+  return value;
+}
+
 Status misfit(const Column& column, uint8_t wire_type) {
   return Status(ErrorCode::kSchemaMismatch,
                 fmt::format("'{}' was expected, the server sends a value of type {}", column.type_text, wire_type))
@@ -150,7 +195,11 @@ Status misfit(const Column& column, uint8_t wire_type) {
 
 std::string select_expression(const Column& column, bool is_mariadb) {
   std::string name = quote_name(column.name);
-  if (column.kind == Kind::kEnum || column.kind == Kind::kSet) return "CAST(" + name + " AS UNSIGNED)";
+  if (column.kind == Kind::kEnum || column.kind == Kind::kSet) {
+    std::string number = "CAST(" + name + " AS UNSIGNED)";
+    if (!has_doubtful_label(column)) return number;
+    return "CONCAT(" + number + ", ',', HEX(CONVERT(" + name + " USING utf8mb4)))";
+  }
   // The client library does not know MySQL's own type for vectors and would lose its place in the row.
   if (column.type_name == "vector" && !is_mariadb) return "CAST(" + name + " AS BINARY)";
   return name;
@@ -169,7 +218,8 @@ size_t size_of_cell(uint8_t wire_type, const uint8_t* cell) noexcept {
   return static_cast<size_t>(at - cell) + length;
 }
 
-Result<Value> value_from_result(const Column& column, uint8_t wire_type, const uint8_t* cell, Arena& arena) {
+Result<Value> value_from_result(const Column& column, uint8_t wire_type, const uint8_t* cell, Arena& arena,
+                                const Charset* charset, InvalidText invalid_text) {
   if (!cell) return Value::null();
   switch (column.kind) {
     case Kind::kInt:
@@ -178,9 +228,11 @@ Result<Value> value_from_result(const Column& column, uint8_t wire_type, const u
     case Kind::kUint:
       if (!is_integer(wire_type)) break;
       return Value::of_uint(integer(wire_type, cell, true));
-    case Kind::kYear:
     case Kind::kEnum:
     case Kind::kSet:
+      if (is_string(wire_type) && has_doubtful_label(column)) return checked_label(column, bytes_of_cell(cell));
+      [[fallthrough]];
+    case Kind::kYear:
       if (!is_integer(wire_type)) break;
       return Value::of_bits(column.kind, integer(wire_type, cell, true));
     case Kind::kDouble:
@@ -194,6 +246,8 @@ Result<Value> value_from_result(const Column& column, uint8_t wire_type, const u
       if (!is_string(wire_type)) break;
       return Value::of_bits(Kind::kBit, big_endian(bytes_of_cell(cell)));
     case Kind::kText:
+      if (!is_string(wire_type)) break;
+      return text_of(column, bytes_of_cell(cell), charset, invalid_text, arena);
     case Kind::kBytes:
     case Kind::kJson:
     case Kind::kGeometry: {

@@ -1,24 +1,10 @@
 #include "sink/sqlite_bind.h"
 
-#include <charconv>
 #include <limits>
 
 #include "event/value_text.h"
 
 namespace tailrace {
-namespace {
-
-// The double whose shortest text is that of the float: what a reader sees is 0.1, not 0.10000000149011612.
-double as_printed(float value) {
-  char text[32];
-  char* end = std::to_chars(text, text + sizeof text, value).ptr;
-  double result = 0;
-  std::from_chars(text, end, result);
-  return result;
-}
-
-}  // namespace
-
 void bind_value(sqlite::Statement& s, int at, const Value& value, const Column& column,
                 std::string& scratch) {
   switch (value.kind) {
@@ -36,7 +22,7 @@ void bind_value(sqlite::Statement& s, int at, const Value& value, const Column& 
       }
       break;  // digits
     case Kind::kDouble:
-      return s.bind_double(at, value.flags & kFloat32 ? as_printed(static_cast<float>(value.d)) : value.d);
+      return s.bind_double(at, value.flags & kFloat32 ? float_as_printed(static_cast<float>(value.d)) : value.d);
     case Kind::kDecimal:
     case Kind::kText:
     case Kind::kJson:

@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "event/start_point.h"
+#include "mysql/charset.h"
+#include "mysql/connection.h"
 #include "mysql/create_table.h"
 #include "source/log_assembler.h"
 #include "source/log_file.h"
@@ -23,7 +26,8 @@ using TableKey = std::pair<std::string, std::string>;
 
 class BinlogFileSource : public Source {
  public:
-  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, const SourceContext& context)
+  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, uint16_t collation,
+                   InvalidText invalid_text, const SourceContext& context)
       : paths_(std::move(paths)),
         given_(std::move(given)),
         has_given_(!given_.empty()),
@@ -31,7 +35,10 @@ class BinlogFileSource : public Source {
                  [tables = context.tables](std::string_view database, std::string_view table) {
                    return !tables || tables->matches(database, table);
                  }),
-        assembler_(context, schemas_, std::string(kKind)) {}
+        assembler_(context, schemas_, std::string(kKind)),
+        invalid_text_(invalid_text) {
+    schemas_.set_default_collation(collation);
+  }
 
   Status open(const std::optional<Position>& from) override {
     failure_ = Status();
@@ -91,7 +98,7 @@ class BinlogFileSource : public Source {
   }
 
   Status decode(const RawBatch& in, EventBatch& out) const override {
-    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out);
+    return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, invalid_text_);
   }
 
   bool covers(const Position& at, const Transaction& transaction) const override {
@@ -240,6 +247,7 @@ class BinlogFileSource : public Source {
   Position start_;
   size_t index_ = 0;
   std::unique_ptr<LogFile> file_;
+  const InvalidText invalid_text_;
   bool done_ = false;
   Status failure_;
   std::atomic<bool> interrupted_{false};
@@ -247,7 +255,9 @@ class BinlogFileSource : public Source {
 
 constexpr OptionSpec kOptions[] = {
     {"files", "int", "1", "how many files to read, counting up from the one named"},
+    {"charset", "string", "", "character set of databases that the log does not create, for CREATE TABLE statements that name none"},
     {"schema", "path", "", "SQL file with CREATE TABLE statements, for logs without full row metadata"},
+    kInvalidTextOption,
 };
 
 // "/logs/binlog.000041" -> "/logs/binlog.000042".
@@ -279,6 +289,18 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
     TAILRACE_TRY(std::string next, following(paths.back()));
     paths.push_back(std::move(next));
   }
+  std::set<std::string> names;
+  for (const std::string& path : paths) {
+    std::string name = path.substr(path.rfind('/') + 1);
+    if (!is_log_file_name(name)) return Status(ErrorCode::kConfigUrl, fmt::format("binlog: '{}' is no name that a position can hold", name));
+    if (!names.insert(name).second) {
+      return Status(ErrorCode::kConfigUrl, fmt::format("binlog: two files named '{}'; positions tell files by their names", name));
+    }
+  }
+  uint16_t collation = options.has("charset") ? default_collation(options.text("charset")) : 0;
+  if (options.has("charset") && collation == 0) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("charset: '{}' is no character set of these servers", options.text("charset")));
+  }
   std::map<TableKey, SchemaRef> given;
   if (options.has("schema")) {
     const std::string& path = options.text("schema");
@@ -290,7 +312,7 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
     if (!schemas.ok()) return std::move(schemas).status().with("file", path);
     for (SchemaRef& schema : *schemas) given[TableKey(schema->database, schema->table)] = std::move(schema);
   }
-  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), context));
+  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), collation, invalid_text_of(options), context));
 }
 
 }  // namespace

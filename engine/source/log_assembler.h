@@ -47,7 +47,7 @@ class BinlogRawBatch : public RawBatch {
 };
 
 // Any thread.
-Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out);
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidText invalid_text = InvalidText::kStop);
 
 class BinlogAssembler {
  public:

@@ -18,12 +18,12 @@ Status unpack_rows(RowsEvent& event, EventBatch& out) {
 
 }  // namespace
 
-Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out) {
+Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidText invalid_text) {
   out.sequence = in.sequence;
   out.boundary = in.boundary;
   out.txns = in.txns;
   out.keep_bytes(in.buffer, in.buffer->bytes());
-  RowsDecoder decoder;
+  RowsDecoder decoder(invalid_text);
   uint64_t ordinal = in.first_ordinal;
   uint32_t txn = 0;
   for (const BinlogRawBatch::Item& item : in.items) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <condition_variable>
 
 #include "base/log.h"
 #include "event/start_point.h"
@@ -73,6 +74,11 @@ Status MysqlSource::check_server(Connection& connection) const {
     return Status(code, std::move(detail)).with("server", host().address());
   };
   if (!server.log_bin) return refuse(ErrorCode::kSourceBinlogOff, "log_bin is OFF");
+  TAILRACE_TRY(bool has_log, keeps_log(connection));
+  if (!has_log) {
+    return refuse(ErrorCode::kSourceBinlogOff, "log_bin says ON, but the server knows no statement that shows its log; it can be "
+                                               "copied with job.phases = [\"snapshot\"]");
+  }
   if (!server.binlog_format.empty() && server.binlog_format != "ROW") {
     return refuse(ErrorCode::kSourceNotRow, "binlog_format is " + server.binlog_format);
   }
@@ -119,6 +125,10 @@ Status MysqlSource::open(const std::optional<Position>& from) {
 
 Status MysqlSource::open_at(Connection connection, const std::optional<Position>& from) {
   control_.emplace(std::move(connection));
+  if (!context_.stream) {
+    TAILRACE_TRY(has_log_, keeps_log(*control_));
+    if (!has_log_) return open_without_log(from);
+  }
   TAILRACE_OK(check_server(*control_));
   is_mariadb_ = control_->server().is_mariadb;
   identity_ = control_->server().identity;
@@ -155,6 +165,12 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   TAILRACE_OK(schemas_.begin(at.restart_place(), stored));
   TAILRACE_OK(assembler_.start(at));
   return start_stream(at.restart_place());
+}
+
+// There is one position only, and everything is at it: each chunk is what the tables held when it was read.
+Status MysqlSource::open_without_log(const std::optional<Position>& from) {
+  start_ = from.value_or(Position{std::string(kKind), "gtid="});
+  return {};
 }
 
 Result<BinlogWire*> MysqlSource::open_wire() {
@@ -222,6 +238,13 @@ Result<ReadState> MysqlSource::fail(Status failure, std::unique_ptr<RawBatch>& o
 Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) {
   out.reset();
   if (!failure_.ok()) return failure_;
+  if (!has_log_) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock wait(mutex);
+    wake.wait_for(wait, stop, std::chrono::milliseconds(20), [] { return false; });
+    return ReadState::kIdle;
+  }
   BinlogWire* wire = wire_.get();
   if (!wire) return Status(ErrorCode::kInternal, "the source is not open");
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
@@ -263,7 +286,7 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
 }
 
 Status MysqlSource::decode(const RawBatch& in, EventBatch& out) const {
-  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out);
+  return decode_binlog_batch(static_cast<const BinlogRawBatch&>(in), out, host().invalid_text);
 }
 
 bool MysqlSource::covers(const Position& at, const Transaction& transaction) const {
@@ -286,12 +309,14 @@ bool MysqlSource::covers(const Position& at, const Transaction& transaction) con
 }
 
 bool MysqlSource::reached(const Position& at, const Position& target) const {
+  if (!has_log_) return true;
   auto a = parse_log_position(at);
   auto b = parse_log_position(target);
   return a.ok() && b.ok() && log_position_reached(*a, *b);
 }
 
 Result<Position> MysqlSource::current_position() {
+  if (!has_log_) return start_;
   Position now;
   TAILRACE_OK(with_host([&](Connection connection) -> Status {
     TAILRACE_TRY(now, tailrace::current_position(connection));
@@ -303,7 +328,8 @@ Result<Position> MysqlSource::current_position() {
 Result<std::unique_ptr<SnapshotReader>> MysqlSource::snapshot_reader() {
   // The stream will be of the same host: a chunk's positions are places in its log.
   if (hosts_.size() > 1) TAILRACE_OK(with_host([](Connection) { return Status(); }));
-  return make_snapshot_reader(host(), [this](std::string_view d, std::string_view t) { return chosen(d, t); });
+  return make_snapshot_reader(host(), [this](std::string_view d, std::string_view t) { return chosen(d, t); },
+                              context_.stream);
 }
 
 void MysqlSource::interrupt() noexcept {

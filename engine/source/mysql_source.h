@@ -56,6 +56,7 @@ class MysqlSource : public Source {
   template <class Ask>
   auto ask(Ask&& question) -> decltype(question(std::declval<Connection&>()));
   Status check_server(Connection& connection) const;
+  Status open_without_log(const std::optional<Position>& from);
   Result<BinlogWire*> open_wire();
   Status start_stream(const LogPosition& at);
   Status explain(Status failure);
@@ -74,6 +75,7 @@ class MysqlSource : public Source {
   Position start_;
   std::string identity_;                 // of the server that is read; set by open
   bool is_mariadb_ = false;
+  bool has_log_ = true;                  // false only when no stream is wanted and the server keeps no log
   Status failure_;                       // told once what came before it has been handed out
   std::unique_ptr<HeartbeatTable> heartbeat_;
 

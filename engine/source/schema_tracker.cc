@@ -260,7 +260,11 @@ Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, cons
     return Resolved{std::move(plan), false};
   }
   if (!mismatch.ok()) return mismatch;
-  return Status(ErrorCode::kSchemaMissing, catalogue_ ? "the server has no such table now" : "no schema is given for this table")
+  return Status(ErrorCode::kSchemaMissing, 
+                catalogue_            ? "the server has no such table now"
+                : default_collation_  ? "no schema is given for this table"
+                                      : "no schema is given for this table; a CREATE TABLE in the log that names no character "
+                                        "set needs the one of its database: charset=NAME")
       .with("table", map.database + "." + map.table);
 }
 
@@ -280,7 +284,7 @@ Result<uint16_t> SchemaTracker::database_collation(const std::string& database, 
   Key key = key_of(database, "");
   Table& found = look(key, at);
   if (found.state.schema) return found.state.schema->collation;
-  if (!catalogue_) return uint16_t{0};
+  if (!catalogue_) return default_collation_;
   TAILRACE_TRY(LogPosition low, catalogue_->position());
   TAILRACE_TRY(auto all, catalogue_->databases());
   TAILRACE_TRY(LogPosition high, catalogue_->position());

@@ -48,6 +48,9 @@ class SchemaTracker {
   // Tables given by the user: so they are at `at`. Tables with a history keep it.
   Status give(const std::vector<SchemaRef>& schemas, const LogPosition& at);
 
+  // Of databases whose own one is not known, where there is no catalogue to ask; 0 = their tables stay unknown.
+  void set_default_collation(uint16_t collation) noexcept { default_collation_ = collation; }
+
   // The plan for rows logged under `map` in the transaction that begins at `at`; new schemas are stored first.
   // `provisional`: of a guess, which a later TABLE_MAP of the same may find to be knowledge.
   struct Resolved {
@@ -141,6 +144,7 @@ class SchemaTracker {
   std::string source_kind_;
   Catalogue* catalogue_;
   Wanted wanted_;
+  uint16_t default_collation_ = 0;
   int fold_names_ = 0;
   std::map<Key, Table> tables_;
   std::map<std::string, size_t> followed_;   // tables with a schema, by database

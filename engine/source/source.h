@@ -37,6 +37,7 @@ struct SourceContext {
   const TableFilter* tables = nullptr;   // outlives the source
   SchemaStore* schemas = nullptr;        // outlives the source
   std::string spill_dir = {};            // for what has to be kept and is too large for memory; "" = $TMPDIR, else /var/tmp
+  bool stream = true;                    // false: a copy of the tables is all that is wanted; a log may be missing
   Quarantine* quarantine = nullptr;      // outlives the source; null = a failure of one table's schema is the source's
 };
 

@@ -13,6 +13,16 @@ def find_program(name):
     return path
 
 
+def user_statements():
+    return [
+        "SET sql_log_bin=0;",
+        "CREATE USER IF NOT EXISTS root@'127.0.0.1';",
+        "GRANT ALL PRIVILEGES ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;",
+        f"CREATE USER IF NOT EXISTS mig@'%' IDENTIFIED BY '{MIG_PASSWORD}';",
+        "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT, RELOAD, LOCK TABLES ON *.* TO mig@'%';",
+    ]
+
+
 class MariaDb(MysqlFamily):
     kind = "mariadb"
 
@@ -32,13 +42,7 @@ class MariaDb(MysqlFamily):
         return {"collation-server": "utf8mb4_general_ci"}
 
     def user_statements(self):
-        return [
-            "SET sql_log_bin=0;",
-            "CREATE USER IF NOT EXISTS root@'127.0.0.1';",
-            "GRANT ALL PRIVILEGES ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;",
-            f"CREATE USER IF NOT EXISTS mig@'%' IDENTIFIED BY '{MIG_PASSWORD}';",
-            "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT, RELOAD, LOCK TABLES ON *.* TO mig@'%';",
-        ]
+        return user_statements()
 
     def command(self):
         return [self.program, f"--defaults-file={self.dir / 'server.cnf'}", *self.run_as()]

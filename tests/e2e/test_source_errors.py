@@ -25,6 +25,15 @@ def test_binary_log_off(services, jobs):
     fill(server)
     try:
         assert_error(jobs(server).run(seconds=30), "SRC-0005", "log_bin")
+        # To copy the tables needs no log; the configuration says that nothing is to follow.
+        server.run("CREATE TABLE shop.keyless (a INT, b TEXT); INSERT INTO shop.keyless VALUES (1, 'x'), (NULL, NULL)")
+        only_copy = {"name": "tables", "phases": ["snapshot"]}
+        jobs.copy.unlink()
+        ended = jobs(server, name="tables", job=only_copy).run(until="end", seconds=30)
+        assert ended.code == 0, str(ended)
+        assert copied(jobs.copy) == at_source(server)
+        assert copied(jobs.copy, "keyless", "a, b") == {1: (1, "x"), None: (None, None)}
+        assert_error(jobs(server, name="again", job=only_copy).run(until="caught_up", seconds=30), "SRC-0005")
     finally:
         services.down("e2enolog")
 

@@ -12,6 +12,7 @@ With --lose the second server misses the last transactions, which the engine has
 take nothing of the other history.
 """
 import argparse
+import collections
 import os
 import random
 import shutil
@@ -181,8 +182,10 @@ def differences(database, sink, folder, start, once):
         problems, rows = compare.compare_sqlite(database, folder / "copy.db", workload.ALL)
         print(f"{rows} rows of {len(workload.ALL)} tables compared value by value")
         return problems
-    log = truth.changes(database, workload.ALL, (database.binlog_files()[0].name, 4))
     found = compare.file_messages(folder / "out", workload.ALL)
+    if database.kind != "mariadb":
+        return folded(database, found)
+    log = truth.changes(database, workload.ALL, (database.binlog_files()[0].name, 4))
     result = compare.Checked()
     for table in workload.ALL:
         name = table.full_name()
@@ -192,6 +195,25 @@ def differences(database, sink, folder, start, once):
     if once and result.replays:
         result.add(f"{result.replays} changes were delivered again")
     return result.problems
+
+
+def folded(database, found):
+    """Each change must find the row as its before-image says: so none is missing, doubled or out of its key's order.
+    Stands in for the log where no program prints it in a form that the harness reads (MySQL)."""
+    problems, messages = [], 0
+    for table in workload.ALL:
+        rows = collections.Counter()
+        for message in found[table.full_name()]:
+            messages += 1
+            if message.before is not None:
+                if not rows[message.before]:
+                    problems.append(f"{table.full_name()}: {message.op} of a row that is not there: {compare.describe(table, message.before)}")
+                rows[message.before] -= 1
+            if message.after is not None:
+                rows[message.after] += 1
+        problems += compare.row_sets(table, truth.rows(database, table), list(rows.elements()))
+    print(f"{messages} messages folded and compared with the tables")
+    return problems[:20]
 
 
 def lost_transactions(pair, engine, folder):
@@ -238,6 +260,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=4.0, help="how long is written before and after (default 4)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     args = parser.parse_args()
+    if args.source == "mysql9" and args.sink == "file" and args.phase == "snapshot":
+        parser.error("changes that come before the copy of their rows can only be told with MariaDB's log; take --sink sqlite")
     print(f"failover: source {args.source}, sink {args.sink}, phase {args.phase}{', lost transactions' if args.lose else ''}, "
           f"seed {args.seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="tailrace-failover-"))

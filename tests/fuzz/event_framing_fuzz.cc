@@ -1,5 +1,4 @@
-// A log, event by event, to batches and rows: framing, transactions, table maps, slices. Schemas come from a stand-in
-// for the server that knows every table as the log last described it.
+// A log, event by event, to batches and rows: framing, transactions, table maps, schema changes, slices.
 #include <cstring>
 #include <map>
 #include <string>
@@ -14,14 +13,33 @@ using namespace tailrace;
 
 namespace {
 
-// No log position of its own: what it shows is a guess for ever.
-class Reading final : public Catalogue {
+// The stand-in for a server: its tables are as the log last described them.
+class Tables : public Catalogue {
+ public:
+  Result<SchemaRef> table(const std::string& database, const std::string& table) override {
+    auto found = known.find({database, table});
+    return found == known.end() ? SchemaRef() : found->second;
+  }
+  Result<std::vector<SchemaRef>> tables() override { return std::vector<SchemaRef>(); }
+  Result<std::map<std::string, uint16_t>> databases() override { return std::map<std::string, uint16_t>{{"d", 45}, {"seed", 8}}; }
+  Result<LogPosition> position() override {
+    LogPosition end;
+    end.file = "bin.000009";
+    end.offset = 4;
+    return end;
+  }
+  int lower_case_table_names() override { return 0; }
+
+  std::map<std::pair<std::string, std::string>, SchemaRef> known;
+};
+
+class Reading {
  public:
   explicit Reading(uint8_t choice)
       : located_(choice & 1),
         good_sums_(choice & 2),
         cut_at_(choice & 4 ? 1 : choice & 8 ? 300 : 1 << 16),
-        schemas_(nullptr, "mysql", this, [](std::string_view, std::string_view) { return true; }),
+        schemas_(nullptr, "mysql", choice & 64 ? nullptr : &tables_, [](std::string_view, std::string_view) { return true; }),
         assembler_(SourceContext{}, schemas_, "mysql") {
     LogPosition start;
     start.file = "bin.000001";
@@ -31,7 +49,7 @@ class Reading final : public Catalogue {
       start.restart = std::make_shared<const LogPosition>(start);
       start.offset = 1000;
     }
-    FUZZ_CHECK(assembler_.start(start).ok());
+    FUZZ_CHECK(schemas_.begin(start, false).ok() && assembler_.start(start).ok());
   }
 
   void read(std::string_view log) {
@@ -81,16 +99,8 @@ class Reading final : public Catalogue {
     size_t tail = assembler_.format()->has_checksum ? 4 : 0;
     if (event.size() < kEventHeaderSize + tail) return;
     auto map = parse_table_map(event.substr(kEventHeaderSize, event.size() - kEventHeaderSize - tail), *assembler_.format());
-    if (map.ok()) tables_[{map->database, map->table}] = fuzz::schema_for(*map);
+    if (map.ok()) tables_.known[{map->database, map->table}] = fuzz::schema_for(*map);
   }
-  Result<SchemaRef> table(const std::string& database, const std::string& table) override {
-    auto found = tables_.find({database, table});
-    return found == tables_.end() ? SchemaRef() : found->second;
-  }
-  Result<std::vector<SchemaRef>> tables() override { return std::vector<SchemaRef>(); }
-  Result<std::map<std::string, uint16_t>> databases() override { return std::map<std::string, uint16_t>{{"d", 45}}; }
-  Result<LogPosition> position() override { return LogPosition(); }
-  int lower_case_table_names() override { return 0; }
 
   Status cut(size_t from_bytes) {
     while (assembler_.pending_bytes() >= from_bytes || assembler_.file_changed()) {
@@ -132,7 +142,7 @@ class Reading final : public Catalogue {
 
   const bool located_, good_sums_;
   const size_t cut_at_;
-  std::map<std::pair<std::string, std::string>, SchemaRef> tables_;
+  Tables tables_;
   SchemaTracker schemas_;
   BinlogAssembler assembler_;
   uint64_t next_ordinal_ = 0;

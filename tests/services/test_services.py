@@ -161,3 +161,21 @@ def test_missing_program_is_named_and_fails_only_when_asked_for(services, tmp_pa
     asked = services("up", "kafka", **without_java)
     assert "3.9.1 failed: [ERROR] no such host; " in asked.stderr
     assert not list((tmp_path / "cache" / "kafka").glob("3.9.1"))
+
+
+@pytest.mark.parametrize("kind", ["mariadb_new", "seekdb"])
+def test_optional_server_answers_or_is_named_with_its_reason(services, kind):
+    done = services("up", kind)
+    values = services.variables(kind)
+    if done.returncode:
+        assert f"services: {kind} cannot be had: " in done.stderr
+        assert values[f"TAILRACE_SKIP_{kind.upper()}"]
+        pytest.skip(values[f"TAILRACE_SKIP_{kind.upper()}"])
+    port = values[f"TAILRACE_{kind.upper()}_PORT"]
+    login = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{port}", "-N", "-umig", "-pmig-secret"]
+    answer = subprocess.run([*login, "-e", "SELECT 1"], text=True, capture_output=True, check=False)
+    assert answer.stdout == "1\n", answer.stderr
+    if kind == "seekdb":   # it listens everywhere
+        answer = subprocess.run([*login, "-e", "SHOW VARIABLES LIKE 'ob_tcp_invited_nodes'"], text=True,
+                                capture_output=True, check=False)
+        assert answer.stdout.split()[1] == "127.0.0.1"

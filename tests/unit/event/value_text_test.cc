@@ -1,5 +1,6 @@
 #include "event/value_text.h"
 
+#include <cstdlib>
 #include <limits>
 
 #include "base/status.h"
@@ -19,6 +20,17 @@ TEST_CASE("numbers have their shortest exact text") {
   CHECK(text(Value::of_double(0.1 + 0.2)) == "0.30000000000000004");
   CHECK(text(Value::of_double(1e300)) == "1e+300");
   CHECK(text(Value::of_double(-0.0)) == "-0");
+}
+
+// 7.038531e-26 read as a double and then made a FLOAT is the neighbour, by rounding twice.
+TEST_CASE("the text of a FLOAT reads back also by way of a double") {
+  auto by_double = [](float value) { return static_cast<float>(std::strtod(text(Value::of_float(value)).c_str(), nullptr)); };
+  for (float value : {0x1.5c87fap-84f, 0x1.5c87fcp-84f, 0.1f, 16777216.0f, 3.4028235e38f, 1e-45f}) {
+    CHECK(by_double(value) == value);
+    CHECK(std::strtof(text(Value::of_float(value)).c_str(), nullptr) == value);
+    CHECK(static_cast<float>(float_as_printed(value)) == value);
+  }
+  CHECK(text(Value::of_float(0x1.5c87fcp-84f)) == "7.0385313e-26");
 }
 
 TEST_CASE("dates and times") {

@@ -86,6 +86,17 @@ TEST_CASE("Numbers and tags that no server gives are damage, not a set that has 
   CHECK_FALSE(parse_mysql_gtid_text(kA + ":9223372036854775807").ok());
 }
 
+TEST_CASE("A log file's name that no position can hold is damage") {
+  auto rotate = [](const std::string& name) {
+    return parse_rotate(std::string("\x04\0\0\0\0\0\0\0", 8) + name, FormatDescription()).ok();
+  };
+  CHECK(rotate("my logs-bin.000001"));
+  for (const std::string& name : {std::string(), std::string("a;b.000001"), std::string("a\n"), std::string(" a"), std::string(513, 'a')}) {
+    CAPTURE(name);
+    CHECK_FALSE(rotate(name));
+  }
+}
+
 TEST_CASE("A MariaDB position has one GTID per domain") {
   auto list = MariaGtidList::parse("0-1-42,7-2-5,0-3-43");
   REQUIRE(list.ok());

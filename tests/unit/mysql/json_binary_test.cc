@@ -39,6 +39,11 @@ TEST_CASE("JSON containers with inline and stored values") {
 }
 
 TEST_CASE("Opaque JSON values print as the server prints them") {
+  // 10^64 - 1 in a DECIMAL(65,0) is stored in eight groups of nine digits.
+  std::string groups = "\x80\x00\x00\x09"s;
+  for (int i = 0; i < 7; ++i) groups += "\x3B\x9A\xC9\xFF"s;
+  CHECK(text_of("\x0F\xF6\x22\x48\x00"s + groups) == std::string(64, '9'));
+  CHECK(text_of("\x0F\xF6\x26\x52\x00\x80"s + std::string(35, '\0')) == "failed SRC-0008");
   CHECK(text_of("\x0F\xF6\x04\x03\x01\x80\x05"s) == "0.5");
   CHECK(text_of("\x0F\x0F\x03\x00\x11\x22"s) == R"("base64:type15:ABEi")");
   // 2020-01-02: ((2020 * 13 + 1) << 5 | 2) << 17 << 24
@@ -69,6 +74,7 @@ TEST_CASE("Doubles in JSON") {
   CHECK(of_double(1e14) == "100000000000000.0");
   CHECK(of_double(1e15) == "1e15");
   CHECK(of_double(1234567890123456.0) == "1.234567890123456e15");
+  CHECK(of_double(-3041355761719626.5) == "-3041355761719626.5");
   CHECK(of_double(1e-15) == "0.000000000000001");
   CHECK(of_double(1e-16) == "1e-16");
   CHECK(of_double(-2.5e300) == "-2.5e300");

@@ -150,7 +150,7 @@ TEST_CASE("Strings decode by length prefix and charset") {
   CHECK(one("json", 0, "\xF5", "\x04", "\x03\0\0\0\x05\x01\0"s) == "1");
   CHECK(one("inet6", 63, "\xFE", "\xFE\x10", "\0"s) == "::");                     // trailing zeros are not logged
   CHECK(one("inet4", 63, "\xFE", "\xFE\x04", "\x02\x01\x02") == "1.2.0.0");
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0008");     // not UTF-8
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0018");     // not UTF-8
   CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x7F" "ab") == "SRC-0008");    // longer than the event
   CHECK(one("varchar(10)", 0, "\x0F", "\x28\0"s, "\x01" "a") == "SCH-0001");      // charset not known
 }
@@ -210,6 +210,26 @@ TEST_CASE("A TABLE_MAP without column metadata is told to be of MySQL 5.1 before
   map = parse_table_map("\x07\0\0\0\0\0\0\0\x04test\0\x02t1\0\x02\x03"s, format_of());
   REQUIRE(!map.ok());
   CHECK(map.status().code() == ErrorCode::kSourceCorrupt);
+}
+
+// As MySQL 9 logs (a vector(3), b varchar(60) of utf8mb3): without a place for the vector, b would be bytes.
+TEST_CASE("A VECTOR has its place in MySQL's list of character sets") {
+  auto map = parse_table_map(map_of("\xF2\x0F", "\x04\xB4\0"s, "\x03\x02\x3F\x21"), format_of());
+  REQUIRE(map.ok());
+  CHECK(map->columns[0].charset == 63);
+  CHECK(map->columns[1].charset == 33);
+  for (const char* list : {"\x03\x01\x3F", "\x03\x03\x3F\x21\x21"}) {
+    auto wrong = parse_table_map(map_of("\xF2\x0F", "\x04\xB4\0"s, list), format_of());
+    REQUIRE_FALSE(wrong.ok());
+    CHECK(wrong.status().code() == ErrorCode::kSourceCorrupt);
+  }
+}
+
+TEST_CASE("MariaDB's VECTOR is a VARBINARY in the log") {
+  auto map = parse_table_map(map_of("\x0F", "\x0C\0"s), format_of());
+  REQUIRE(map.ok());
+  CHECK(make_row_plan(*map, schema_of({{"vector(3)", 63}})).ok());
+  CHECK_FALSE(make_row_plan(*map, schema_of({{"vector(4)", 63}})).ok());
 }
 
 TEST_CASE("Full metadata alone gives a schema") {
@@ -383,5 +403,5 @@ TEST_CASE("The statement tells what a MariaDB update did to columns that its ima
   schema->columns[2].default_kind = Column::Default::kComputed;
   CHECK(after(3, key_and_value, Lacking::kDefault).find("default is not known") != std::string::npos);
   schema->columns[2].generated = true;
-  CHECK(after(2, "\0\x07\0\0\0"s, Lacking::kUnchanged).find("virtual column") != std::string::npos);
+  CHECK(after(2, "\0\x07\0\0\0"s, Lacking::kUnchanged).find("generated column") != std::string::npos);
 }

@@ -135,6 +135,16 @@ TEST_CASE("partial images: absent cells stay absent, or stop the row that needs 
     CHECK_THAT(run(entry("map = function(row) if col.has(row, 'email') then row.email = 'c' end end"), std::move(second)),
                Contains("(id=1, email=absent, card=absent) -> (id=absent, email=c, card=absent)"));
   }
+  SECTION("an absent column may be written, and read from then on; a native function leaves it absent") {
+    BatchBuilder builder;
+    builder.update(table, before, after);
+    CHECK(run(entry("map = function(row) row.card = 'w'; row.card = row.card .. '!' end"), std::move(builder)) ==
+          "update shop.user_07 (id=1, email=absent, card=w!) -> (id=absent, email=b, card=w!)");
+    BatchBuilder second;
+    second.update(table, before, after);
+    CHECK(run("local mask = require 'tailrace.mask'\n" + entry("columns = { email = mask.full, card = mask.full }"), std::move(second)) ==
+          "update shop.user_07 (id=1, email=absent, card=absent) -> (id=absent, email=*, card=absent)");
+  }
   SECTION("a key change of a partial image") {
     BatchBuilder builder;
     builder.update(table, before, {Value::of_int(2), Value::absent(), Value::absent()});

@@ -220,6 +220,8 @@ TEST_CASE("Several files are read in order") {
   CHECK(read_files("binlog://" + second + "," + first).rows == "2 b 1 a ");
   CHECK(read_files("binlog://" + first + "?files=2", "file=bin.000010;offset=4").rows == "2 b ");
   CHECK(read_files("binlog://" + first + "?files=3").code == "SRC-0014");
+  CHECK(read_files("binlog://" + first + ",/elsewhere/bin.000009").code == "CFG-0006");   // positions could not tell them apart
+  CHECK(read_files("binlog:///a%3Bb.000009").code == "CFG-0006");
 }
 
 TEST_CASE("A cut file is told with file and offset, after what was complete") {
@@ -351,4 +353,27 @@ TEST_CASE("A schema file stands in for metadata that the log lacks") {
   CHECK(with("create table d.t (id bigint primary key, v varchar(10))").code == "SCH-0001");
   CHECK(with("create table d.other (id int)").code == "SCH-0002");
   CHECK(with("create table d.t (id int,").code == "CFG-0001");
+}
+
+TEST_CASE("A table that the log creates without a character set needs the one of its database") {
+  Folder folder;
+  // v is declared in characters and logged in bytes: 10 of latin1, 40 of utf8mb4.
+  auto log_of = [](const std::string& database, char bytes) {
+    std::string map = "\x07\0\0\0\0\0\x01\0\x01" "d\0\x01" "t\0\x02\x03\x0F\x02"s + bytes + "\0\x02"s;
+    LogBuilder log;
+    if (!database.empty()) log.query(database);
+    log.query("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(10))").query("BEGIN").add(19, map).insert(1, "a").xid();
+    return log.bytes();
+  };
+  std::string path = folder.write("bin.000001", log_of("", 10));
+  Outcome unknown = read_files("binlog://" + path);
+  CHECK(unknown.code == "SCH-0002");
+  CHECK(unknown.message.find("charset") != std::string::npos);
+  CHECK(read_files("binlog://" + path + "?charset=latin1").rows == "1 a ");
+  CHECK(read_files("binlog://" + path + "?charset=utf8mb4").code == "SCH-0001");
+  CHECK(read_files("binlog://" + path + "?charset=none").code == "CFG-0003");
+  // What the log itself says about the database goes before the option.
+  path = folder.write("bin.000001", log_of("CREATE DATABASE d CHARACTER SET utf8mb4", 40));
+  CHECK(read_files("binlog://" + path).rows == "1 a ");
+  CHECK(read_files("binlog://" + path + "?charset=latin1").rows == "1 a ");
 }
