@@ -258,13 +258,16 @@ bool is_hidden_name(std::string_view name) {
   return name.rfind("DB_ROW_HASH_", 0) == 0 || name.rfind("!hidden!", 0) == 0;
 }
 
-// MariaDB keeps a hash behind the table's own columns for each unique key that has a whole BLOB or TEXT in it.
+// MariaDB keeps a hash behind the table's own columns for each unique key that has a whole BLOB, TEXT or geometry in it.
 size_t hash_columns(const TableSchema& schema) {
   size_t count = 0;
   for (const TableKey& key : schema.keys) {
     bool hashed = false;
     for (const KeyPart& part : key.parts) {
-      if (part.column >= 0 && part.prefix == 0) hashed = hashed || blob_prefix(schema.columns[static_cast<size_t>(part.column)].type_name) != 0;
+      if (part.column < 0) continue;
+      const Column& column = schema.columns[static_cast<size_t>(part.column)];
+      bool whole_blob = part.prefix == 0 && blob_prefix(column.type_name) != 0;
+      hashed = hashed || whole_blob || (column.kind == Kind::kGeometry && column.type_name != "point");   // it has a prefix there
     }
     count += key.unique && hashed;
   }

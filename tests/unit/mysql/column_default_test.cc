@@ -96,7 +96,8 @@ TEST_CASE("Defaults after a statement: the statement's own, else those of before
   };
   auto after = [&](const TableSchema* before, const TableSchema& now, const char* statement) {
     std::string out;
-    for (const Column& column : with_defaults_of(before, now, statement, false)->columns) {
+    SchemaRef changed = with_defaults_of(before, now, statement, false);
+    for (const Column& column : changed->columns) {
       out += column.default_kind == Default::kText ? "=" + column.default_text
              : column.default_kind == Default::kNull ? "NULL" : column.default_kind == Default::kImplicit ? "zero" : "?";
       out += "|";
