@@ -100,6 +100,7 @@ class TableDraft {
  private:
   static bool whole(const Column& column, uint32_t prefix) {
     if (column.kind != Kind::kText && column.kind != Kind::kBytes) return true;
+    if (column.type_name == "inet4" || column.type_name == "inet6" || column.type_name == "uuid") return true;
     bool sized = column.type_name == "char" || column.type_name == "varchar" || column.type_name == "binary" || column.type_name == "varbinary";
     return sized && prefix >= column.length;
   }

@@ -62,6 +62,7 @@ class SqliteTables {
   Target* find_target(std::string_view name);
   std::string target_name(const TableSchema& schema) const;
   Status check_names(const TableSchema& schema) const;
+  static Status check_identity(const TableSchema& schema);
   Status create_target(Target& target, const TableSchema& schema);
   Result<size_t> source_of(Target& target, const OutputTable& output);
   // `as_at_source`: the rules leave the table's columns as they are.

@@ -128,7 +128,26 @@ Status SqliteTables::check_names(const TableSchema& schema) const {
               column.name));
     }
   }
-  return Status();
+  return check_identity(schema);
+}
+
+// What SQLite could not tell apart would be changed together.
+Status SqliteTables::check_identity(const TableSchema& schema) {
+  for (uint16_t index : schema.primary_key) {
+    const Column& column = schema.columns[index];
+    if (column.kind != Kind::kEnum || std::find(column.labels.begin(), column.labels.end(), "") == column.labels.end()) continue;
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("the key column \"{}\" is an ENUM with the label '', which reads like its error value: give the table "
+                              "another key with a rule",
+                              column.name));
+  }
+  size_t taken = 0;
+  for (const char* name : {"rowid", "oid", "_rowid_"}) {
+    taken += std::any_of(schema.columns.begin(), schema.columns.end(), [&](const Column& column) { return same_name(column.name, name); });
+  }
+  if (!schema.primary_key.empty() || taken < 3) return Status();
+  return Status(ErrorCode::kConfigBadValue, "a table without key needs one of the names rowid, oid and _rowid_ for SQLite's own row "
+                                            "number: rename one of the columns with a rule");
 }
 
 Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema) {

@@ -2,6 +2,8 @@
 // on disk: it may be rolled back, wholly or to a savepoint, or be prepared and decided much later (XA).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "source/log_assembler.h"
 
 namespace tailrace {
@@ -58,6 +60,14 @@ Status BinlogAssembler::forget_after(uint64_t events) {
 
 Status BinlogAssembler::on_savepoint(const std::string& name, bool back_to_it) {
   auto found = savepoints_.end();
+  // The server compares names by a collation: beyond ASCII, two spellings may be one name.
+  auto is_plain = [](const std::string& text) { return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }); };
+  for (const Savepoint& other : savepoints_) {
+    if (!back_to_it || other.name == name || (is_plain(name) && is_plain(other.name))) continue;
+    return Status(ErrorCode::kSourceUnsupported,
+                  fmt::format("a rollback to savepoint {}, while there is one named {}: only the server can tell whether these are the same",
+                              name, other.name));
+  }
   for (auto at = savepoints_.begin(); at != savepoints_.end(); ++at) {
     if (at->name == name) found = at;
   }

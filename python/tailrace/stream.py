@@ -108,7 +108,7 @@ class Batch:
         """All changes as one table: op, database, table, schema_id, commit_time, txn, txn_seq, position, and key,
         before and after as JSON text, sql of a DDL."""
         if self._core is None:
-            raise ValueError("an empty batch has no changes")
+            raise ValueError("an empty batch has no changes: ask `if batch` first")
         return _Changes(self._core)
 
     def to_arrow(self) -> Any:

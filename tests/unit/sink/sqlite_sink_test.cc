@@ -382,6 +382,25 @@ TEST_CASE("names keep databases apart when asked to") {
   }
 }
 
+TEST_CASE("Tables whose rows SQLite could not tell apart are refused") {
+  Column label = column("e", "enum('a','')", Kind::kEnum, false);
+  label.labels = {"a", ""};
+  auto code = [](const auto& t, std::vector<Value> row) {
+    Bench b;
+    b.open();
+    return b.sink->write(b.next().insert(t, row).whole(), {}).code();
+  };
+  auto three = [](const char* last) {
+    return same(table("d", "nk", {column("RowId", "int(11)", Kind::kInt), column("oid", "int(11)", Kind::kInt),
+                                  column(last, "int(11)", Kind::kInt)}, {}));
+  };
+  CHECK(code(same(table("d", "en", {label}, {0})), {Value::of_bits(Kind::kEnum, 0)}) == ErrorCode::kConfigBadValue);
+  CHECK(code(three("_rowid_"), {num(1), num(2), num(3)}) == ErrorCode::kConfigBadValue);
+  Bench b;
+  b.open();
+  CHECK(b.sink->write(b.next().insert(three("free"), {num(1), num(2), num(3)}).whole(), {}).ok());
+}
+
 TEST_CASE("TRUNCATE empties the table") {
   Bench b;
   b.open();

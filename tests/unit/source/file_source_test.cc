@@ -295,6 +295,8 @@ TEST_CASE("A transaction that was rolled back or cut off is not delivered") {
   CHECK(rows_of(log().query("ROLLBACK").transaction(3, "c")) == "1 a 3 c ");
   CHECK(rows_of(log().query("SAVEPOINT s").insert(4, "d").query("ROLLBACK TO `S`").insert(5, "e").xid()) == "1 a 2 b 5 e ");
   CHECK(rows_of(log().query("ROLLBACK TO s")) == "1 a SRC-0008");   // never set
+  CHECK(rows_of(log().query("SAVEPOINT É").insert(4, "d").query("SAVEPOINT e").query("ROLLBACK TO É").xid()) == "1 a SRC-0011");
+  CHECK(rows_of(log().query("SAVEPOINT É").insert(4, "d").query("ROLLBACK TO `É`").xid()) == "1 a 2 b ");
   CHECK(rows_of(log()) == "1 a SRC-0009");                          // the file ends
 }
 
