@@ -76,6 +76,9 @@ class TableDraft {
       }
     }
     schema->columns = std::move(columns_);
+    for (const Column& column : schema->columns) {
+      if (column.name.empty()) return lost("a column without a name");
+    }
     for (NamedKey& named : keys_) {
       TableKey& key = schema->keys.emplace_back();
       key.name = std::move(named.name);
