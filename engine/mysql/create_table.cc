@@ -147,7 +147,7 @@ class FileReader {
   }
 
   Status column() {
-    if (!tokens_.peek().is_name()) return bad("expected the name of a column");
+    if (!tokens_.peek().is_name() || tokens_.peek().text.empty()) return bad("expected the name of a column");
     ColumnText column;
     column.name = tokens_.next().text;
     size_t start = tokens_.offset();
