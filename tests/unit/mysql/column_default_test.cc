@@ -121,5 +121,6 @@ TEST_CASE("Defaults after a statement: the statement's own, else those of before
   auto strict = table({{"a", "int"}, {"b", "varchar(9)"}}, false);
   CHECK(after(nullptr, *strict, "CREATE TABLE t (a INT NOT NULL, b VARCHAR(9) DEFAULT NULL)") == "zero|?|");
   CHECK(after(nullptr, *table({{"a", "timestamp"}}), "CREATE TABLE t (a TIMESTAMP)") == "?|");
-  for (const Column& column : without_defaults(*now)->columns) CHECK(column.default_kind == Default::kUnknown);
+  SchemaRef bare = without_defaults(*now);
+  for (const Column& column : bare->columns) CHECK(column.default_kind == Default::kUnknown);
 }
