@@ -92,6 +92,7 @@ class BinlogAssembler {
     uint64_t generation = 0;
     RowPlanRef plan;              // null: the table is not wanted
     bool provisional = false;      // see SchemaTracker::Resolved
+    LogPosition settles;
     std::string set_aside;         // the table's name, when it is quarantined
     uint64_t held_by = 0;          // number of the batch whose `plans` has it
   };

@@ -113,7 +113,12 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
   if (maps_.size() > 10000 && !statement_open_) maps_.clear();
   statement_open_ = true;
   Mapped& mapped = maps_[id];
-  if (mapped.generation == generation_ && !mapped.provisional && mapped.bytes == body) return Status();
+  // Asking about a guess at each event would cost more than all the rest.
+  auto settles = [&] {
+    int order = mapped.settles.file.empty() ? 1 : compare_log_files(file_, mapped.settles.file);
+    return order > 0 || (order == 0 && event_offset_ >= mapped.settles.offset);
+  };
+  if (mapped.generation == generation_ && mapped.bytes == body && !(mapped.provisional && settles())) return Status();
   mapped.provisional = false;
   mapped.generation = 0;
   in.skip(2);
@@ -132,6 +137,7 @@ Status BinlogAssembler::on_table_map(std::string_view body) {
       if (resolved.ok()) {
         mapped.plan = std::move(resolved->plan);
         mapped.provisional = resolved->provisional;
+        mapped.settles = std::move(resolved->settles);
       } else {
         TAILRACE_OK(set_aside(std::move(resolved).status(), name));
       }

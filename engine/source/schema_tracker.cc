@@ -233,7 +233,10 @@ Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, cons
   SchemaRef hint = table.state.schema;
   if (table.state.schema) {
     auto plan = make_row_plan(map, usable(table.state));
-    if (plan.ok()) return Resolved{std::move(plan).value(), table.state.belief == Belief::kGuess};
+    if (plan.ok()) {
+      bool provisional = table.state.belief == Belief::kGuess;
+      return Resolved{std::move(plan).value(), provisional, provisional && table.state.reading ? table.state.reading->high : LogPosition()};
+    }
     mismatch = std::move(plan).status();
   }
   if (catalogue_) {
@@ -244,9 +247,10 @@ Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, cons
       auto plan = make_row_plan(map, usable(now));
       if (plan.ok()) {
         bool provisional = now.belief == Belief::kGuess;
+        LogPosition settles = now.reading->high;
         put(key, std::move(now), at, "", SchemaOrigin::kCatalogue);
         TAILRACE_OK(keep());
-        return Resolved{std::move(plan).value(), provisional};
+        return Resolved{std::move(plan).value(), provisional, std::move(settles)};
       }
       if (mismatch.ok()) mismatch = std::move(plan).status();
     }
@@ -257,7 +261,7 @@ Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, cons
     put(key, State::known(logged), at, "", SchemaOrigin::kLog);
     TAILRACE_OK(keep());
     TAILRACE_TRY(RowPlanRef plan, make_row_plan(map, logged));
-    return Resolved{std::move(plan), false};
+    return Resolved{std::move(plan), false, {}};
   }
   if (!mismatch.ok()) return mismatch;
   return Status(ErrorCode::kSchemaMissing, 

@@ -55,7 +55,8 @@ class SchemaTracker {
   // `provisional`: of a guess, which a later TABLE_MAP of the same may find to be knowledge.
   struct Resolved {
     RowPlanRef plan;
-    bool provisional = false;
+    bool provisional = false;      // a guess, which is worth asking about again from `settles` on
+    LogPosition settles = {};
   };
   Result<Resolved> resolve(const TableMap& map, const LogPosition& at);
   // A statement in the transaction that begins at `at`; its effect holds from `after`. One Change for each table of
