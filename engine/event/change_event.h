@@ -2,6 +2,7 @@
 // EventBatch that holds it.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,13 +32,28 @@ struct OutputTable {
   std::string topic;           // "" = the sink's template decides
 };
 
+struct MessageHeader {
+  std::string_view name, value;
+};
+
+// What the rules decided about the message of one event, beyond its OutputTable. Lives in the batch's arena.
+struct EventRoute {
+  std::string_view topic;          // "" = OutputTable::topic, else the sink's template
+  std::string_view partition_key;  // "" = the message key decides
+  std::span<const MessageHeader> headers;
+  // The whole message, when the rule made it itself: the sink's format is not asked.
+  bool has_payload = false, has_key = false;
+  std::string_view payload, key;
+};
+
 struct ChangeEvent {
   Op op = Op::kInsert;
   uint32_t txn = 0;            // index into EventBatch::txns
   uint64_t ordinal = 0;        // number of the row event inside its transaction, from 0; survives batch cuts
-  uint32_t sub_ordinal = 0;    // 1 for the insert half of an update that was split (key change)
+  uint32_t sub_ordinal = 0;    // counts the events that one row event became (key change, fan-out), from 0
   const TableSchema* table = nullptr;  // layout of before and after; null for kHeartbeat
   const OutputTable* output = nullptr;  // set by the rule stage; null before it
+  const EventRoute* route = nullptr;    // null: the rules said nothing about the message
   Row before, after;           // insert, read: after; delete: before; update: both
   std::string_view sql;        // kSchemaChange: the statement as logged
   SchemaRef* new_schema = nullptr;  // kSchemaChange: schema after it; may be null (DROP, or a table not known)
