@@ -3,7 +3,6 @@
 namespace tailrace {
 
 std::optional<HookFailure> HookChunk::run(RuleHost& host, EventBatch& batch) {
-  verdicts_.assign(images_, static_cast<uint8_t>(ImageVerdict::kPending));
   return host.run({&batch, cells_.get(), events_.data(), verdicts_.data(), runs_.data(), static_cast<uint32_t>(runs_.size())});
 }
 

@@ -25,13 +25,14 @@ int lacking_column(const ChangeEvent& event) {
   }
   return -1;
 }
+
+}  // namespace
+
 void complete_after(const ChangeEvent& event) {
   for (size_t i = 0; i < event.after.size(); ++i) {
     if (event.after[i].is_absent()) event.after[i] = event.before[i];
   }
 }
-
-}  // namespace
 
 Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks) {
   std::vector<ChangeEvent>& events = batch.events;
@@ -41,7 +42,7 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
     if (fate.hook_event != Fate::kKeepAsIs) {
       ChangeEvent& event = events[i];
       const RulePlan& plan = fate.entry->plan;
-      if (fate.hook_event >= 0 && !derive_op(event, fate, hooks)) continue;
+      if (!derive_op(event, fate, hooks)) continue;
       if (event.op != Op::kTruncate) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
       if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
       event.table = plan.output->schema.get();
@@ -76,16 +77,22 @@ void RowRewriter::end_batch(EventBatch& batch) {
   }
 }
 
-// Applies the verdicts of the hooks. False: the event is dropped.
+// Applies the verdicts of the filter and the hooks. False: the event is dropped.
 bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChunk& hooks) {
-  if (hooks.event(fate.hook_event).is_dropped) {
-    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-    return false;
+  bool before = !event.before.empty() && !fate.drops_before;
+  bool after = !event.after.empty() && !fate.drops_after;
+  if (fate.hook_event >= 0) {
+    if (hooks.event(fate.hook_event).is_dropped) {
+      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    if (fate.entry->plan.map >= 0) {
+      uint32_t image = fate.image;
+      before = !event.before.empty() && hooks.keeps(image++);
+      after = !event.after.empty() && hooks.keeps(image++);
+    }
   }
-  if (fate.entry->plan.map < 0) return true;
-  uint32_t image = fate.image;
-  bool before = !event.before.empty() && hooks.keeps(image++);
-  bool after = !event.after.empty() && hooks.keeps(image++);
+  if (event.op == Op::kTruncate) return true;
   if (!before && !after) {
     stats_.dropped_map.fetch_add(1, std::memory_order_relaxed);
     return false;
