@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <map>
 #include <unordered_map>
 
 #include "event/value_text.h"
@@ -65,6 +66,14 @@ class PlannedStage final : public RuleStage {
     return names;
   }
   std::string version() const override { return rules_->version; }
+  RuleSource source() const override { return rules_->source(); }
+  std::vector<SchemaRef> tables() const override {
+    std::map<std::string, SchemaRef> newest;
+    for (const SchemaRef& table : kept_schemas_) newest[table->qualified_name()] = table;
+    std::vector<SchemaRef> out;
+    for (auto& [name, table] : newest) out.push_back(table);
+    return out;
+  }
   const RuleStats& stats() const override { return stats_; }
 
  private:
