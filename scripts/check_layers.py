@@ -17,7 +17,7 @@ MAY = {
     "mysql": OPEN_TO_ALL | {"source/source.h"},  # the snapshot reader implements its interface
     "sqlite": {"base"},
     "format": OPEN_TO_ALL,
-    "rule": OPEN_TO_ALL,
+    "rule": OPEN_TO_ALL | {"format/json_writer.h"},  # messages that a rule makes itself
     "metadb": OPEN_TO_ALL | {"sqlite"},
     "source": OPEN_TO_ALL | {"mysql"},
     "sink": OPEN_TO_ALL | {"mysql", "sqlite", "format/serializer.h"},  # a sink is handed Records

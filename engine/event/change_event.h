@@ -30,6 +30,7 @@ struct OutputTable {
   SchemaRef schema;            // schema of the rows in the event (database, table: the target's names)
   bool key_is_explicit = false;  // the entry gave `key`
   std::string topic;           // "" = the sink's template decides
+  std::string format;          // "" = the sink's
 };
 
 struct MessageHeader {
