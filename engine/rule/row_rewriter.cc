@@ -43,6 +43,16 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 
 }  // namespace
 
+// Gives the event the layout and place of its output.
+inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
+  const RulePlan& plan = fate.entry->plan;
+  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
+  event.table = plan.output->schema.get();
+  event.output = plan.output.get();
+  return Status();
+}
+
 Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks) {
   std::vector<ChangeEvent>& events = batch.events;
   for (size_t i = begin; i < begin + fates.size(); ++i) {
@@ -53,7 +63,21 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
       ++kept_;
       continue;
     }
-    TAILRACE_OK(rewrite_event(batch, events[i], fate, hooks));
+    ChangeEvent& event = events[i];
+    const RulePlan& plan = fate.entry->plan;
+    if (!plan.is_simple) {
+      TAILRACE_OK(rewrite_event(batch, event, fate, hooks));
+      continue;
+    }
+    if (fate.hook_event >= 0 && !derive_op(event, fate, hooks)) continue;
+    TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (event.op == Op::kUpdate && key_changed(event)) {
+      made_ = 0;
+      TAILRACE_OK(add_main(batch, event, plan));
+      continue;
+    }
+    if (kept_ != i) events[kept_] = event;
+    ++kept_;
   }
   return Status();
 }
@@ -61,7 +85,6 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
 Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
   made_ = 0;
-  if (!plan.rule) return add_main(batch, event, fate, hooks);
   meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
   said_ = fate.hook_event >= 0 ? hooks.event(fate.hook_event).route : nullptr;
   extra_.clear();
@@ -70,7 +93,10 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
     if (!made.ok()) return at_event(std::move(made), version_, batch, event);
   }
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
-  if (fate.hook_event < 0 || derive_op(event, fate, hooks)) TAILRACE_OK(add_main(batch, event, fate, hooks));
+  if (fate.hook_event < 0 || derive_op(event, fate, hooks)) {
+    TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    TAILRACE_OK(add_main(batch, event, plan));
+  }
   for (ChangeEvent& row : extra_) {
     plans_.use_output(batch, *fate.entry, row.output);
     TAILRACE_OK(put(batch, row, nullptr));
@@ -78,21 +104,14 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   return Status();
 }
 
-Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
-  const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
-  if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
-  event.table = plan.output->schema.get();
-  event.output = plan.output.get();
+Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
   // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
-  bool splits = false;
-  if (event.op == Op::kUpdate && lacking_column(event) < 0) {
-    splits = key_changed(event);
-    if (!splits && plan.output->message && plan.output->message->routes_by_row()) {
-      TAILRACE_TRY(splits, goes_elsewhere(batch, event, plan));
-    }
+  bool splits = event.op == Op::kUpdate && key_changed(event);
+  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() &&
+      lacking_column(event) < 0) {
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, plan));
   }
-  if (splits) {
+  if (splits && lacking_column(event) < 0) {
     complete_after(event);
     ChangeEvent second = event;
     second.op = Op::kInsert;

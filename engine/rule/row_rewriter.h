@@ -42,7 +42,8 @@ class RowRewriter {
 
  private:
   Status rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
-  Status add_main(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
+  Status lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
+  Status add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status add_deleted(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status put(EventBatch& batch, ChangeEvent& event, const EventRoute* said);
   Result<bool> goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RulePlan& plan);

@@ -358,6 +358,10 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
   }
   TAILRACE_TRY(plan, PlanBuilder(*rule, source, capture).build());
   if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, capture));
+  plan.is_simple = plan.outputs.empty() && plan.row < 0 && !plan.output->message && plan.computed.empty() &&
+                   plan.deletes == DeleteRule::Action::kApply &&
+                   std::none_of(plan.steps.begin(), plan.steps.end(),
+                                [](const ColumnStep& step) { return step.action == ColumnStep::Action::kMeta; });
   return plan;
 }
 

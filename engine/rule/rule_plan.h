@@ -54,6 +54,8 @@ struct RulePlan {
   std::vector<std::pair<uint16_t, ColumnStep>> delete_set;  // kSet: column of the output row, kConstant or kMeta
   int map = -1, row = -1;
   bool may_merge = false;                   // other tables can go to the same target
+  // One event in gives one event out, unless its key changes, with nothing to say about its message.
+  bool is_simple = true;
   uint32_t id = 0;                          // given by the stage
   bool has_hooks() const noexcept { return map >= 0 || row >= 0; }
 };
