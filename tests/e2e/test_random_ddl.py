@@ -117,7 +117,7 @@ def write(database, seed, statements):
         sequence = int(re.search(r"(\d+)$", lines[cut + 1][0])[1])
         after = catalogue.parse(line for line in lines[cut:] if line[0].startswith("%"))
         if after.keys() != tables.keys():
-            after = catalogue.read(database, SCHEMA)
+            after = catalogue.read(database, SCHEMA, tables)
         gone = tables.keys() - after.keys()
         if refused and not gone:
             continue
