@@ -1,6 +1,5 @@
 """What a server's information_schema says of the tables of a database, in the form that the engine's history is compared in."""
 import re
-import time
 
 KINDS = ("BASE TABLE", "SYSTEM VERSIONED")
 TEXT = re.compile(r"(tinytext|mediumtext|longtext|text|char|varchar|enum|set)\b")
@@ -66,25 +65,15 @@ def parse(lines):
     return tables
 
 
-def is_there(database, schema, name):
-    try:
-        database.run(f"SELECT 1 FROM {schema}.`{name.replace('`', '``')}` LIMIT 0")
-    except RuntimeError:
-        return False
-    return True
-
-
-def read(database, schema, before=()):
-    """{table: Table} of one database. MariaDB may miss a table, or show one twice, while it tidies up behind a change, and do
-    so for a while: what two readings agree on counts, and of the tables there were `before` none is missing that opens."""
-    last, limit = None, time.monotonic() + 60
-    while time.monotonic() < limit:
+def read(database, schema):
+    """{table: Table} of one database. MariaDB may miss a table, or show one twice, while it tidies up behind a change:
+    what two readings agree on counts."""
+    before = None
+    while True:
         tables = parse(database.run(queries(schema)))
-        agreed = last is not None and tables.keys() == last.keys()
-        if agreed and not any(is_there(database, schema, name) for name in set(before) - tables.keys()):
+        if before is not None and tables.keys() == before.keys():
             return tables
-        last = tables
-    raise TimeoutError(f"the catalogue of {schema} does not settle: {sorted(last)}, before {sorted(before)}")
+        before = tables
 
 
 def default_collation(database, schema):

@@ -40,12 +40,12 @@ class Recording:
             lines = self.database.run(f"USE {SCHEMA}; {settings} {sql}; {catalogue.queries(SCHEMA)}")
             self.tables = catalogue.parse(line for line in lines if line[0].startswith("%"))
             if self.tables.keys() != before.keys():
-                self.tables = catalogue.read(self.database, SCHEMA, before)
+                self.tables = catalogue.read(self.database, SCHEMA)
         except RuntimeError as error:
             # Of several tables to drop those that exist may be gone, and so may one that was to be replaced.
             if not sql.startswith("DROP TABLE") and "REPLACE TABLE" not in sql:
                 return str(error)
-            self.tables = catalogue.read(self.database, SCHEMA, before)
+            self.tables = catalogue.read(self.database, SCHEMA)
             gone = before.keys() - self.tables.keys()
             if not gone:
                 return str(error)
