@@ -145,8 +145,9 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
     }
     case Code::kXor: {
       Truth left = truth(step.args[0]);
+      if (left == kUnknown) return kUnknown;
       Truth right = truth(step.args[1]);
-      if (left == kUnknown || right == kUnknown) return kUnknown;
+      if (right == kUnknown) return kUnknown;
       return left == right ? kFalse : kTrue;
     }
     case Code::kNot: {
