@@ -188,7 +188,7 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
     }
     default: {
       SqlCell operand;
-      value(at, operand);
+      compute(at, operand);
       return operand.is_null ? kUnknown : operand.i ? kTrue : kFalse;
     }
   }
@@ -196,7 +196,7 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
 
 // ---- values
 
-void WhereRun::value(uint32_t at, SqlCell& out) {
+void WhereRun::compute(uint32_t at, SqlCell& out) {
   const WhereStep& step = program_->steps_[at];
   out.is_null = false;
   switch (step.code) {
