@@ -48,7 +48,7 @@ void complete_after(const ChangeEvent& event) {
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || fate.crosses() || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
   event.output = plan.output.get();
@@ -71,7 +71,7 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
       TAILRACE_OK(rewrite_event(batch, event, fate, hooks));
       continue;
     }
-    if ((fate.hook_event >= 0 || fate.crosses()) && !derive_op(event, fate, hooks)) continue;
+    if (fate.was_judged() && !derive_op(event, fate, hooks)) continue;
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     if (event.op == Op::kUpdate && key_changed(event)) {
       made_ = 0;
@@ -95,7 +95,7 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
     if (!made.ok()) return at_event(std::move(made), version_, batch, event);
   }
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
-  if ((fate.hook_event < 0 && !fate.crosses()) || derive_op(event, fate, hooks)) {
+  if (!fate.was_judged() || derive_op(event, fate, hooks)) {
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     TAILRACE_OK(add_main(batch, event, plan));
   }

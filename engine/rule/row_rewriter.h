@@ -24,7 +24,8 @@ struct Fate {
   int32_t hook_event = kNoHooks;  // index into the hook events of the chunk, or one of the above
   uint32_t image = 0;             // first image of the event
   bool drops_before = false, drops_after = false;  // the filter's word on the images
-  bool crosses() const noexcept { return drops_before || drops_after; }
+  // A filter or a function may have changed what becomes of the event.
+  bool was_judged() const noexcept { return hook_event >= 0 || drops_before || drops_after; }
 };
 
 // Cells that a partial image of an update leaves out, from the image before. REQUIRES: images of one layout.

@@ -90,7 +90,7 @@ Status parse_deletes(DeleteRule& out, const RuleNode& node, const std::string& w
 Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& where,
                    const std::map<std::string, std::string>& secrets) {
   TAILRACE_OK(check_keys(node, where,
-                         {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"}, {}));
+                         {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"}));
   rule.action = TableRule::Action::kEntry;
   if (const RuleNode* ops = node.find("ops")) TAILRACE_OK(parse_ops(rule, *ops, where + ".ops"));
   if (const RuleNode* to = node.find("to")) TAILRACE_OK(parse_to(rule, *to, where + ".to"));

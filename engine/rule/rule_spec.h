@@ -14,6 +14,7 @@
 #include "rule/message_rule.h"
 #include "rule/output_rule.h"
 #include "rule/rule_node.h"
+#include "rule/rule_stage.h"
 #include "rule/where_rule.h"
 
 namespace tailrace {
