@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "event/value_text.h"
+#include "format/time_zone.h"
 
 namespace tailrace {
 
@@ -96,6 +97,22 @@ inline char* put_utc(char* to, int64_t microseconds) noexcept {
   to = put_clock(to, clock_of(static_cast<uint64_t>(rest)), 6, Fraction::kTrimmed);
   *to++ = 'Z';
   return to;
+}
+// "2020-11-25 00:01:02.5" in the zone; the zero timestamp as MySQL prints it.
+inline char* put_local(char* to, int64_t microseconds, const TimeZone& zone, char between = ' ') noexcept {
+  if (microseconds == 0) return put_epoch(to, 0);
+  int64_t seconds = microseconds / 1'000'000;
+  if (microseconds % 1'000'000 < 0) --seconds;
+  int64_t local = microseconds + zone.offset_s(seconds) * 1'000'000;
+  int64_t day = local / kDayMicroseconds;
+  int64_t rest = local % kDayMicroseconds;
+  if (rest < 0) {
+    rest += kDayMicroseconds;
+    --day;
+  }
+  to = put_date(to, civil_from_days(day));
+  *to++ = between;
+  return put_clock(to, clock_of(static_cast<uint64_t>(rest)), 6, Fraction::kTrimmed);
 }
 // The bytes of a BIT column, big-endian, in the last bytes of `space`: at its full width, or without leading zero
 // bytes (one byte stays).
