@@ -27,7 +27,7 @@ MAY = {
     "agent": OPEN_TO_ALL | {"job"},
     "node": OPEN_TO_ALL | {"job"},
     "bindings/lua": OPEN_TO_ALL | {"rule"},
-    "bindings/python": OPEN_TO_ALL | {"job", "pipeline", "app/wire.h"},
+    "bindings/python": OPEN_TO_ALL | {"job", "pipeline", "app/wire.h", "app/described_change.h"},
 }
 MAY_ALL = {"app"}  # the only module that knows everybody
 PLUGIN_MODULES = {"source", "sink", "format"}

@@ -176,6 +176,7 @@ Status fill_meta(const Json& change, EventMeta& meta, std::deque<std::string>& s
   TAILRACE_OK(number_of(change, "ts_ms", meta.commit_ms));
   if (!meta.commit_ms && meta.commit_s) meta.commit_ms = *meta.commit_s * 1000;
   if (!meta.commit_s && meta.commit_ms) meta.commit_s = *meta.commit_ms / 1000;
+  if (meta.commit_ms) meta.commit_us = *meta.commit_ms * 1000;
   TAILRACE_OK(number_of(change, "checkpoint_s", meta.checkpoint_s));
   TAILRACE_OK(number_of(change, "safe_point_s", meta.safe_point_s));
   TAILRACE_OK(number_of(change, "seq", meta.sequence));

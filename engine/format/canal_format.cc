@@ -1,6 +1,7 @@
 // The Canal format. See docs/formats.md.
 #include <fmt/format.h>
 
+#include "format/canal_upstream.h"
 #include "format/ddl_type.h"
 #include "format/message_format.h"
 #include "format/record_key.h"
@@ -95,12 +96,14 @@ constexpr OptionSpec kOptions[] = {
     {"db_type", "string", "MYSQL", "kind of the source; no member shows it"},
     {"bytes_encoding", "enum:latin1|base64", "latin1", "binary values: one code point per byte, or Base64"},
     {"time_zone", "string", "+08:00", "zone of TIMESTAMP values"},
+    {"flavor", "enum:oms|upstream", "oms", "upstream: what Canal itself sends as flat messages"},
 };
 
 Result<std::unique_ptr<MessageFormat>> create_canal(const Options& options) {
   CanalOptions given;
   TAILRACE_TRY(given.zone, TimeZone::parse(options.text("time_zone")));
   given.latin1_bytes = options.text("bytes_encoding") == "latin1";
+  if (options.text("flavor") == "upstream") return make_canal_upstream(std::move(given.zone), given.latin1_bytes);
   return std::unique_ptr<MessageFormat>(std::make_unique<CanalFormat>(std::move(given)));
 }
 

@@ -12,6 +12,7 @@ EventMeta meta_of(const EventBatch& batch, const ChangeEvent& event) {
   if (seconds > 0) {
     meta.commit_s = seconds;
     meta.commit_ms = seconds * 1000;
+    meta.commit_us = txn.commit_time_us;
     meta.checkpoint_s = seconds;
   }
   if (!txn.id.empty()) meta.unique_id = meta.trans_id = meta.tx_id = txn.id;

@@ -14,7 +14,8 @@ namespace tailrace {
 struct EventMeta {
   int64_t now_ms = 0;                    // when the message is written
   std::optional<int64_t> commit_s;       // absent for snapshot rows
-  std::optional<int64_t> commit_ms;
+  std::optional<int64_t> commit_ms;      // the same, in thousands where the source has no more
+  std::optional<int64_t> commit_us;      // as fine as the source has it
   std::optional<int64_t> checkpoint_s;
   std::optional<int64_t> safe_point_s;   // snapshot rows: the log is read from here
   std::optional<uint64_t> sequence;      // milliseconds and five digits

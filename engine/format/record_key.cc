@@ -87,6 +87,7 @@ Status begin_record(const EventBatch& batch, const ChangeEvent& event, bool is_r
   out.key.clear();
   out.has_key = is_row && !event.table->primary_key.empty();
   out.skip = false;
+  out.tombstone = false;
   if (!out.has_key) return {};
   Status keyed = append_key(*event.table, routing_row(event), out.key);
   if (!keyed.ok() && event.txn < batch.txns.size()) return std::move(keyed).with("position", batch.txns[event.txn].id);

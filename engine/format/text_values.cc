@@ -22,13 +22,12 @@ void put_quoted(JsonWriter& json, const Value& value, const TextForms& forms) {
   json.advance(to);
 }
 
-// A partial image of an update has the changed columns after it, and what finds the row before it.
+}  // namespace
+
 bool is_changed(const ChangeEvent& event, size_t i) noexcept {
   if (i >= event.after.size() || event.after[i].is_absent()) return false;
   return i >= event.before.size() || !identical(event.before[i], event.after[i]);
 }
-
-}  // namespace
 
 std::string_view write_text_value(JsonWriter& json, const Column& column, const Value& value, const TextForms& forms) {
   switch (value.kind) {

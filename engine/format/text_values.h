@@ -23,6 +23,8 @@ inline constexpr std::string_view kNoText = "is not valid UTF-8";
 
 // What is wrong with the value, or "".
 std::string_view write_text_value(JsonWriter& json, const Column& column, const Value& value, const TextForms& forms);
+// Whether an update changed the column: a partial image after it has the changed columns.
+bool is_changed(const ChangeEvent& event, size_t column) noexcept;
 enum class Which : uint8_t { kAll, kChanged };
 // {"column":value,…}: the columns that the image has, all or those that an update changed. `row`: event.before or
 // event.after. `more`, which begins with a comma, is written before the closing brace.
