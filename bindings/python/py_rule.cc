@@ -47,13 +47,13 @@ py::object value_of(const Value& value, const Column& column) {
   }
 }
 
-// A column that is not in the image is left out.
+// A column that is not in the image is `...`.
 py::object row_of(const ChangeEvent& event, Row row) {
   if (row.empty()) return py::none();
   py::dict out;
   for (size_t i = 0; i < row.size(); ++i) {
-    if (row[i].is_absent()) continue;
-    out[py::str(event.table->columns[i].name)] = value_of(row[i], event.table->columns[i]);
+    const Column& column = event.table->columns[i];
+    out[py::str(column.name)] = row[i].is_absent() ? py::object(py::ellipsis()) : value_of(row[i], column);
   }
   return out;
 }

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 import tailrace
-from tailrace import errors
+from tailrace import cli_rule, errors
 from tailrace.migration import Migration
 from tailrace.status import Status, summary
 from tailrace.watch import ProgressMode, make_display
@@ -285,6 +285,10 @@ def resume(job: JobArgument, as_json: JsonFlag = False) -> None:
 def stop(job: JobArgument, as_json: JsonFlag = False) -> None:
     """Let the process that runs the job drain and end."""
     _steer(job, lambda migration: migration.stop(), as_json)
+
+
+app.add_typer(cli_rule.app, name="rule")
+app.command()(cli_rule.capture)
 
 
 def _version(wanted: bool) -> None:
