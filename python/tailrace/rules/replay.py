@@ -13,6 +13,10 @@ from tailrace.endpoint import Endpoint, option_text
 _COUNTS = ("same", "added", "dropped", "changed", "errors")
 
 
+def _short(text: str, most: int = 100) -> str:
+    return text if len(text) <= most else text[:most - 1] + "…"
+
+
 @dataclass(frozen=True)
 class Replay:
     """What the new version does differently. ``hash`` is of everything it made: the same for the same events and rules."""
@@ -50,9 +54,10 @@ class Replay:
         for example in self.examples[:examples]:
             place = f"{example['table']} {example['key']}".strip()
             if example["kind"] == "changed":
-                yield f" e.g. {place}  {example['column']}  {example['before']} -> {example['after']}     gtid {example['gtid']}"
+                what = f"{example['column']}  {_short(example['before'])} -> {_short(example['after'])}"
             else:
-                yield f" e.g. {place}  {example['kind']}  {example['before'] or example['after']}     gtid {example['gtid']}"
+                what = f"{example['kind']}  {_short(example['before'] or example['after'])}"
+            yield f" e.g. {place}  {what}     gtid {example['gtid']}"
 
         if len(self.examples) > examples:
             yield f" … {len(self.examples) - examples} more examples with --json"
