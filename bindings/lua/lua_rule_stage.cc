@@ -68,7 +68,7 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   rules->files.files[""] = {text.str(), "@" + shown};
   TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
   TAILRACE_TRY(RuleNode root, state->load_file());
-  auto spec = parse_rule_spec(root, options.options);
+  auto spec = parse_rule_spec(root, options.options, {shown, rules->files.files[""].text});
   if (!spec.ok()) return std::move(spec).status().with("rule", options.file);
   rules->spec = std::move(spec).value();
   TAILRACE_OK(state->start(rules->spec));

@@ -142,7 +142,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
     std::lock_guard lock(mutex);
     rows_before += ended.events;
     const RuleStats& stats = made.rules->stats();
-    dropped_before += stats.dropped_table + stats.dropped_row + stats.dropped_map;
+    dropped_before += stats.dropped_table + stats.dropped_where + stats.dropped_row + stats.dropped_map;
     for (auto& [name, table] : ended.tables) {
       add_counts(table, tables_before[name]);
       tables_before[name] = table;
@@ -223,7 +223,7 @@ JobStatus Job::Impl::status() const {
     p = last;
     if (rules) {
       const RuleStats& stats = rules->stats();
-      out.dropped_by_rules += stats.dropped_table + stats.dropped_row + stats.dropped_map;
+      out.dropped_by_rules += stats.dropped_table + stats.dropped_where + stats.dropped_row + stats.dropped_map;
     }
     if (samples.size() >= 2) {
       double seconds = std::chrono::duration<double>(samples.back().first - samples.front().first).count();

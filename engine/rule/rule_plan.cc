@@ -30,6 +30,7 @@ class PlanBuilder {
     plan_.map = rule_.map;
     plan_.row = rule_.row;
     plan_.work_columns = source_.columns;
+    TAILRACE_OK(set_where());
     TAILRACE_OK(set_target());
     TAILRACE_OK(check_names());
     TAILRACE_OK(take_source_columns());
@@ -53,6 +54,15 @@ class PlanBuilder {
  private:
   Status fail(ErrorCode code, const std::string& detail) const {
     return Status(code, fmt::format("tables[\"{}\"]: {}", rule_.key, detail)).with("table", source_.qualified_name());
+  }
+
+  Status set_where() {
+    if (!rule_.where) return Status();
+    const WhereRule& where = *rule_.where;
+    auto made = WhereProgram::compile(*where.tree, where.source, source_.columns, source_.qualified_name(), true);
+    if (!made.ok()) return std::move(made).status().with("table", source_.qualified_name());
+    plan_.where = std::move(made).value();
+    return Status();
   }
 
   Status set_target() {

@@ -12,6 +12,7 @@
 #include "event/schema.h"
 #include "rule/native_function.h"
 #include "rule/rule_spec.h"
+#include "rule/where_program.h"
 
 namespace tailrace {
 
@@ -38,6 +39,7 @@ struct RulePlan {
   std::vector<Value> added;                 // values of the added columns before `map`
   std::vector<ColumnStep> steps;            // one per output column; empty = the working row as it is
   int map = -1, row = -1;
+  std::shared_ptr<const WhereProgram> where;  // over the source's columns; null: every row
   bool may_merge = false;                   // other tables can go to the same target
   uint32_t id = 0;                          // given by the stage
   bool has_hooks() const noexcept { return map >= 0 || row >= 0; }

@@ -1,6 +1,7 @@
 // RuleSpec: a rule file as checked data: which tables go where, with which columns. Immutable once parsed.
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -12,6 +13,7 @@
 #include "rule/native_function.h"
 #include "rule/rule_node.h"
 #include "rule/rule_stage.h"
+#include "rule/where_rule.h"
 
 namespace tailrace {
 
@@ -38,6 +40,7 @@ struct TableRule {
   std::vector<ColumnRule> columns;        // sorted by name
   uint32_t ops = ~0u;                     // bit per Op
   int map = -1, row = -1;                 // the host's numbers of the functions
+  std::shared_ptr<const WhereRule> where;  // null: every row
 };
 
 struct RuleSpec {
@@ -48,8 +51,10 @@ struct RuleSpec {
   std::map<std::string, std::string> secrets;
 };
 
-// Checks the table a rule file returned, and merges the job's options into the file's defaults.
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options);
+// Checks the table a rule file returned, and merges the job's options into the file's defaults. `file` lets errors
+// name lines.
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
+                                 const RuleText& file = {});
 
 // The rule for a table; null when none matches (see RuleSpec::fallback). kRuleAmbiguous when two patterns do.
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table);

@@ -1,0 +1,58 @@
+// RowRewriter: second pass of the rule stage. Applies what the hooks said, gives rows the layout of their output, and
+// derives the operations that leave. One thread.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "event/event_batch.h"
+#include "rule/hook_chunk.h"
+#include "rule/rule_stage.h"
+#include "rule/stage_plans.h"
+
+namespace tailrace {
+
+// What becomes of one event of the batch; filled before the hooks run.
+struct Fate {
+  static constexpr int32_t kNoHooks = -1;
+  static constexpr int32_t kDrop = -2;
+  static constexpr int32_t kKeepAsIs = -3;
+  PlanEntry* entry = nullptr;
+  int32_t hook_event = kNoHooks;  // index into the hook events of the chunk, or one of the above
+  uint32_t image = 0;             // first image of the event
+  bool drops_before = false, drops_after = false;  // the filter's word on the images
+};
+
+// Cells that a partial image of an update leaves out, from the image before. REQUIRES: images of one layout.
+void complete_after(const ChangeEvent& event);
+
+class RowRewriter {
+ public:
+  RowRewriter(const std::string& version, RuleStats& stats) : version_(version), stats_(stats) {}
+
+  void begin_batch() {
+    splits_.clear();
+    kept_ = 0;
+  }
+  // Rewrites the events of one chunk and moves those that stay to the front of the batch. REQUIRES: chunks in order.
+  Status rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks);
+  // After the last chunk: cuts the batch to what stays, with the events that were added.
+  void end_batch(EventBatch& batch);
+
+ private:
+  bool derive_op(ChangeEvent& event, const Fate& fate, const HookChunk& hooks);
+  Status check_key(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const;
+  Status finish_rows(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
+  Row project_work(EventBatch& batch, const RulePlan& plan, Row work, Row place);
+  Row project(EventBatch& batch, const RulePlan& plan, Row in, Row place);
+
+  const std::string& version_;
+  RuleStats& stats_;
+  size_t kept_ = 0;                                      // where the next event goes, over the whole batch
+  std::vector<std::pair<size_t, ChangeEvent>> splits_;   // events that go behind the one at an index
+  std::string scratch_;
+};
+
+}  // namespace tailrace
