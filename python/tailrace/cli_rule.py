@@ -10,6 +10,7 @@ import typer
 
 import tailrace
 from tailrace import errors
+from tailrace.cli_common import is_job_file, print_json, source_of
 from tailrace.endpoint import Endpoint
 
 EXIT_OK, EXIT_DIFFERENT = 0, 4
@@ -22,12 +23,6 @@ SchemaFlag = Annotated[Path | None, typer.Option("--schema", metavar="FILE", sho
                                                  help="CREATE TABLE statements of the source.")]
 JobFlag = Annotated[Path | None, typer.Option("--job", metavar="JOB", show_default=False,
                                               help="A job file that knows the source's tables.")]
-
-
-def _print_json(value: object) -> None:
-    from tailrace.cli import print_json
-
-    print_json(value)
 
 
 def _pairs(given: list[str] | None, flag: str = "--option") -> dict[str, str]:
@@ -67,7 +62,7 @@ def test(paths: Annotated[list[Path], typer.Argument(metavar="PATH…", show_def
     failed = sum(len(report.failed) for report in reports)
     total = failed + sum(report.passed for report in reports)
     if as_json:
-        _print_json({"cases": total, "failed": failed, "files": [report.to_dict() for report in reports]})
+        print_json({"cases": total, "failed": failed, "files": [report.to_dict() for report in reports]})
     else:
         print(f"{total} cases, {failed} failed" if failed else f"{total} cases passed")
     raise typer.Exit(EXIT_DIFFERENT if failed else EXIT_OK)
@@ -86,7 +81,7 @@ def check(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, op
 
     report = run_check(file, schema=schema, job=job, options=_pairs(option))
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         for finding in report.findings:
             print(finding)
@@ -106,7 +101,7 @@ def schema(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, o
     _require_tables(schema, job)
     report = run_check(file, schema=schema, job=job, options=_pairs(option))
     if as_json:
-        _print_json([{key: table[key] for key in ("source", "target", "create")} for table in report.tables])
+        print_json([{key: table[key] for key in ("source", "target", "create")} for table in report.tables])
     else:
         made: dict[str, list[str]] = {}
         for table in report.tables:
@@ -153,29 +148,52 @@ def types(schema: SchemaFlag = None, job: JobFlag = None,
     print(out)
 
 
-def _source(target: str, settings: list[str] | None) -> tuple[Endpoint, list[str]]:
-    """A URL, a configuration, or a job file; and the tables it takes."""
-    from tailrace.cli import _is_job_file, _settings
-    from tailrace.config import interpolate, load
-    from tailrace.endpoint import make_endpoint
+def _events(from_: str, settings: list[str] | None, tables: list[str] | None) -> tuple[Endpoint | Path, list[str]]:
+    """What --from names: a file of statements, or a source; and the tables to take."""
+    if "://" not in from_ and Path(from_).suffix in (".case", ".capture", ".sql"):
+        return Path(from_), tables or ["*.*"]
+    source, configured = source_of(from_, settings)
+    return source, tables or configured
 
-    changes = _settings(settings or [])
-    if "://" in target:
-        options = interpolate({"source": changes}, lambda key: None)["source"]
-        return tailrace.source(target, **options), ["*.*"]
-    path = Path(target)
-    if _is_job_file(path):
-        import json
 
-        row = tailrace.attach(path).meta.sql("SELECT config FROM v1_job").to_dicts()[0]
-        fields, secrets = json.loads(str(row["config"])), {}
+def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
+    """Rule file and options of a job."""
+    import json
+
+    row = tailrace.attach(job).meta.sql("SELECT config FROM v1_job").to_dicts()[0]
+    rules = json.loads(str(row["config"])).get("rules")
+    if not rules:
+        raise errors.make("CFG-0003", f"{job}: this job has no rules")
+    options = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in rules.get("options", {}).items()}
+    return Path(rules["file"]), options
+
+
+@app.command()
+def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A rule file, or a job that has one.", show_default=False)],
+            from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB", show_default=False,
+                                               help="Events, as for replay (default for a job: its source's log).")] = "",
+            option: OptionFlag = None,
+            tables: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Tables of a log.", show_default=False)] = None,
+            start: Annotated[str, typer.Option(help="Where in a server's log to begin.")] = "earliest",
+            set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
+                                                           help="An option of the source.")] = None,
+            as_json: JsonFlag = False) -> None:
+    """Measure what rules cost per table, over recorded events. Nothing is written. Exit code 4 when a rule fails."""
+    from tailrace.rules.profile import profile as run_profile
+
+    file, options = (rules, {}) if not is_job_file(rules) else _job_rules(rules)
+    if not from_:
+        if file is rules:
+            raise errors.make("CFG-0003", "--from: give the events to run the rules over")
+        from_ = str(rules)
+    on, patterns = _events(from_, set_, tables)
+    result = run_profile(file, on=on, options={**options, **_pairs(option)}, tables=patterns, start=start)
+    if as_json:
+        print_json(result.to_dict())
     else:
-        loaded = load(path, changes)
-        fields, secrets = loaded.fields, {key.partition(".")[2]: value for key, value in loaded.secrets.items()
-                                          if key.startswith("source.")}
-    options = {key: value for key, value in fields["source"].items() if key not in ("url", "start")}
-    made = make_endpoint("source", fields["source"]["url"], {})
-    return Endpoint("source", made.url, options, secrets), list(fields.get("tables", ["*.*"]))
+        for line in result.lines():
+            print(line)
+    raise typer.Exit(EXIT_DIFFERENT if result.errors else EXIT_OK)
 
 
 @app.command()
@@ -199,19 +217,13 @@ def replay(file: FileArgument,
     versions differ, a rule fails, or the hash is not the one expected."""
     from tailrace.rules.replay import replay as run_replay
 
-    on: Endpoint | Path
-    patterns = tables or ["*.*"]
-    if "://" not in from_ and Path(from_).suffix in (".case", ".capture", ".sql"):
-        on = Path(from_)
-    else:
-        on, configured = _source(from_, set_)
-        patterns = tables or configured
+    on, patterns = _events(from_, set_, tables)
     began = time.monotonic()
     result = run_replay(file, on=on, against=against, options=_pairs(option),
                         old_options=_pairs(old_option, "--old-option") if old_option else None, tables=patterns, start=start,
                         examples=examples)
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
         for line in result.lines():
             print(line)
@@ -243,7 +255,7 @@ def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help
     from tailrace.rules.capture import capture as run_capture
     from tailrace.status import seconds
 
-    endpoint, configured = _source(source, set_)
+    endpoint, configured = source_of(source, set_)
     interrupted: list[Any] = []
     import signal
 
@@ -258,7 +270,7 @@ def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help
     finally:
         signal.signal(signal.SIGINT, before)
     if as_json:
-        _print_json({"file": str(done.path), "seen": done.seen, "events": done.events, "tables": dict(done.tables)})
+        print_json({"file": str(done.path), "seen": done.seen, "events": done.events, "tables": dict(done.tables)})
         return
     print(f"{done.path}  {done.events} of {done.seen} events, {len(done.tables)} tables")
     for name, count in sorted(done.tables.items()):

@@ -1,4 +1,4 @@
--- Shard merge: orders_00 … orders_63 become one table. Ids are unique in a shard only, so the shard is in the key.
+-- Shard merge: orders_00 … orders_63 become one table. Ids are unique in a shard only, hence the key.
 return {
   api = 1,
   tables = {

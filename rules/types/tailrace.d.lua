@@ -50,6 +50,7 @@
 
 ---@class tailrace.Entry an entry of `tables`
 ---@field ops? ("insert"|"update"|"delete"|"read"|"truncate")[] events to take
+---@field where? string|{ [1]: string, dialect: string? } rows to take, as a SQL condition; both images are tested
 ---@field to? string target `database.table`, a template
 ---@field key? string[] key columns at the target, by their names there
 ---@field columns? table<string, false|string|tailrace.Native|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds

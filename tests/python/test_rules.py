@@ -228,6 +228,21 @@ def test_replay_counts_failures_of_single_events(folder):
     assert found.examples[0]["kind"] == "error" and "RULE-0104" in found.examples[0]["after"] and found.examples[0]["key"] == "id=64"
 
 
+def test_profile_counts_per_table(folder):
+    write(folder / "c.case", "capture\n" + "".join(
+        f"CREATE TABLE s.{name} (id INT PRIMARY KEY, n TINYINT);\n" + "".join(f"INSERT INTO s.{name} VALUES ({i}, {i});\n" for i in range(100))
+        for name in "abc"))
+    write(folder / "r.lua", 'return { api = 1, tables = { ["s.a"] = { to = "dw.a" }, ["s.b"] = false, '
+          '["s.c"] = { map = function(row) if row.n > 90 then row.n = 1000 end return row.n < 10 end } } }')
+    done = command("rule", "profile", "r.lua", "--from", "c.case", "--json")
+    assert done.returncode == 4, done.stderr
+    tables = json.loads(done.stdout)["tables"]
+    assert {name: (table["target"], table["in"], table["out"], table["errors"]) for name, table in tables.items()} == {
+        "s.a": ("dw.a", 100, 100, 0), "s.b": ("", 100, 0, 0), "s.c": ("s.c", 100, 10, 9)}
+    assert tables["s.a"]["ns"] > 0
+    assert "out/in" in command("rule", "profile", "r.lua", "--from", "c.case").stdout
+
+
 # -- capture ----------------------------------------------------------------------------------------------------------
 def test_a_live_capture_replays_and_holds_no_masked_value(server, folder):
     server.query("DROP DATABASE IF EXISTS cap; CREATE DATABASE cap CHARACTER SET utf8mb4; "

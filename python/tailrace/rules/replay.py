@@ -68,7 +68,7 @@ class Replay:
                 "examples": [dict(example) for example in self.examples]}
 
 
-def _texts(options: Mapping[str, object] | None) -> dict[str, str]:
+def texts(options: Mapping[str, object] | None) -> dict[str, str]:
     return {name: option_text(name, value) for name, value in (options or {}).items()}
 
 
@@ -79,8 +79,8 @@ def replay(new: str | Path, *, on: str | Path | Endpoint, against: str | Path | 
     falls silent. ``old_options`` default to ``options``."""
     endpoint = on if isinstance(on, Endpoint) else None
     raw = run_interruptibly(lambda: _core.replay_rules(
-        file=str(new), options=_texts(options), old_file=str(against or ""),
-        old_options=_texts(options if old_options is None else old_options), path="" if endpoint else str(on),
+        file=str(new), options=texts(options), old_file=str(against or ""),
+        old_options=texts(options if old_options is None else old_options), path="" if endpoint else str(on),
         url=endpoint.url if endpoint else "", source_options=endpoint.open_options() if endpoint else {},
         tables=list(tables), start=start, examples=examples))
     return Replay(raw["version"], raw["old_version"], raw["events"], raw["tables"], raw["examples"], raw["hash"], raw["old_hash"])
