@@ -58,8 +58,8 @@ def prepare(database, statements):
 def run(jobs, database, case, section, sink):
     """A job over the section: first copy of what is there before, then the rest by the log."""
     before, after = split(section)
-    config = {"rules": {"file": str(case.rules), "options": section.options}}
-    engine = jobs(database, name=f"job_{uuid.uuid4().hex[:8]}", sink=sink, tables=prepare(database, before), **config)
+    rules = {"file": str(case.rules), "options": section.options}
+    engine = jobs(database, name=f"job_{uuid.uuid4().hex[:8]}", sink=sink, tables=prepare(database, before), rules=rules)
     ended = engine.run()
     assert ended.code == 0, str(ended)
     database.run("; ".join([LENIENT, *after]))
@@ -91,7 +91,7 @@ def in_sqlite(value):
     return value
 
 
-@pytest.mark.parametrize(("path", "number"), sections())
+@pytest.mark.parametrize(("path", "number"), list(sections()))
 def test_into_sqlite(main_database, jobs, path, number):
     case = CaseFile(path)
     section = case.sections[number]
@@ -159,7 +159,7 @@ def row_message(name, body):
     return (name, kind, f"{meta['db']}.{meta['table_name']}", *images)
 
 
-@pytest.mark.parametrize(("path", "number"), sections())
+@pytest.mark.parametrize(("path", "number"), list(sections()))
 def test_into_kafka(main_database, broker, jobs, path, number):
     case = CaseFile(path)
     section = case.sections[number]
