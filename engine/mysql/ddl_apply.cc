@@ -21,6 +21,10 @@ bool same_name(std::string_view a, std::string_view b) {
   });
 }
 
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
 // A key whose columns are told by name, so that columns may move under it.
 struct NamedPart {
   std::string column;   // "" = an expression
@@ -188,6 +192,9 @@ class TableDraft {
         continue;
       }
       TAILRACE_TRY(Column made, make(change->column));
+      // MySQL then takes the size of a TEXT or BLOB from the column that was there.
+      bool sized_anew = converted_ != 0 && !context_.is_mariadb && (ends_with(made.type_name, "text") || ends_with(made.type_name, "blob"));
+      if (sized_anew) return lost(fmt::format("CONVERT TO CHARACTER SET beside `{}` changed to {}", made.name, made.type_name));
       if (change->column.first || !change->column.after.empty()) moves.push_back(change);
       columns_.push_back(std::move(made));
     }
@@ -257,8 +264,8 @@ class TableDraft {
       if (column.kind != Kind::kText && column.kind != Kind::kBytes) return Status();
       auto old = std::find_if(before.begin(), before.end(), [&](const Column& c) { return same_name(c.name, part.column); });
       if (part.prefix == 0 && old != before.end()) {
-        if (old->kind == Kind::kEnum || old->kind == Kind::kSet) return Status();   // those have no length
         part.prefix = key_part_length(*old);
+        if (old->kind == Kind::kEnum || old->kind == Kind::kSet) return Status();   // 0 is their length, then
       }
       return part.prefix ? Status() : lost(fmt::format("a key of column `{}`, whose name another takes", part.column));
     };

@@ -191,9 +191,9 @@ class Typing {
     if (type_.national && charset.charset.empty()) charset.charset = "utf8mb3";
     collation_ = resolve_charset(charset, outer_, context_);
     if (converted_ != 0 && collation_ != 0 && collation_ != kBinaryCollation) collation_ = converted_;
-    // MariaDB takes BINARY for a part of a character set that is named, and with it that goes in a conversion.
-    bool binary = type_.binary && !(converted_ != 0 && context_.is_mariadb && !charset.charset.empty());
-    if (collation_ != 0 && binary && charset.collation.empty()) {
+    // BINARY belongs to a character set that is named, and goes with it in a conversion. In MySQL it goes before a collation.
+    bool binary = type_.binary && (converted_ == 0 || charset.charset.empty()) && (charset.collation.empty() || !context_.is_mariadb);
+    if (collation_ != 0 && binary) {
       collation_ = binary_collation(charset_name_of_collation(collation_), context_.is_mariadb);
     }
     if (collation_ == 0) {
@@ -322,7 +322,11 @@ uint32_t key_part_length(const Column& column) {
     if (column.type_name == name) return bytes;
   }
   const uint32_t fraction = (column.scale + 1U) / 2;
+  const auto labels = static_cast<uint32_t>(column.labels.size());
+  const uint32_t character_bytes = column.charset ? charset_of_collation(column.charset)->max_bytes : 1;
   switch (column.kind) {
+    case Kind::kEnum: return (labels > 255 ? 2U : 1U) / character_bytes;   // taken for characters
+    case Kind::kSet: return (labels > 32 ? 8U : (labels + 7) / 8) / character_bytes;
     case Kind::kDecimal: return static_cast<uint32_t>(decimal_size(column.length, column.scale));
     case Kind::kTime: return 3 + fraction;
     case Kind::kDateTime: return 5 + fraction;

@@ -52,6 +52,8 @@ class PlannedStage final : public RuleStage {
     return names;
   }
   std::string version() const override { return rules_->version; }
+  RuleSource source() const override { return rules_->source(); }
+  std::vector<SchemaRef> tables() const override { return plans_.tables(); }
   const RuleStats& stats() const override { return stats_; }
 
  private:

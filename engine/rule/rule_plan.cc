@@ -47,6 +47,7 @@ class PlanBuilder {
       target_->schema_id = next_schema_id();
       output_->schema = target_;
     }
+    if (!is_identity) output_->origins = origin_;
     plan_.output = output_;
     return std::move(plan_);
   }

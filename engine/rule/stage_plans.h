@@ -37,6 +37,8 @@ class StagePlans {
   void use_output(EventBatch& batch, PlanEntry& entry) const {
     if (entry.batch != batch_) add_output(batch, entry);
   }
+  // The source tables planned so far, each in the version planned last.
+  std::vector<SchemaRef> tables() const;
   // Number of source tables seen for a target.
   size_t sources(const std::string& target) const { return targets_.sources(target); }
 

@@ -100,6 +100,9 @@ WhereCompiler::Typed WhereCompiler::unary(const WhereNode& node) {
   Typed in = number_of(expression(*node.args[0]), node.at, node.op == WhereOp::kNegate ? "`-`" : "`~`");
   if (!error_.ok()) return Typed();
   if (in.type == SqlType::kNull) return constant_null(node.at, SqlType::kInt);
+  // A server makes a DECIMAL of a constant that is negative, or beyond BIGINT, before it negates it.
+  bool is_negative = node.op == WhereOp::kNegate && in.is_constant && in.type == SqlType::kInt && !step_of(in).constant.is_null && step_of(in).constant.i < 0;
+  if (is_negative && !(in.is_unsigned && step_of(in).constant.i == INT64_MIN)) in = to_decimal(std::move(in));
   if (node.op == WhereOp::kInvert && in.type != SqlType::kInt) return fail(node.at, fmt::format("`~` of {} is not supported; CAST it AS SIGNED", describe(in)));
   WhereStep step;
   step.code = node.op == WhereOp::kInvert ? Code::kInvert : Code::kNegate;
@@ -227,17 +230,8 @@ WhereCompiler::Typed WhereCompiler::call(const WhereNode& node) {
     } else {
       arg = to_text(std::move(arg));
       if (!error_.ok()) return Typed();
-      if (step.type == SqlType::kText && (arg.kind != Kind::kNull || arg.collation)) {
-        // The result is compared by the collation of the columns in it.
-        if (like.kind != Kind::kNull || like.collation) {
-          like.collation = common_collation(like, arg, node.at);
-          if (!error_.ok()) return Typed();
-        } else {
-          like.kind = Kind::kText;
-          like.charset = arg.charset;
-          like.collation = arg.collation;
-        }
-      }
+      if (step.type == SqlType::kText) take_collation(like, arg, node.at);
+      if (!error_.ok()) return Typed();
       like.precision = found->code == Code::kConcat ? (arg.precision && (i == 0 || like.precision) ? like.precision + arg.precision : 0)
                        : found->code == Code::kSubstr && i == 0 ? arg.precision : like.precision;
     }
@@ -268,7 +262,7 @@ WhereCompiler::Typed WhereCompiler::coalesce(const WhereNode& node, std::vector<
     type = type == SqlType::kDouble || arg.type == SqlType::kDouble ? SqlType::kDouble : SqlType::kDecimal;
   }
   if (type == SqlType::kNull) return constant_null(node.at, SqlType::kNull);
-  if (type == SqlType::kInt && any_unsigned && any_signed) type = SqlType::kDecimal;
+  if (any_unsigned && any_signed) return fail(node.at, fmt::format("`{}` mixes UNSIGNED with signed integers: CAST them alike", node.text));
   WhereStep step;
   step.code = Code::kCoalesce;
   step.type = type;
@@ -280,10 +274,7 @@ WhereCompiler::Typed WhereCompiler::coalesce(const WhereNode& node, std::vector<
     if (arg.type == SqlType::kOpaque || arg.is_bits) return fail(arg.at, fmt::format("`{}` of {} is not supported", node.text, describe(arg)));
     if (type == SqlType::kDecimal) arg = to_decimal(std::move(arg));
     if (type == SqlType::kDouble) arg = to_double(std::move(arg));
-    if (type == SqlType::kText && arg.type == SqlType::kText && (arg.kind != Kind::kNull || arg.collation)) {
-      if (like.kind != Kind::kNull || like.collation) like.collation = common_collation(like, arg, node.at);
-      else like.kind = Kind::kText, like.charset = arg.charset, like.collation = arg.collation;
-    }
+    if (type == SqlType::kText && arg.type == SqlType::kText) take_collation(like, arg, node.at);
     if (!error_.ok()) return Typed();
     like.scale = std::max(like.scale, arg.scale);
     like.precision = first ? arg.precision : like.precision && arg.precision ? std::max(like.precision, arg.precision) : 0;
@@ -303,6 +294,10 @@ WhereCompiler::Typed WhereCompiler::cast(const WhereNode& node) {
   if (!error_.ok()) return Typed();
   if (in.type == SqlType::kOpaque) return fail(in.at, fmt::format("CAST of {} is not supported", describe(in)));
   if (in.is_bits) return fail(in.at, "CAST of a literal of bits is not supported");
+  // As a number, a label is its place.
+  bool to_number = node.cast == WhereCast::kDecimal || node.cast == WhereCast::kDouble || node.cast == WhereCast::kSigned || node.cast == WhereCast::kUnsigned;
+  bool is_label = (in.kind == Kind::kEnum || in.kind == Kind::kSet) && in.column >= 0 && in.type == SqlType::kText;
+  if (to_number && is_label) in = label_as_int(in);
   WhereStep step;
   step.at = node.at;
   step.from = in.type;
@@ -346,7 +341,9 @@ WhereCompiler::Typed WhereCompiler::cast(const WhereNode& node) {
       if (is_oms()) return refuse("DOUBLE in dialect \"oms\"");
       if (is_null) return constant_null(node.at, SqlType::kDouble);
       if (!is_number(in) && in.type != SqlType::kText) return refuse("DOUBLE");
-      return to_double(in);
+      in = to_double(in);
+      in.column = -1;
+      return in;
     case WhereCast::kSigned:
     case WhereCast::kUnsigned:
       if (is_null) return constant_null(node.at, SqlType::kInt);
@@ -398,10 +395,12 @@ Status WhereCompiler::set_result(const Typed& out) {
       column.type_name = "decimal";
       column.type_text = fmt::format("decimal({},{})", column.length, column.scale);
       break;
-    case SqlType::kDouble:
+    case SqlType::kDouble: {
+      bool is_float = out.column >= 0 && program_.columns_[static_cast<size_t>(out.column)].type_name == "float";
       column.kind = Kind::kDouble;
-      column.type_name = column.type_text = "double";
+      column.type_name = column.type_text = is_float ? "float" : "double";
       break;
+    }
     case SqlType::kText:
     case SqlType::kBytes: {
       bool is_text = out.type == SqlType::kText;

@@ -248,6 +248,12 @@ size_t count_characters(std::string_view text) noexcept {
   return n;
 }
 
+std::string_view first_characters(std::string_view text, size_t n) noexcept {
+  size_t at = 0;
+  for (; n > 0 && at < text.size(); --n) (void)next_character(text, at);
+  return text.substr(0, at);
+}
+
 const WhereCollation* where_collation(uint16_t id) noexcept {
   for (const WhereCollation& known : kCollations) {
     if (known.id == id) return &known;

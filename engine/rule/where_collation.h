@@ -33,5 +33,6 @@ bool like_text(const WhereCollation& collation, std::string_view text, std::stri
 // One character of well-formed UTF-8; a byte that begins none is taken for itself.
 uint32_t next_character(std::string_view text, size_t& at) noexcept;
 size_t count_characters(std::string_view text) noexcept;
+std::string_view first_characters(std::string_view text, size_t n) noexcept;
 
 }  // namespace tailrace

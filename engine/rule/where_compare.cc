@@ -134,6 +134,32 @@ const WhereCollation* WhereCompiler::collation_of(const Typed& typed) {
 }
 
 const WhereCollation* WhereCompiler::common_collation(const Typed& left, const Typed& right, uint32_t at) {
+  const WhereCollation* common = combine(left, right, at);
+  for (const Typed* side : {&left, &right}) {
+    bool is_ascii = common && common->name.starts_with("ascii");
+    if (!is_ascii || !side->is_constant) continue;
+    const std::string& text = step_of(*side).text;
+    if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) continue;
+    fail(side->at, fmt::format("'{}' has characters that a text of {} cannot have", text, common->name));
+    return nullptr;
+  }
+  return common;
+}
+
+// A text made of several is compared by the collation of the columns in it.
+void WhereCompiler::take_collation(Typed& whole, const Typed& part, uint32_t at) {
+  if (part.kind == Kind::kNull && !part.collation) return;
+  if (whole.kind == Kind::kNull && !whole.collation) {
+    whole.kind = Kind::kText;
+    whole.charset = part.charset;
+    whole.collation = part.collation;
+    return;
+  }
+  (void)common_collation(whole, part, at);
+  if (!whole.collation) whole.collation = part.collation;
+}
+
+const WhereCollation* WhereCompiler::combine(const Typed& left, const Typed& right, uint32_t at) {
   const WhereCollation* a = collation_of(left);
   const WhereCollation* b = collation_of(right);
   if (!error_.ok()) return nullptr;
@@ -223,6 +249,7 @@ WhereCompiler::Typed WhereCompiler::compare_text_with_number(WhereOp op, Typed t
 
 WhereCompiler::Typed WhereCompiler::literal_as_moment(const Typed& text, const Typed& other) {
   std::string value = step_of(text).text;
+  if (other.type == SqlType::kTime && other.column < 0) return fail(text.at, "write TIME'…' here: beside an expression a server compares this as text");
   if (is_oms() && other.kind == Kind::kTimestamp) return oms_timestamp(text);
   return moment(value, other.type == SqlType::kTime ? SqlType::kTime : SqlType::kDateTime, text.at);
 }

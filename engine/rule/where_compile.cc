@@ -27,10 +27,19 @@ Status WhereCompiler::compile(const WhereNode& root, bool is_filter) {
   Typed out = expression(root);
   if (is_filter) out = truth(std::move(out));
   if (!error_.ok()) return error_;
+  if (is_filter) stop_at_null(out.step);
   program_.root_ = out.step;
   std::sort(program_.reads_.begin(), program_.reads_.end());
   program_.reads_.erase(std::unique(program_.reads_.begin(), program_.reads_.end()), program_.reads_.end());
   return set_result(out);
+}
+
+// Where only the truth counts, a server does not look behind a NULL of AND; nor does it fail on what is there.
+void WhereCompiler::stop_at_null(uint32_t at) {
+  WhereStep& step = program_.steps_[at];
+  if (step.code != Code::kAnd && step.code != Code::kOr) return;
+  step.stops_at_null = step.code == Code::kAnd;
+  for (uint32_t arg : step.args) stop_at_null(arg);
 }
 
 WhereCompiler::Typed WhereCompiler::fail(uint32_t at, const std::string& message, ErrorCode code) {
@@ -356,6 +365,12 @@ WhereCompiler::Typed WhereCompiler::in_list(const WhereNode& node) {
     has_text |= item.type == SqlType::kText;
     has_number |= is_number(item);
     if (has_text && has_number) return fail(item.at, "IN mixes texts and numbers: write all items alike");
+    // A server compares integers of IN by their bits.
+    auto fits_both = [this](const Typed& t) { return t.is_constant && (step_of(t).constant.is_null || step_of(t).constant.i >= 0); };
+    bool both_int = left.type == SqlType::kInt && item.type == SqlType::kInt && left.is_unsigned != item.is_unsigned;
+    if (both_int && !fits_both(left) && !fits_both(item)) {
+      return fail(item.at, "IN mixes UNSIGNED with signed integers, which a server compares by their bits: write `=` and OR");
+    }
     Typed equal = comparison(WhereOp::kEqual, left, std::move(item), node.at);
     if (!error_.ok()) return Typed();
     nullable |= equal.nullable;

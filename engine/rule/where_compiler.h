@@ -44,6 +44,7 @@ class WhereCompiler {
   Typed emit_truth(WhereStep step, bool nullable);
   Typed emit_null_truth(uint32_t at);
   void fold(Typed& typed);
+  void stop_at_null(uint32_t at);
   Typed constant_int(uint32_t at, int64_t value, bool is_unsigned);
   Typed constant_null(uint32_t at, SqlType type);
   const WhereStep& step_of(const Typed& typed) const { return program_.steps_[typed.step]; }
@@ -74,6 +75,8 @@ class WhereCompiler {
   Typed literal_as_number(const Typed& text, const Typed& other);
   Typed bits_as_int(const Typed& bits);
   const WhereCollation* collation_of(const Typed& typed);
+  const WhereCollation* combine(const Typed& left, const Typed& right, uint32_t at);
+  void take_collation(Typed& whole, const Typed& part, uint32_t at);
   const WhereCollation* common_collation(const Typed& left, const Typed& right, uint32_t at);
 
   // where_arithmetic.cc

@@ -18,9 +18,6 @@ using Code = WhereStep::Code;
 __extension__ using Wide = __int128;
 
 constexpr unsigned kMaxScale = 30;      // of a product
-constexpr unsigned kGroup = 9;          // digits per word of a server's DECIMAL
-constexpr unsigned kGroups = 9;         // words it has
-constexpr unsigned kDivisionDigits = 4;  // div_precision_increment
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -30,22 +27,19 @@ std::string_view without_blanks(std::string_view text) {
   return text;
 }
 
-// Leading integer of a text. False: more than 64 bits.
-bool leading_integer(std::string_view text, Wide& out) {
+// Leading integer of a text; beyond 64 bits the nearest there is, in the bits of either sign.
+int64_t leading_integer(std::string_view text) {
   text = without_blanks(text);
   bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
-  out = 0;
+  Wide limit = negative ? -static_cast<Wide>(INT64_MIN) : static_cast<Wide>(UINT64_MAX);
+  Wide out = 0;
   for (char c : text) {
     if (!is_digit(c)) break;
-    out = out * 10 + (c - '0');
-    if (out > static_cast<Wide>(UINT64_MAX)) return false;
+    out = std::min(out * 10 + (c - '0'), limit);
   }
-  if (negative) out = -out;
-  return out >= static_cast<Wide>(INT64_MIN);
+  return static_cast<int64_t>(negative ? -out : out);
 }
-
-unsigned groups_of(unsigned digits) { return (digits + kGroup - 1) / kGroup; }
 
 unsigned whole_digits(const Decimal& value) {
   char text[kDecimalTextBytes];
@@ -72,6 +66,12 @@ double leading_double(std::string_view text) noexcept {
 }
 
 bool leading_decimal(std::string_view text, Decimal& out, bool& whole) noexcept {
+  // The largest there is; CAST makes it the largest of its type.
+  auto too_large = [&](bool negative) {
+    constexpr std::string_view kNines = "-9999999999999999999999999999999999999999999999999999999999999999999999";
+    (void)parse_decimal(negative ? kNines : kNines.substr(1), out);
+    return false;
+  };
   char digits[kDecimalTextBytes];
   size_t n = 0;
   text = without_blanks(text);
@@ -92,7 +92,7 @@ bool leading_decimal(std::string_view text, Decimal& out, bool& whole) noexcept 
     }
     return true;
   };
-  if (!take()) return false;
+  if (!take()) return too_large(first > 0);
   if (n == first) digits[n++] = '0';
   bool has_digits = at > begin;
   if (at < text.size() && text[at] == '.') {
@@ -100,28 +100,35 @@ bool leading_decimal(std::string_view text, Decimal& out, bool& whole) noexcept 
     ++at;
     digits[n++] = '.';
     size_t from = at;
-    if (!take()) return false;
+    while (n + 1 < sizeof digits && at < text.size() && is_digit(text[at]) && n - dot <= kMaxDecimalScale) digits[n++] = text[at++];
+    while (at < text.size() && is_digit(text[at])) ++at;  // beyond what a DECIMAL keeps
     has_digits |= at > from;
     if (n == dot + 1) n = dot;  // "5."
   }
   if (!has_digits) return true;
-  if (!parse_decimal({digits, n}, out)) return false;
+  if (!parse_decimal({digits, n}, out)) return too_large(first > 0);
   if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
     int power = 0;
     size_t from = at + 1;
     if (from < text.size() && text[from] == '+') ++from;
     auto result = std::from_chars(text.data() + from, text.data() + text.size(), power);
-    if (result.ec == std::errc::result_out_of_range) return false;
-    if (result.ec == std::errc()) {
+    if (result.ec == std::errc::result_out_of_range) power = text[from] == '-' ? -10000 : 10000;
+    if (decimal_is_zero(out)) power = 0;
+    if (result.ec != std::errc::invalid_argument) {
       at = static_cast<size_t>(result.ptr - text.data());
       int scale = out.scale - power;
-      if (scale > static_cast<int>(kMaxDecimalScale) || scale < -76) return false;
+      if (scale > static_cast<int>(kMaxDecimalScale)) {  // nothing is left of it
+        out = Decimal{};
+        whole = without_blanks(text.substr(at)).empty();
+        return true;
+      }
       if (scale < 0) {  // ten to the power, by way of a scale that is then dropped
         Decimal factor = decimal_of(1, false);
-        if (!round_decimal(factor, std::min<unsigned>(static_cast<unsigned>(-scale), kMaxDecimalScale), factor)) return false;
+        if (!round_decimal(factor, std::min<unsigned>(static_cast<unsigned>(-scale), kMaxDecimalScale), factor)) return too_large(first > 0);
         factor.scale = 0;
         out.scale = 0;
-        if (scale < -static_cast<int>(kMaxDecimalScale) || !tailrace::decimal_arithmetic(out, factor, DecimalOp::kMultiply, out)) return false;
+        bool fits = scale >= -static_cast<int>(kMaxDecimalScale) && tailrace::decimal_arithmetic(out, factor, DecimalOp::kMultiply, out);
+        if (!fits) return too_large(first > 0);
       } else {
         out.scale = static_cast<uint8_t>(scale);
       }
@@ -181,14 +188,12 @@ void WhereRun::convert(const WhereStep& step, SqlCell& out) {
     case Code::kTextToDecimal: {
       bool whole = false;
       bool fits = leading_decimal(in.text, out.decimal, whole);
-      if (!fits || (step.special && !whole)) fail(step, fmt::format("'{}' is no number{}", in.text.substr(0, 80), fits ? "" : " of at most 65 digits"));
+      if (step.special && !(fits && whole)) fail(step, fmt::format("'{}' is no number{}", first_characters(in.text, 80), fits ? "" : " of at most 65 digits"));
       return;
     }
     case Code::kToText: out.text = text_of(in, step); return;
     case Code::kCutText: {
-      size_t at = 0;
-      for (uint32_t n = 0; n < step.length && at < in.text.size(); ++n) (void)next_character(in.text, at);
-      out.text = in.text.substr(0, at);
+      out.text = first_characters(in.text, step.length);
       return;
     }
     default: break;
@@ -236,6 +241,7 @@ void WhereRun::arithmetic(const WhereStep& step, SqlCell& out) {
     }
     return;
   }
+  if (a.is_null && step.code == Code::kDecimalOp) return;  // as a server: what is behind it is not computed
   value(step.args[1], b);
   out.is_null = a.is_null || b.is_null;
   if (out.is_null) return;
@@ -304,14 +310,9 @@ void WhereRun::decimal_arithmetic(const WhereStep& step, const SqlCell& a, const
     if (!fits || (is_unsigned && !step.is_unsigned) || (step.is_unsigned && quotient.negative)) fail(step, "the result is out of the range of BIGINT");
     return;
   }
-  // A server divides words of nine digits and cuts off behind the last.
-  unsigned left = groups_of(a.decimal.scale) * kGroup, right = groups_of(b.decimal.scale) * kGroup;
-  int more = static_cast<int>(kDivisionDigits) - static_cast<int>(left - a.decimal.scale + right - b.decimal.scale);
-  unsigned scale = groups_of(left + right + static_cast<unsigned>(std::max(more, 0))) * kGroup;
-  if (scale > kMaxDecimalScale || !divide_decimal(a.decimal, b.decimal, scale, out.decimal) ||
-      groups_of(whole_digits(out.decimal)) + groups_of(scale) > kGroups) {
-    fail(step, too_large);
-  }
+  // Four digits more than the dividend has, the last one rounded.
+  Decimal quotient;
+  if (!divide_decimal(a.decimal, b.decimal, step.scale + 1u, quotient) || !round_decimal(quotient, step.scale, out.decimal)) fail(step, too_large);
 }
 
 void WhereRun::double_arithmetic(const WhereStep& step, const SqlCell& a, const SqlCell& b, SqlCell& out) {
@@ -340,23 +341,22 @@ void WhereRun::to_int(const WhereStep& step, SqlCell& out) {
     case SqlType::kDecimal: {
       Decimal rounded;
       bool is_large = false;
-      bool fits = round_decimal(in.decimal, 0, rounded) && decimal_to_integer(rounded, out.i, is_large);
-      if (!fits || (is_large && !step.is_unsigned) || (step.is_unsigned && rounded.negative)) fail(step, out_of_range);
+      if (!round_decimal(in.decimal, 0, rounded) || (step.is_unsigned && rounded.negative)) return fail(step, out_of_range);
+      bool fits = decimal_to_integer(rounded, out.i, is_large);
+      if (fits && (!is_large || step.is_unsigned)) return;
+      out.i = step.is_unsigned ? -1 : rounded.negative ? INT64_MIN : INT64_MAX;  // the nearest there is
       return;
     }
     case SqlType::kDouble: {
       double whole = std::rint(in.d);
       double low = step.is_unsigned ? 0 : -9223372036854775808.0, high = step.is_unsigned ? 18446744073709551616.0 : 9223372036854775808.0;
-      if (!(whole >= low && whole < high)) return fail(step, out_of_range);
-      out.i = step.is_unsigned ? static_cast<int64_t>(static_cast<uint64_t>(whole)) : static_cast<int64_t>(whole);
+      if (step.is_unsigned && whole < 0) return fail(step, out_of_range);
+      if (whole < low) out.i = INT64_MIN;
+      else if (whole >= high) out.i = step.is_unsigned ? -1 : INT64_MAX;
+      else out.i = step.is_unsigned ? static_cast<int64_t>(static_cast<uint64_t>(whole)) : static_cast<int64_t>(whole);
       return;
     }
-    case SqlType::kText: {
-      Wide number = 0;
-      if (!leading_integer(in.text, number) || (!step.is_unsigned && number > INT64_MAX)) return fail(step, out_of_range);
-      out.i = static_cast<int64_t>(number);
-      return;
-    }
+    case SqlType::kText: out.i = leading_integer(in.text); return;
     default: out.i = in.i; return;  // the bits stay, as with a server
   }
 }
@@ -395,7 +395,7 @@ void WhereRun::to_moment(const WhereStep& step, SqlCell& out) {
   }
   if (fits) return;
   const char* form = step.type == SqlType::kTime ? "[-]HH:MM:SS" : step.type == SqlType::kDate ? "YYYY-MM-DD" : "YYYY-MM-DD HH:MM:SS";
-  fail(step, fmt::format("'{}' is not of the form {}{}", text.substr(0, 40), form,
+  fail(step, fmt::format("'{}' is not of the form {}{}", first_characters(text, 40), form,
                          step.type == SqlType::kDate ? "" : fmt::format(" with at most {} digits of a second", step.scale)));
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "event/value_text.h"
+#include "rule/where_collation.h"
 #include "rule/where_tokens.h"
 
 namespace tailrace {
@@ -540,7 +541,7 @@ Status where_error(const WhereSource& source, uint32_t at, const std::string& me
     auto lines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(place), '\n');
     return Status(code, fmt::format("{}:{}: {}: {}", source.file, source.line + lines, source.name, message));
   }
-  std::string near(text.substr(place, 24));
+  std::string near(first_characters(text.substr(place), 24));
   std::replace(near.begin(), near.end(), '\n', ' ');
   return Status(code, near.empty() ? fmt::format("{}: {}", source.name, message)
                                    : fmt::format("{}: {}, at `{}`", source.name, message, near));

@@ -48,6 +48,7 @@ struct WhereStep {
   bool is_unsigned = false;         // of the result
   bool left_unsigned = false, right_unsigned = false;
   bool negated = false;             // kIsNull, kIsTrue, kIsFalse
+  bool stops_at_null = false;       // kAnd where NULL and false are one
   bool special = false;             // kConcat: NULL counts as nothing; kTextToDecimal: a text that is no number is an error
   uint8_t scale = 0;
   uint16_t column = 0;
@@ -131,7 +132,7 @@ class WhereRun {
 
 // Numbers at the begin of a text, as a server reads them: blanks, sign, digits; what follows does not count.
 double leading_double(std::string_view text) noexcept;
-// `whole`: nothing but the number, and blanks around it. False when it does not fit.
+// `whole`: nothing but the number, and blanks around it. False, with the nearest there is, when it does not fit.
 bool leading_decimal(std::string_view text, Decimal& out, bool& whole) noexcept;
 
 }  // namespace tailrace

@@ -106,6 +106,7 @@ char* WhereRun::scratch(size_t bytes) {
 WhereRun::Truth WhereRun::compare(const WhereStep& step, uint32_t left, uint32_t right) {
   SqlCell a, b;
   value(left, a);
+  if (a.is_null && step.op != WhereOp::kNullSafeEqual) return kUnknown;
   value(right, b);
   if (a.is_null || b.is_null) {
     if (step.op == WhereOp::kNullSafeEqual) return a.is_null && b.is_null ? kTrue : kFalse;
@@ -137,7 +138,7 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
       Truth out = stop == kTrue ? kFalse : kTrue;
       for (uint32_t arg : step.args) {
         Truth operand = truth(arg);
-        if (operand == stop) return stop;
+        if (operand == stop || (operand == kUnknown && step.stops_at_null)) return stop;
         if (operand == kUnknown) out = kUnknown;
       }
       return out;
@@ -296,7 +297,7 @@ bool WhereRun::value(const WhereProgram& program, const Value* row, const Value*
     switch (column.kind) {
       case Kind::kInt: out = Value::of_int(result.i); break;
       case Kind::kUint: out = Value::of_uint(static_cast<uint64_t>(result.i)); break;
-      case Kind::kDouble: out = Value::of_double(result.d); break;
+      case Kind::kDouble: out = column.type_name == "float" ? Value::of_float(static_cast<float>(result.d)) : Value::of_double(result.d); break;
       case Kind::kDecimal: {
         char digits[kDecimalTextBytes];
         Decimal rounded;

@@ -164,7 +164,7 @@ Status BinlogAssembler::on_xa_commit(const EventHeader& header, const std::strin
     if (is_covered()) return end(header);   // prepared before the place that reading was resumed at, and delivered
     // Which tables it changed, its rows would tell. They stand further back in the log, and no snapshot showed them.
     return Status(ErrorCode::kSourceUnsupported,
-                  fmt::format("an XA transaction is committed whose rows were logged before reading began: {}. Begin a new job with a "
+                  fmt::format("an XA transaction is committed that was prepared before reading began: {}. Begin a new job with a "
                               "source.start before its XA PREPARE, or with a snapshot taken after this commit; XA RECOVER at the "
                               "server lists those that are prepared", xid));
   }

@@ -178,8 +178,11 @@ class RandomDdl:
             return f"DROP {self.pick('KEY', 'INDEX')}{exists} {self.quoted(key)}" if key != "PRIMARY" else "DROP PRIMARY KEY"
         if verb == 21:
             return f"RENAME {self.pick('INDEX', 'KEY')} {self.quoted(r.choice(keys))} TO {self.pick('k9', '`A`', 'u1')}"
-        if verb == 22 and (self.convert_labels or not any(column[1].startswith(("enum", "set")) for column in table.columns)):
-            return f"CONVERT TO CHARACTER SET {self.pick('DEFAULT', 'utf8mb4', 'latin1', 'utf8mb4 COLLATE utf8mb4_bin', 'gbk', 'utf8', 'utf16')}"
+        has_labels = any(column[1].startswith(("enum", "set")) for column in table.columns)
+        if verb == 22 and (self.convert_labels or not has_labels):
+            # The servers take the bytes of labels as they are: in UTF-16 or UCS-2 they would be no text any more.
+            wide = () if has_labels else ("DEFAULT", "utf16")
+            return f"CONVERT TO CHARACTER SET {self.pick('utf8mb4', 'latin1', 'utf8mb4 COLLATE utf8mb4_bin', 'gbk', 'utf8', *wide)}"
         if verb == 23:
             return f"{self.pick('DEFAULT ', '')}{self.charset()}"
         if verb == 24:

@@ -232,6 +232,16 @@ TEST_CASE("MariaDB's VECTOR is a VARBINARY in the log") {
   CHECK_FALSE(make_row_plan(*map, schema_of({{"vector(4)", 63}})).ok());
 }
 
+// What MySQL 9 logs of a SET('p') behind CONVERT TO CHARACTER SET utf16: it kept the one byte.
+TEST_CASE("A label that is no text is told") {
+  auto map = parse_table_map(map_of("\xFE", "\xF8\x01"s, "\x04\x02\x01x" "\x05\x03\x01\x01p" "\x0A\x01\x36"s), format_of());
+  REQUIRE(map.ok());
+  auto schema = schema_from_table_map(*map, nullptr);
+  REQUIRE_FALSE(schema.ok());
+  CHECK(schema.status().code() == ErrorCode::kSchemaType);
+  CHECK(schema.status().to_string().find("`x` of type set, with a label that is no text") != std::string::npos);
+}
+
 // As MariaDB 10.11 has them: the catalogue's INDEX_TYPE is HASH, and the log has a BIGINT more.
 TEST_CASE("Hash columns of MariaDB's long unique keys are behind the table's own") {
   auto with_key = [](std::vector<std::pair<std::string, uint16_t>> types, std::vector<KeyPart> parts, bool unique = true) {

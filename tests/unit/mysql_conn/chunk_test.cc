@@ -357,3 +357,29 @@ TEST_CASE("what a read saw lies between its two positions") {
     }
   }
 }
+
+TEST_CASE("the grant that a copy under a lock lacks is named") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    ScratchDatabase scratch(server);
+    scratch.run("CREATE TABLE t (n INT PRIMARY KEY) ENGINE=MyISAM");
+    scratch.run("DROP USER IF EXISTS nolock@'%'");
+    scratch.run("CREATE USER nolock@'%' IDENTIFIED BY 'no-lock'");
+    scratch.run("GRANT REPLICATION CLIENT ON *.* TO nolock@'%'");
+    scratch.run("GRANT SELECT ON " + scratch.name() + ".* TO nolock@'%'");
+    ConnectOptions options = server.options;
+    options.user = "nolock";
+    options.password = "no-lock";
+    auto reader = make_snapshot_reader(options, [](auto, auto) { return true; });
+    auto read = reader->read_whole(schema_of(scratch, "t"), 1 << 30, [](SnapshotChunk) { return Status(); });
+    REQUIRE_FALSE(read.ok());
+    CHECK(read.status().code() == ErrorCode::kSourcePrivilege);
+    std::string text = read.status().to_string();
+    CHECK(text.find("GRANT SELECT, LOCK TABLES ON `" + scratch.name() + "`.* TO nolock") != std::string::npos);
+    CHECK(text.find("table=" + scratch.name() + ".t") != std::string::npos);
+    scratch.run("GRANT LOCK TABLES ON " + scratch.name() + ".* TO nolock@'%'");
+    CHECK(make_snapshot_reader(options, [](auto, auto) { return true; })
+              ->read_whole(schema_of(scratch, "t"), 1 << 30, [](SnapshotChunk) { return Status(); }).ok());
+    scratch.run("DROP USER nolock@'%'");
+  }
+}

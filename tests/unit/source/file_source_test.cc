@@ -150,6 +150,22 @@ TEST_CASE("A log file gives its rows and positions") {
   CHECK(beyond.message.find("past the end of the file") != std::string::npos);
 }
 
+TEST_CASE("A schema file's tables are followed through schema changes") {
+  Folder folder;
+  auto read = [&](const std::string& sql, const std::string& change) {
+    LogBuilder log;
+    log.query(change).transaction(1, "a");
+    std::string schema = folder.write("s.sql", sql);
+    return read_files("binlog://" + folder.write("bin.000001", log.bytes()) + "?schema=" + schema);
+  };
+  const std::string before = "USE d; CREATE TABLE t (id INT, old VARCHAR(20), KEY (old))";
+  CHECK(read(before, "ALTER TABLE t CHANGE old v VARCHAR(10)").rows == "1 a ");
+  CHECK(read(before, "ALTER TABLE t DROP old, ADD v VARCHAR(10)").rows == "1 a ");
+  CHECK(read("USE d; CREATE TABLE other (v VARCHAR(10))", "CREATE TABLE t (id INT, v VARCHAR(10))").rows == "1 a ");
+  CHECK(read(before, "ALTER TABLE t ADD v VARCHAR(10)").code == "SCH-0001");
+  CHECK(read(before, "ALTER TABLE u ADD v VARCHAR(10)").code == "SCH-0001");
+}
+
 TEST_CASE("A log file's path may be relative") {
   Folder folder;
   LogBuilder log;
