@@ -143,6 +143,7 @@ class PySession {
     return out;
   }
   void begin_capture() { session_->begin_capture(); }
+  void finish() { check(without_gil([&] { return session_->finish(); })); }
   py::list tables() const {
     py::list out;
     for (const SchemaRef& schema : session_->tables()) out.append(schema_of(*schema));
@@ -383,6 +384,7 @@ void bind_rules(py::module_& m) {
            py::arg("script"), py::arg("trusted"))
       .def("run", &PySession::run, py::arg("sql"), py::arg("line"))
       .def("begin_capture", &PySession::begin_capture)
+      .def("finish", &PySession::finish)
       .def("tables", &PySession::tables)
       .def("outputs", &PySession::outputs)
       .def_property_readonly("unmatched", &PySession::unmatched)

@@ -130,6 +130,8 @@ return { api = 1, options = { region = "eu", unused = 1 }, tables = {
     columns = { email = mask.email, never = { "int" } },
     map = function(row, _, ctx)
       if row.amount > 100 then row.note = row.email .. ctx.options.region end
+      local seen = {}
+      seen[row.amount] = true
     end },
   ["shop.typo_*"] = { to = "dw.x" },
 } }
@@ -141,7 +143,8 @@ return { api = 1, options = { region = "eu", unused = 1 }, tables = {
     assert ("unused-option", 2) in found
     assert ("never-filled", 4) in found
     assert ("edge-value", 6) in found
-    assert ("unmatched", 8) in found
+    assert ("unmatched", 10) in found
+    assert ("exact-key", 8) in found
     assert report.ok
     assert list(report.plans()) == ["(no pattern)  shop.other -> shop.other, as it is", "shop.user  shop.user -> shop.user, map, pure"]
     done = command("rule", "check", str(folder / "shop.lua"), "--schema", str(folder / "ddl.sql"))

@@ -184,6 +184,8 @@ class CaseFile:
                     report.passed += step.has_arrows
                 else:
                     report.failed.append(step)
+            if section.steps:
+                _run_together(session, section.steps[-1], report)
         return report
 
     def accept(self) -> bool:
@@ -217,6 +219,14 @@ class CaseFile:
 def _error_arrow(error: errors.TailraceError) -> str:
     column = re.search(r"column `([^`]+)`", error.detail)
     return f"error {error.code}" + (f" {column[1]}" if column else "")
+
+
+def _run_together(session: _core.RuleSession, last: Step, report: Report) -> None:
+    try:
+        session.finish()
+    except errors.InternalError as error:
+        last.failure = error.detail
+        report.failed.append(last)
 
 
 def _run_step(session: _core.RuleSession, step: Step) -> bool:

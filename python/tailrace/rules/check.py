@@ -98,6 +98,16 @@ def _unused_options(file: Path, source: str, options: list[str]) -> Iterator[Fin
             yield Finding(False, "unused-option", f"option `{name}` is never used", file.name, _line_of(source, "", name))
 
 
+def _lossy_keys(file: Path, source: str, report: CheckReport) -> Iterator[Finding]:
+    """An exact number as a key of a Lua table is an identity: it is never found again."""
+    exact = {column["name"] for schema in report.sources for column in schema["columns"] if column["lua"] in ("bigint", "decimal")
+             for table in report.tables if table["source"] == f"{schema['database']}.{schema['table']}" and (table["map"] or table["row"])}
+    for number, line in enumerate(_COMMENT.sub("", source).split("\n"), 1):
+        for found in re.finditer(r"\w+\[\s*((?:row|ev)(?:\.\w+)?\.(\w+))\s*\]", line):
+            if found[2] in exact:
+                yield Finding(False, "exact-key", f"`{found[0]}` is never found again: write key({found[1]})", file.name, number)
+
+
 def check(file: str | Path, *, schema: str | Path | None = None, job: str | Path | None = None,
           options: Mapping[str, object] | None = None) -> CheckReport:
     """Compiles a rule file and, with tables from a schema file or a job, plans it and runs its functions over edge rows."""
@@ -118,5 +128,6 @@ def check(file: str | Path, *, schema: str | Path | None = None, job: str | Path
     source = path.read_text(encoding="utf-8", errors="replace")
     report = CheckReport(path, raw["version"], [_finding(path, source, one) for one in raw["findings"]], raw["tables"], raw["sources"])
     report.findings += _unused_options(path, source, raw["options"])
+    report.findings += _lossy_keys(path, source, report)
     report.findings.sort(key=lambda finding: (finding.file, finding.line, not finding.is_error, finding.text))
     return report
