@@ -35,12 +35,12 @@ class LuaRuleHost final : public RuleHost {
   Status start() {
     TAILRACE_TRY(state_, LuaState::create(rules_->options, files_));
     // The functions get the same numbers as in the state the set was read with: same bytes, sorted tables.
-    TAILRACE_TRY(RuleNode root, state_->load_file());
-    TAILRACE_TRY(RuleSpec spec, parse_rule_spec(root, rules_->options.options));
-    return state_->start(spec);
+    TAILRACE_OK(state_->load_file().status());
+    return state_->start(rules_->spec);
   }
   Status prepare(const RulePlan& plan) override { return state_->prepare(plan); }
   std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch); }
+  Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
 
  private:
   LuaFiles files_;

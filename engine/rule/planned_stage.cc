@@ -20,7 +20,7 @@ class PlannedStage final : public RuleStage {
   PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, bool sink_detects_collisions)
       : rules_(std::move(rules)),
         plans_(*rules_, host.get(), sink_detects_collisions),
-        rewriter_(rules_->version, stats_),
+        rewriter_(*rules_, plans_, stats_),
         host_(std::move(host)) {}
 
   Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) override {
@@ -99,7 +99,7 @@ class PlannedStage final : public RuleStage {
       return Status();
     }
     plans_.use_output(batch, *entry);
-    if (event.op == Op::kTruncate) return check_truncate(batch, event, plan);
+    if (event.op == Op::kTruncate) return check_truncate(batch, event, plan, fate);
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
       TAILRACE_OK(filter(batch, event, plan, fate));
@@ -143,13 +143,30 @@ class PlannedStage final : public RuleStage {
   }
 
   // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
-  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const {
+  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
     if (batch.is_snapshot) return Status();
-    if (!plan.may_merge && plans_.sources(plan.output->schema->qualified_name()) < 2) return Status();
-    return at_event(Status(ErrorCode::kSchemaChange,
-                           fmt::format("TRUNCATE of {}, which shares {} with other tables",
-                                       event.table->qualified_name(), plan.output->schema->qualified_name())),
+    if (plan.deletes == DeleteRule::Action::kDrop) {
+      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      fate.hook_event = Fate::kDrop;
+      return Status();
+    }
+    std::string why;
+    if (plan.deletes == DeleteRule::Action::kSet) {
+      why = "and `deletes` keeps its rows at the target";
+    } else if (plan.may_merge || plans_.sources(plan.output->schema->qualified_name()) >= 2) {
+      why = fmt::format("which shares {} with other tables", plan.output->schema->qualified_name());
+    } else if (plan.map >= 0 && !plan.outputs.empty() && !fills_outputs_alone(*plan.rule, *event.table)) {
+      why = "and other tables may have rows in the `outputs` that its map fills";
+    }
+    if (why.empty()) return Status();
+    return at_event(Status(ErrorCode::kSchemaChange, fmt::format("TRUNCATE of {}, {}", event.table->qualified_name(), why)),
                     rules_->version, batch, event);
+  }
+
+  bool fills_outputs_alone(const TableRule& rule, const TableSchema& table) const {
+    return rule.is_single(table.qualified_name()) &&
+           std::none_of(rules_->spec.tables.begin(), rules_->spec.tables.end(),
+                        [&](const TableRule& other) { return &other != &rule && other.map >= 0; });
   }
 
   Status check_images(const EventBatch& batch, const ChangeEvent& event) const {
