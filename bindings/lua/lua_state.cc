@@ -103,6 +103,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.rows", kPreludeRows, false));
   TAILRACE_OK(run_chunk("=tailrace.outputs", kPreludeOutputs, false));
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
+  TAILRACE_OK(run_chunk("=tailrace.messages", kPreludeMessages, false));
   for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
@@ -276,7 +277,7 @@ Status LuaState::start(const RuleSpec& spec) {
 
 // ---- running
 
-std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
+std::optional<HookFailure> LuaState::run(const HookBatch& batch, const char* loop) {
   StackGuard guard(lua_);
   data_.batch = batch.batch;
   data_.chunk = batch.chunk;
@@ -289,7 +290,7 @@ std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
   abi.error_code = 0;
   abi.exhausted = 0;
   abi.steps_left = kLoadSteps;  // of the loop itself; each row sets its own
-  get_core("run");
+  get_core(loop);
   HookFailure failure;
   if (lua_pcall(lua_, 0, 5, 0) != 0) {
     failure.message = text_at(lua_, -1);
@@ -307,7 +308,7 @@ std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
     failure.message = text_at(lua_, -1) + ": " + failure.hook + "() " + failure.message;
     failure.code = ErrorCode::kRuleReturn;
   }
-  if (failure.hook == "row") {
+  if (failure.hook != "map") {
     failure.event = number;
     return failure;
   }

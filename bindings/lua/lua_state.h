@@ -46,7 +46,9 @@ class LuaState {
   Status start(const RuleSpec& spec);
   Status prepare(const RulePlan& plan);
   Result<std::string> capture(const std::string& text, const std::string& pattern);
-  std::optional<HookFailure> run(const HookBatch& batch);
+  Status prepare_message(uint32_t id, const OutputTable& output, int serialize);
+  // `loop`: the prelude's function, "run" or "serialize".
+  std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
 
  private:
   explicit LuaState(const RuleOptions& options, LuaFiles& files)

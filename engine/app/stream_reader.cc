@@ -26,7 +26,7 @@ class DirectReader final : public StreamReader {
     bool resumed = from.has_value();
     if (!from && !config.start.empty() && config.start != "now") from = Position{"", config.start};
     TAILRACE_TRY(source_, make_source(endpoint, SourceContext{&filter_, schemas}));
-    TAILRACE_TRY(rules_, make_rule_stage(RuleStageConfig{config.rules, false}));
+    TAILRACE_TRY(rules_, make_rule_stage(RuleStageConfig{config.rules, false, true, {}}));
     TAILRACE_OK(source_->open(from));
     position_ = source_->start_position();
     // Kept before anything is read: what comes before the first commit is not lost to the next start.

@@ -63,7 +63,7 @@ Status make_parts(const JobConfig& config, const JobFactories& factories, JobFil
   TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
                                                                       config.pipeline.quarantine ? &file : nullptr}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
-  TAILRACE_TRY(out.rules, factories.rules(RuleStageConfig{config.rules, out.sink->caps().detects_collisions}));
+  TAILRACE_TRY(out.rules, factories.rules(RuleStageConfig{config.rules, out.sink->caps().detects_collisions, out.sink->caps().wants_records, {}}));
   return {};
 }
 

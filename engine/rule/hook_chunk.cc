@@ -15,13 +15,18 @@ uint64_t hash_of(const Value& value) {
 
 std::optional<HookFailure> HookChunk::run(RuleHost& host, EventBatch& batch) {
   verdicts_.assign(images_, static_cast<uint8_t>(ImageVerdict::kPending));
-  auto failure = host.run({&batch, this, cells_.get(), events_.data(), verdicts_.data(), runs_.data(),
-                           static_cast<uint32_t>(runs_.size())});
+  auto failure = host.run(view(batch));
   // `row` runs over a whole run of events before `map` does.
   auto earlier = [](const EmittedRow& a, const EmittedRow& b) { return a.image < b.image; };
   if (!std::is_sorted(emitted_.begin(), emitted_.end(), earlier)) std::stable_sort(emitted_.begin(), emitted_.end(), earlier);
   return failure;
 }
+
+HookBatch HookChunk::view(EventBatch& batch) {
+  return {&batch, this, cells_.get(), events_.data(), verdicts_.data(), runs_.data(), static_cast<uint32_t>(runs_.size())};
+}
+
+std::optional<HookFailure> HookChunk::serialize(RuleHost& host, EventBatch& batch) { return host.serialize(view(batch)); }
 
 int32_t HookChunk::emit(uint32_t image, const OutputRule& rule, uint32_t output) {
   bool same_image = !emitted_.empty() && emitted_.back().image == image;

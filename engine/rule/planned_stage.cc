@@ -17,9 +17,9 @@ constexpr size_t kChunk = 256;
 
 class PlannedStage final : public RuleStage {
  public:
-  PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, bool sink_detects_collisions)
+  PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, const RuleStageConfig& config)
       : rules_(std::move(rules)),
-        plans_(*rules_, host.get(), sink_detects_collisions),
+        plans_(*rules_, host.get(), config),
         rewriter_(*rules_, plans_, stats_),
         host_(std::move(host)) {}
 
@@ -68,6 +68,7 @@ class PlannedStage final : public RuleStage {
       TAILRACE_OK(rewriter_.rewrite(batch, begin, fates_, hooks_));
     }
     rewriter_.end_batch(batch);
+    if (plans_.has_serialize()) TAILRACE_OK(serialize(batch));
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
     return Status();
@@ -190,6 +191,44 @@ class PlannedStage final : public RuleStage {
     return at_event(Status(failure->code, failure->message).with("hook", hook), rules_->version, batch, event);
   }
 
+  // The messages that functions write, of the events as they leave.
+  Status serialize(EventBatch& batch) {
+    std::vector<ChangeEvent>& events = batch.events;
+    size_t kept = 0;
+    static const std::vector<Value> kNone;
+    for (size_t begin = 0; begin < events.size(); begin += kChunk) {
+      size_t end = std::min(begin + kChunk, events.size());
+      hooks_.clear();
+      for (size_t i = begin; i < end; ++i) {
+        const ChangeEvent& event = events[i];
+        if (event.op > Op::kRead || !event.output) continue;
+        const auto* output = static_cast<const RuleOutput*>(event.output);
+        if (!output->message || output->message->serialize() < 0) continue;
+        hooks_.add(batch, static_cast<uint32_t>(i), message_number(*output), static_cast<uint32_t>(event.table->columns.size()), kNone);
+      }
+      if (!hooks_.empty()) {
+        auto failure = hooks_.serialize(*host_, batch);
+        if (failure) {
+          const ChangeEvent& event = events[hooks_.event(static_cast<int32_t>(failure->event)).event];
+          return at_event(Status(failure->code, failure->message).with("hook", failure->hook), rules_->version, batch, event);
+        }
+      }
+      size_t hooked = 0;
+      for (size_t i = begin; i < end; ++i) {
+        if (hooked < hooks_.event_count() && hooks_.event(static_cast<int32_t>(hooked)).event == i) {
+          if (hooks_.event(static_cast<int32_t>(hooked++)).is_dropped) {
+            stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+            continue;
+          }
+        }
+        if (kept != i) events[kept] = events[i];
+        ++kept;
+      }
+    }
+    events.resize(kept);
+    return Status();
+  }
+
   std::shared_ptr<const RuleSet> rules_;
   RuleStats stats_;
   StagePlans plans_;
@@ -202,8 +241,8 @@ class PlannedStage final : public RuleStage {
 }  // namespace
 
 std::unique_ptr<RuleStage> make_planned_stage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host,
-                                              bool sink_detects_collisions) {
-  return std::make_unique<PlannedStage>(std::move(rules), std::move(host), sink_detects_collisions);
+                                              const RuleStageConfig& config) {
+  return std::make_unique<PlannedStage>(std::move(rules), std::move(host), config);
 }
 
 }  // namespace tailrace

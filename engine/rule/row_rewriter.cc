@@ -33,6 +33,16 @@ void complete_after(const ChangeEvent& event) {
   }
 }
 
+// Cuts an update in two: the event becomes its delete, the insert is returned. REQUIRES: a whole image after it.
+ChangeEvent cut(ChangeEvent& event) {
+  ChangeEvent second = event;
+  second.op = Op::kInsert;
+  second.before = Row();
+  event.op = Op::kDelete;
+  event.after = Row();
+  return second;
+}
+
 // The place of a failure when the rows have the layout of the output already.
 Status at_output(Status status, const std::string& version, const EventBatch& batch, const ChangeEvent& event, const RuleOutput& output) {
   ChangeEvent shown = event;
@@ -99,7 +109,18 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   }
   for (ChangeEvent& row : extra_) {
     plans_.use_output(batch, *fate.entry, row.output);
+    const auto& output = *static_cast<const RuleOutput*>(row.output);
+    bool moves = false;
+    if (row.op == Op::kUpdate && output.message && output.message->routes_by_row()) {
+      TAILRACE_TRY(moves, goes_elsewhere(batch, row, output));
+    }
+    if (!moves) {
+      TAILRACE_OK(put(batch, row, nullptr));
+      continue;
+    }
+    ChangeEvent second = cut(row);
     TAILRACE_OK(put(batch, row, nullptr));
+    TAILRACE_OK(put(batch, second, nullptr));
   }
   return Status();
 }
@@ -109,15 +130,11 @@ Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePl
   bool splits = event.op == Op::kUpdate && key_changed(event);
   if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() &&
       lacking_column(event) < 0) {
-    TAILRACE_TRY(splits, goes_elsewhere(batch, event, plan));
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, *plan.output));
   }
   if (splits && lacking_column(event) < 0) {
     complete_after(event);
-    ChangeEvent second = event;
-    second.op = Op::kInsert;
-    second.before = Row();
-    event.op = Op::kDelete;
-    event.after = Row();
+    ChangeEvent second = cut(event);
     TAILRACE_OK(add_deleted(batch, event, plan));
     return put(batch, second, said_);
   }
@@ -141,9 +158,9 @@ Status RowRewriter::add_deleted(EventBatch& batch, ChangeEvent& event, const Rul
   return put(batch, event, said_);
 }
 
-Result<bool> RowRewriter::goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) {
-  auto moves = plan.output->message->moves(event.before, event.after, meta_, batch.arena, scratch_);
-  if (!moves.ok()) return at_output(std::move(moves).status(), version_, batch, event, *plan.output);
+Result<bool> RowRewriter::goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RuleOutput& output) {
+  auto moves = output.message->moves(event.before, event.after, meta_, batch.arena, scratch_);
+  if (!moves.ok()) return at_output(std::move(moves).status(), version_, batch, event, output);
   return moves;
 }
 

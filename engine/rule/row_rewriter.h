@@ -46,7 +46,7 @@ class RowRewriter {
   Status add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status add_deleted(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status put(EventBatch& batch, ChangeEvent& event, const EventRoute* said);
-  Result<bool> goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RulePlan& plan);
+  Result<bool> goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RuleOutput& output);
   bool derive_op(ChangeEvent& event, const Fate& fate, const HookChunk& hooks);
   Status check_key(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const;
   Status finish_rows(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);

@@ -42,10 +42,12 @@ class RuleStage {
   virtual const RuleStats& stats() const = 0;
 };
 
-// Set by the sink's SinkCaps: when false, two tables that merge without an explicit key fail at planning already.
 struct RuleStageConfig {
   RuleOptions rules;
+  // Of the sink's SinkCaps. When false, two tables that merge without an explicit key fail at planning already.
   bool sink_detects_collisions = false;
+  bool sink_takes_messages = true;      // false: it takes rows, so nothing is said about messages
+  std::vector<std::string> formats;     // that `serialize` may name; empty = not checked
 };
 
 }  // namespace tailrace

@@ -240,6 +240,11 @@ local env = {
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
   col = freeze(col, "col", true), null = core.null, secret = secret,
   meta = freeze(meta_fields, "meta", true),
+  line = function(template)
+    if type(template) ~= "string" then error("line wants a template: line \"{id} {name}\"", 2) end
+    return core.handle("line", { text = template })
+  end,
+  json = core.handle("json"),
   text = core.text, bigint = core.make_big, decimal = core.make_dec, log = freeze(log, "log", true),
   print = function(...)
     local words = {}
@@ -258,7 +263,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { line = true, sql = true, where = true, json = true, time = true, metric = true }
+local later = { sql = true, where = true, time = true, metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)
