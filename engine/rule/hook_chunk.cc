@@ -14,7 +14,6 @@ uint64_t hash_of(const Value& value) {
 }  // namespace
 
 std::optional<HookFailure> HookChunk::run(RuleHost& host, EventBatch& batch) {
-  verdicts_.assign(images_, static_cast<uint8_t>(ImageVerdict::kPending));
   auto failure = host.run(view(batch));
   // `row` runs over a whole run of events before `map` does.
   auto earlier = [](const EmittedRow& a, const EmittedRow& b) { return a.image < b.image; };

@@ -30,6 +30,7 @@ class HookChunk {
     events_.clear();
     runs_.clear();
     emitted_.clear();
+    verdicts_.clear();
     images_ = 0;
     cells_used_ = 0;
   }
@@ -65,6 +66,9 @@ class HookChunk {
     return place;
   }
 
+  // `map` is not asked about an image that a filter dropped.
+  void drop_image(uint32_t image) noexcept { verdicts_[image] = static_cast<uint8_t>(ImageVerdict::kDrop); }
+
   // The first failure, if any.
   std::optional<HookFailure> run(RuleHost& host, EventBatch& batch);
 
@@ -96,6 +100,7 @@ class HookChunk {
     auto at = static_cast<int32_t>(cells_used_);
     cells_used_ += width;
     ++images_;
+    verdicts_.push_back(static_cast<uint8_t>(ImageVerdict::kPending));
     return at;
   }
   void grow(size_t needed);

@@ -52,6 +52,8 @@ class PlannedStage final : public RuleStage {
     return names;
   }
   std::string version() const override { return rules_->version; }
+  RuleSource source() const override { return rules_->source(); }
+  std::vector<SchemaRef> tables() const override { return plans_.tables(); }
   const RuleStats& stats() const override { return stats_; }
 
  private:
@@ -100,11 +102,44 @@ class PlannedStage final : public RuleStage {
     plans_.use_output(batch, *entry);
     if (event.op == Op::kTruncate) return check_truncate(batch, event, plan, fate);
     TAILRACE_OK(check_images(batch, event));
+    if (plan.where) {
+      TAILRACE_OK(filter(batch, event, plan, fate));
+      if (fate.hook_event == Fate::kDrop) return Status();
+    }
     if (plan.has_hooks()) {
       HookChunk::Place place = hooks_.add(batch, static_cast<uint32_t>(index), plan);
       fate.hook_event = place.event;
       fate.image = place.image;
+      if (fate.drops_before) hooks_.drop_image(place.image);
+      if (fate.drops_after) hooks_.drop_image(place.image + (event.before.empty() ? 0 : 1));
     }
+    return Status();
+  }
+
+  // Both images of an event against the entry's `where`.
+  Status filter(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
+    bool keeps[2] = {false, false};
+    for (bool is_after : {false, true}) {
+      Row image = is_after ? event.after : event.before;
+      if (image.empty()) continue;
+      // What an update's image after it leaves out did not change.
+      const Value* other = is_after && !event.before.empty() ? event.before.data() : nullptr;
+      WhereRun::Verdict verdict = where_.test(*plan.where, image.data(), other);
+      if (verdict == WhereRun::Verdict::kFailed) {
+        std::string hook = fmt::format("where, {} image of {}", is_after ? "after" : "before", op_name(event.op));
+        return at_event(where_.error().with("hook", hook), rules_->version, batch, event);
+      }
+      keeps[is_after] = verdict == WhereRun::Verdict::kYes;
+    }
+    if (!keeps[0] && !keeps[1]) {
+      stats_.dropped_where.fetch_add(1, std::memory_order_relaxed);
+      fate.hook_event = Fate::kDrop;
+      return Status();
+    }
+    fate.drops_before = !event.before.empty() && !keeps[0];
+    fate.drops_after = !event.after.empty() && !keeps[1];
+    // The row comes into view: what its partial image leaves out is what it held before. `map` is to see it whole.
+    if (fate.drops_before && !event.after.empty()) complete_after(event);
     return Status();
   }
 
@@ -234,6 +269,7 @@ class PlannedStage final : public RuleStage {
   StagePlans plans_;
   RowRewriter rewriter_;
   HookChunk hooks_;
+  WhereRun where_;
   std::vector<Fate> fates_;         // of one chunk, kept for its capacity
   std::unique_ptr<RuleHost> host_;  // after plans_: dies first, it points into them
 };

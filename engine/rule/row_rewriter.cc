@@ -27,11 +27,16 @@ int lacking_column(const ChangeEvent& event) {
   }
   return -1;
 }
+
+}  // namespace
+
 void complete_after(const ChangeEvent& event) {
   for (size_t i = 0; i < event.after.size(); ++i) {
     if (event.after[i].is_absent()) event.after[i] = event.before[i];
   }
 }
+
+namespace {
 
 // Cuts an update in two: the event becomes its delete, the insert is returned. REQUIRES: a whole image after it.
 ChangeEvent cut(ChangeEvent& event) {
@@ -56,7 +61,7 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || plan.where || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
   event.output = plan.output.get();
@@ -79,7 +84,7 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
       TAILRACE_OK(rewrite_event(batch, event, fate, hooks));
       continue;
     }
-    if (fate.hook_event >= 0 && !derive_op(event, fate, hooks)) continue;
+    if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) continue;
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     if (event.op == Op::kUpdate && key_changed(event)) {
       made_ = 0;
@@ -103,7 +108,7 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
     if (!made.ok()) return at_event(std::move(made), version_, batch, event);
   }
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
-  if (fate.hook_event < 0 || derive_op(event, fate, hooks)) {
+  if (derive_op(event, fate, hooks)) {
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     TAILRACE_OK(add_main(batch, event, plan));
   }
@@ -202,16 +207,22 @@ void RowRewriter::end_batch(EventBatch& batch) {
   }
 }
 
-// Applies the verdicts of the hooks. False: the event is dropped.
+// Applies the verdicts of the filter and the hooks. False: the event is dropped.
 bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChunk& hooks) {
-  if (hooks.event(fate.hook_event).is_dropped) {
-    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-    return false;
+  bool before = !event.before.empty() && !fate.drops_before;
+  bool after = !event.after.empty() && !fate.drops_after;
+  if (fate.hook_event >= 0) {
+    if (hooks.event(fate.hook_event).is_dropped) {
+      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    if (fate.entry->plan.map >= 0) {
+      uint32_t image = fate.image;
+      before = !event.before.empty() && hooks.keeps(image++);
+      after = !event.after.empty() && hooks.keeps(image++);
+    }
   }
-  if (fate.entry->plan.map < 0) return true;
-  uint32_t image = fate.image;
-  bool before = !event.before.empty() && hooks.keeps(image++);
-  bool after = !event.after.empty() && hooks.keeps(image++);
+  if (event.op == Op::kTruncate) return true;
   if (!before && !after) {
     stats_.dropped_map.fetch_add(1, std::memory_order_relaxed);
     return false;

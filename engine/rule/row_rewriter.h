@@ -23,7 +23,11 @@ struct Fate {
   PlanEntry* entry = nullptr;
   int32_t hook_event = kNoHooks;  // index into the hook events of the chunk, or one of the above
   uint32_t image = 0;             // first image of the event
+  bool drops_before = false, drops_after = false;  // the filter's word on the images
 };
+
+// Cells that a partial image of an update leaves out, from the image before. REQUIRES: images of one layout.
+void complete_after(const ChangeEvent& event);
 
 class RowRewriter {
  public:

@@ -83,6 +83,7 @@ class RuleSet {
   RuleSpec spec;
   std::string file;      // "" = no rules
   std::string version;   // "shop@9f3ac1"
+  virtual RuleSource source() const { return {}; }
 };
 
 // The stage over a rule set. `host` may be null when no entry has a function.

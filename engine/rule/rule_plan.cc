@@ -30,6 +30,7 @@ class PlanBuilder {
     plan_.map = rule_.map;
     plan_.row = rule_.row;
     plan_.work_columns = source_.columns;
+    TAILRACE_OK(set_where());
     TAILRACE_OK(set_target());
     TAILRACE_OK(check_names());
     TAILRACE_OK(take_source_columns());
@@ -48,6 +49,7 @@ class PlanBuilder {
       target_->schema_id = next_schema_id();
       output_->schema = target_;
     }
+    if (!is_identity) output_->origins = origin_;
     auto message = MessagePlan::make(rule_.message, *output_, context_.capture);
     if (!message.ok()) return fail(message.status().code(), message.status().detail());
     if (context_.takes_messages) output_->message = std::move(message).value();
@@ -58,6 +60,15 @@ class PlanBuilder {
  private:
   Status fail(ErrorCode code, const std::string& detail) const {
     return Status(code, fmt::format("tables[\"{}\"]: {}", rule_.key, detail)).with("table", source_.qualified_name());
+  }
+
+  Status set_where() {
+    if (!rule_.where) return Status();
+    const WhereRule& where = *rule_.where;
+    auto made = WhereProgram::compile(*where.tree, where.source, source_.columns, source_.qualified_name(), true);
+    if (!made.ok()) return std::move(made).status().with("table", source_.qualified_name());
+    plan_.where = std::move(made).value();
+    return Status();
   }
 
   Status set_target() {
@@ -326,6 +337,7 @@ Status add_outputs(RulePlan& plan, const RuleSpec& spec, const SchemaRef& source
     output->source = source;
     output->schema = std::move(schema);
     output->key_is_explicit = true;
+    output->origins.assign(rule.columns.size(), -1);
     auto message = MessagePlan::make(rule.message, *output, context.capture);
     if (!message.ok()) {
       return Status(message.status().code(), fmt::format("outputs[\"{}\"]: {}", rule.name, message.status().detail()))

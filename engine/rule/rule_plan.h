@@ -14,6 +14,7 @@
 #include "rule/message_plan.h"
 #include "rule/native_function.h"
 #include "rule/rule_spec.h"
+#include "rule/where_program.h"
 
 namespace tailrace {
 
@@ -53,6 +54,7 @@ struct RulePlan {
   DeleteRule::Action deletes = DeleteRule::Action::kApply;
   std::vector<std::pair<uint16_t, ColumnStep>> delete_set;  // kSet: column of the output row, kConstant or kMeta
   int map = -1, row = -1;
+  std::shared_ptr<const WhereProgram> where;  // over the source's columns; null: every row
   bool may_merge = false;                   // other tables can go to the same target
   // One event in gives one event out, unless its key changes, with nothing to say about its message.
   bool is_simple = true;

@@ -90,8 +90,7 @@ Status parse_deletes(DeleteRule& out, const RuleNode& node, const std::string& w
 Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& where,
                    const std::map<std::string, std::string>& secrets) {
   TAILRACE_OK(check_keys(node, where,
-                         {"ops", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"},
-                         {"where"}));
+                         {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"}));
   rule.action = TableRule::Action::kEntry;
   if (const RuleNode* ops = node.find("ops")) TAILRACE_OK(parse_ops(rule, *ops, where + ".ops"));
   if (const RuleNode* to = node.find("to")) TAILRACE_OK(parse_to(rule, *to, where + ".to"));
@@ -177,7 +176,8 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 
 }  // namespace
 
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options) {
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
+                                 const RuleText& file) {
   if (root.type != Type::kTable) return load_error(fmt::format("the file returns {}, expected a table", type_name(root.type)));
   TAILRACE_OK(check_keys(root, "rule file", {"api", "options", "tables", "default", "outputs"},
                          {"mode", "state", "lookups", "txn", "txn_end", "ddl", "on_error", "start", "tick",
@@ -214,6 +214,9 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
         return load_error(where + ": a function as entry is not supported by this version");
       } else if (value.type == Type::kTable) {
         TAILRACE_OK(parse_entry(rule, value, where, spec.secrets));
+        if (const RuleNode* filter = value.find("where")) {
+          TAILRACE_TRY(rule.where, parse_where_rule(*filter, where + ".where", key, spec.options, file));
+        }
       } else {
         return load_error(fmt::format("{} is {}; expected false, true or a table", where, type_name(value.type)));
       }

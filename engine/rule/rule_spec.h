@@ -1,6 +1,7 @@
 // RuleSpec: a rule file as checked data: which tables go where, with which columns. Immutable once parsed.
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "rule/message_rule.h"
 #include "rule/output_rule.h"
 #include "rule/rule_node.h"
+#include "rule/rule_stage.h"
+#include "rule/where_rule.h"
 
 namespace tailrace {
 
@@ -42,6 +45,7 @@ struct TableRule {
   DeleteRule deletes;
   MessageRule message;
   int map = -1, row = -1;                 // the host's numbers of the functions
+  std::shared_ptr<const WhereRule> where;  // null: every row
   // Exactly this one table.
   bool is_single(const std::string& qualified_name) const { return include.size() == 1 && include[0] == qualified_name; }
 };
@@ -55,8 +59,10 @@ struct RuleSpec {
   std::map<std::string, std::string> secrets;
 };
 
-// Checks the table a rule file returned, and merges the job's options into the file's defaults.
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options);
+// Checks the table a rule file returned, and merges the job's options into the file's defaults. `file` lets errors
+// name lines.
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
+                                 const RuleText& file = {});
 
 // The rule for a table; null when none matches (see RuleSpec::fallback). kRuleAmbiguous when two patterns do.
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table);

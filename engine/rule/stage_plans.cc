@@ -1,5 +1,7 @@
 #include "rule/stage_plans.h"
 
+#include <map>
+
 namespace tailrace {
 
 Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
@@ -45,6 +47,14 @@ Result<PlanEntry*> StagePlans::find_other(const EventBatch& batch, const TableSc
   last_batch_ = batch_;
   last_entry_ = entry;
   return entry;
+}
+
+std::vector<SchemaRef> StagePlans::tables() const {
+  std::map<std::string, SchemaRef> newest;
+  for (const SchemaRef& table : kept_schemas_) newest[table->qualified_name()] = table;
+  std::vector<SchemaRef> out;
+  for (auto& [name, table] : newest) out.push_back(std::move(table));
+  return out;
 }
 
 void StagePlans::add_output(EventBatch& batch, PlanEntry& entry) const {

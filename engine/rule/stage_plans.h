@@ -45,6 +45,8 @@ class StagePlans {
   }
   // Of one of the plan's further outputs.
   void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
+  // The source tables planned so far, each in the version planned last.
+  std::vector<SchemaRef> tables() const;
   // Number of source tables seen for a target.
   bool has_serialize() const noexcept { return has_serialize_; }
   size_t sources(const std::string& target) const { return targets_.sources(target); }
