@@ -47,6 +47,10 @@ class LuaRuleHost final : public RuleHost {
   }
   std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch, "run"); }
   std::optional<HookFailure> serialize(const HookBatch& batch) override { return state_->run(batch, "serialize"); }
+  Result<OnRuleError> on_error(const HookBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) override {
+    return state_->on_error(batch, rules_->spec.on_error, failure, hook, policy);
+  }
+  Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
 
  private:

@@ -47,7 +47,7 @@ void JobRules::note(const std::string& text) const {
 
 Result<std::unique_ptr<RuleStage>> JobRules::load(std::shared_ptr<const RuleSource> stored, const std::string& file,
                                                   const Texts& options) const {
-  RuleStageConfig config{config_.rules, sink_detects_collisions_, sink_takes_messages_, {}};
+  RuleStageConfig config{config_.rules, sink_detects_collisions_, sink_takes_messages_, &file_, {}};
   config.rules.file = file;
   config.rules.options.clear();
   for (const auto& [name, value] : options) {

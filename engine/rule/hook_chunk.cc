@@ -21,6 +21,15 @@ std::optional<HookFailure> HookChunk::run(RuleHost& host, EventBatch& batch) {
   return failure;
 }
 
+void HookChunk::fail(uint32_t event, uint32_t first_image) {
+  HookEvent& failed = events_[event];
+  failed.is_dropped = 1;
+  failed.row_is_done = 1;
+  uint32_t end = first_image + (failed.before >= 0) + (failed.after >= 0);
+  for (uint32_t i = first_image; i < end; ++i) verdicts_[i] = static_cast<uint8_t>(ImageVerdict::kRowDropped);
+  std::erase_if(emitted_, [&](const EmittedRow& row) { return row.image >= first_image && row.image < end; });
+}
+
 HookBatch HookChunk::view(EventBatch& batch) {
   return {&batch, this, cells_.get(), events_.data(), verdicts_.data(), runs_.data(), static_cast<uint32_t>(runs_.size())};
 }

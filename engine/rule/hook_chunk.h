@@ -72,6 +72,11 @@ class HookChunk {
   // The first failure, if any.
   std::optional<HookFailure> run(RuleHost& host, EventBatch& batch);
 
+  Result<OnRuleError> on_error(RuleHost& host, EventBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) {
+    return host.on_error(view(batch), failure, hook, policy);
+  }
+  // Marks the event of a failure, so that the next run goes on behind it. Its rows for `outputs` are gone.
+  void fail(uint32_t event, uint32_t first_image);
   // The same with `serialize`.
   std::optional<HookFailure> serialize(RuleHost& host, EventBatch& batch);
 

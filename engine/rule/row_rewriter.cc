@@ -68,31 +68,40 @@ inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const 
   return Status();
 }
 
+inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
+  if (fate.hook_event != Fate::kKeepAsIs) {
+    const RulePlan& plan = fate.entry->plan;
+    if (!plan.is_simple) return rewrite_event(batch, event, fate, hooks);
+    if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) return Status();
+    TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (event.op == Op::kUpdate && key_changed(event)) {
+      made_ = 0;
+      return add_main(batch, event, plan);
+    }
+  }
+  if (&batch.events[kept_] != &event) batch.events[kept_] = event;
+  ++kept_;
+  return Status();
+}
+
 Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks) {
   std::vector<ChangeEvent>& events = batch.events;
   for (size_t i = begin; i < begin + fates.size(); ++i) {
     const Fate& fate = fates[i - begin];
     if (fate.hook_event == Fate::kDrop) continue;
-    if (fate.hook_event == Fate::kKeepAsIs) {
-      if (kept_ != i) events[kept_] = events[i];
-      ++kept_;
+    if (!failed_) {
+      TAILRACE_OK(rewrite_one(batch, events[i], fate, hooks));
       continue;
     }
-    ChangeEvent& event = events[i];
-    const RulePlan& plan = fate.entry->plan;
-    if (!plan.is_simple) {
-      TAILRACE_OK(rewrite_event(batch, event, fate, hooks));
-      continue;
+    size_t kept = kept_, splits = splits_.size();
+    Status status = rewrite_one(batch, events[i], fate, hooks);
+    if (!status.ok()) {
+      kept_ = kept;
+      splits_.resize(splits);
+      TAILRACE_OK((*failed_)(std::move(status), static_cast<uint32_t>(i)));
     }
-    if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) continue;
-    TAILRACE_OK(lay_out(batch, event, fate, hooks));
-    if (event.op == Op::kUpdate && key_changed(event)) {
-      made_ = 0;
-      TAILRACE_OK(add_main(batch, event, plan));
-      continue;
-    }
-    if (kept_ != i) events[kept_] = event;
-    ++kept_;
+    origins_.resize(kept_, static_cast<uint32_t>(i));
+    split_origins_.resize(splits_.size(), static_cast<uint32_t>(i));
   }
   return Status();
 }
@@ -205,6 +214,15 @@ void RowRewriter::end_batch(EventBatch& batch) {
     while (from > splits_[s].first + 1) events[--to] = events[--from];
     events[--to] = splits_[s].second;
   }
+  if (!failed_) return;
+  // The same for the origins.
+  from = kept_;
+  origins_.resize(events.size());
+  to = events.size();
+  for (size_t s = splits_.size(); s-- > 0;) {
+    while (from > splits_[s].first + 1) origins_[--to] = origins_[--from];
+    origins_[--to] = split_origins_[s];
+  }
 }
 
 // Applies the verdicts of the filter and the hooks. False: the event is dropped.
@@ -260,13 +278,13 @@ Status RowRewriter::finish_rows(EventBatch& batch, ChangeEvent& event, const Fat
   bool crossed = !event.before.empty() && !event.after.empty() && event.op != Op::kUpdate;
   if (fate.hook_event >= 0 && plan.map >= 0) {
     const HookEvent& hooked = hooks.event(fate.hook_event);
-    if (hooked.before >= 0) event.before = project_work(batch, plan, hooks.image(hooked.before, plan), event.before);
-    if (hooked.after >= 0) event.after = project_work(batch, plan, hooks.image(hooked.after, plan), event.after);
+    if (hooked.before >= 0) event.before = project_work(batch, plan, hooks.image(hooked.before, plan), place_for(event.before));
+    if (hooked.after >= 0) event.after = project_work(batch, plan, hooks.image(hooked.after, plan), place_for(event.after));
     if (!fault_.ok()) return at_output(std::exchange(fault_, Status()), version_, batch, event, *plan.output);
   } else if (!plan.steps.empty()) {
     bool shared = event.before.data() == event.after.data();
-    if (!event.before.empty()) event.before = project(batch, plan, event.before, shared ? Row() : event.before);
-    if (!event.after.empty()) event.after = project(batch, plan, event.after, event.after);
+    if (!event.before.empty()) event.before = project(batch, plan, event.before, shared ? Row() : place_for(event.before));
+    if (!event.after.empty()) event.after = project(batch, plan, event.after, place_for(event.after));
     if (!fault_.ok()) return at_output(std::exchange(fault_, Status()), version_, batch, event, *plan.output);
   }
   if (!crossed) return Status();

@@ -72,6 +72,10 @@ class RuleHost {
   // Runs `serialize` over finished events, whose plans are those numbers; a message becomes the event's route. Events
   // marked is_dropped have none. Fails and goes on as `run` does.
   virtual std::optional<HookFailure> serialize(const HookBatch& batch) = 0;
+  // Asks `on_error` about the one event of the batch; `policy` is what nothing said means.
+  virtual Result<OnRuleError> on_error(const HookBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) = 0;
+  // Asks `txn` about a transaction: false = it is dropped. RULE-0102, RULE-0103.
+  virtual Result<bool> keeps(const Transaction& txn) = 0;
   // The first capture of a Lua pattern, else the whole match. RULE-0101 when it does not match or is none.
   virtual Result<std::string> capture(const std::string& text, const std::string& pattern) = 0;
 };

@@ -20,7 +20,7 @@ Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
       if (!merged.ok()) return located(std::move(merged));
     }
     entry->output_batches.resize(entry->plan.outputs.size());
-    if (entry->plan.has_hooks()) TAILRACE_OK(host_->prepare(entry->plan));
+    if (entry->plan.has_hooks() || rules_.spec.on_error >= 0) TAILRACE_OK(host_->prepare(entry->plan));
     TAILRACE_OK(prepare_message(*entry->plan.output));
     for (const auto& output : entry->plan.outputs) TAILRACE_OK(prepare_message(*output));
   }

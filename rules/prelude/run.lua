@@ -117,6 +117,13 @@ function core.run()
   end
 end
 
+-- An event of the plan that is only read, for on_error; and the function that moves it.
+function core.event_of(number)
+  local plan = plans[number]
+  if not plan.shown then plan.shown, plan.move_shown = core.make_event(plan) end
+  return plan.shown, plan.move_shown
+end
+
 -- `plan`: id, ptr, table, database, table_name, names, codes, map, row, kind. Called by the engine once per plan.
 function core.prepare(plan)
   plan.index = {}
