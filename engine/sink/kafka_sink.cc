@@ -30,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 
 // Of the client's memory for one waiting message, besides its payload; measured at 300 to 400 bytes.
 constexpr int64_t kMessageOverhead = 320;
+constexpr size_t kMaxSaidTopics = 10'000;  // topics that rules may name per row
 
 constexpr OptionSpec kOptions[] = {
     {"topic", "string", "{db}.{table}", "topic of a table, by the target's names; a rule's own topic goes before it"},
@@ -127,6 +128,7 @@ class KafkaSink final : public Sink {
   void poll_loop(const std::stop_token& stop);
   Status write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop);
   Result<const KafkaTopic*> topic_of(const ChangeEvent& event, const std::stop_token& stop);
+  Result<const KafkaTopic*> said_topic(const ChangeEvent& event, const TableSchema& target, const std::stop_token& stop);
   Status send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
               KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone = false);
   std::string_view id_of(const EventBatch& batch, const ChangeEvent& event);
@@ -158,6 +160,10 @@ class KafkaSink final : public Sink {
   uint64_t last_route_id_ = 0;
   const Route* last_route_ = nullptr;
   Record record_;
+  std::unordered_map<std::string, const KafkaTopic*> said_topics_;  // named by rules per row
+  std::string said_topic_;
+  std::vector<rd_kafka_vu_t> parts_;
+  std::vector<std::string> header_names_;
   std::string id_;
   size_t id_prefix_ = 0;      // length of "<transaction>:" in id_
   size_t id_txn_ = SIZE_MAX;  // whose prefix it is, within the batch being written
@@ -312,6 +318,7 @@ Result<const KafkaTopic*> KafkaSink::topic_of(const ChangeEvent& event, const st
   const TableSchema* target = event.output && event.output->schema ? event.output->schema.get() : event.table;
   std::string_view ruled = event.output ? std::string_view(event.output->topic) : std::string_view();
   if (!target) return Status(ErrorCode::kSinkWrite, fmt::format("a statement without a table has no topic: {}", event.sql));
+  if (event.route && !event.route->topic.empty()) return said_topic(event, *target, stop);
   if (last_route_ && last_route_id_ == target->schema_id && last_route_->topic == ruled) return last_route_->to;
   auto it = routes_.find(target->schema_id);
   if (it == routes_.end() || it->second.topic != ruled) {
@@ -323,6 +330,22 @@ Result<const KafkaTopic*> KafkaSink::topic_of(const ChangeEvent& event, const st
   last_route_id_ = target->schema_id;
   last_route_ = &it->second;
   return last_route_->to;
+}
+
+// The topic that the rules gave this one event.
+Result<const KafkaTopic*> KafkaSink::said_topic(const ChangeEvent& event, const TableSchema& target, const std::stop_token& stop) {
+  said_topic_.assign(event.route->topic);
+  auto known = said_topics_.find(said_topic_);
+  if (known != said_topics_.end()) return known->second;
+  if (said_topics_.size() >= kMaxSaidTopics) {
+    return Status(ErrorCode::kSinkWrite, fmt::format("the rules named {} topics, and now {}: is a template of a column with as many values meant?",
+                                                     said_topics_.size(), said_topic_))
+        .with("table", target.qualified_name());
+  }
+  Result<const KafkaTopic*> found = topics_->find(said_topic_, stop);
+  if (!found.ok()) return std::move(found).status().with("table", target.qualified_name());
+  said_topics_.emplace(said_topic_, *found);
+  return found;
 }
 
 // "<transaction>:<ordinal>", with ".1" for the second half of a split update. Empty for rows of a snapshot.
@@ -346,7 +369,9 @@ std::string_view KafkaSink::id_of(const EventBatch& batch, const ChangeEvent& ev
 
 Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
                        KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone) {
-  rd_kafka_vu_t parts[7];
+  std::span<const MessageHeader> said = event.route ? event.route->headers : std::span<const MessageHeader>();
+  parts_.resize(7 + said.size());
+  rd_kafka_vu_t* parts = parts_.data();
   size_t n = 0;
   parts[n].vtype = RD_KAFKA_VTYPE_RKT;
   parts[n++].u.rkt = topic.handle;
@@ -370,6 +395,15 @@ Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const 
     parts[n].u.header.name = "tailrace.id";
     parts[n].u.header.val = id.data();
     parts[n++].u.header.size = static_cast<ssize_t>(id.size());
+  }
+  // The client wants names that end in a zero byte.
+  header_names_.resize(std::max(header_names_.size(), said.size()));
+  for (size_t i = 0; i < said.size(); ++i) {
+    const MessageHeader& header = said[i];
+    parts[n].vtype = RD_KAFKA_VTYPE_HEADER;
+    parts[n].u.header.name = header_names_[i].assign(header.name).c_str();
+    parts[n].u.header.val = header.value.data();
+    parts[n++].u.header.size = static_cast<ssize_t>(header.value.size());
   }
   deliveries_->sent(pending);
   bytes_ += record_.value.size() + record_.key.size();
@@ -419,7 +453,11 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
     TAILRACE_OK(serializer_->encode(batch, event, record_));
     if (record_.skip) continue;
     TAILRACE_TRY(const KafkaTopic* topic, topic_of(event, stop));
-    if (record_.has_key) {
+    if (event.route && !event.route->partition_key.empty()) {
+      std::string_view by = event.route->partition_key;
+      int32_t partition = rd_kafka_msg_partitioner_murmur2(topic->handle, by.data(), by.size(), topic->partitions, nullptr, nullptr);
+      TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
+    } else if (record_.has_key) {
       TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop));
       if (record_.tombstone) TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop, true));
     } else if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) {
