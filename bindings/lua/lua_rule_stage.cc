@@ -41,6 +41,7 @@ class LuaRuleHost final : public RuleHost {
   }
   Status prepare(const RulePlan& plan) override { return state_->prepare(plan); }
   std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch); }
+  Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
 
  private:
   LuaFiles files_;
@@ -123,7 +124,7 @@ Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet
       host = std::make_unique<LuaRuleHost>(std::move(lua_rules));
       TAILRACE_OK(host->start());
     }
-    return make_planned_stage(std::move(rules), std::move(host), config.sink_detects_collisions);
+    return make_planned_stage(std::move(rules), std::move(host), config);
   } catch (const std::exception& error) {
     return Status(ErrorCode::kInternal, fmt::format("starting rules: {}", error.what()));
   }

@@ -120,6 +120,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.sandbox", kPreludeSandbox, false));
   TAILRACE_OK(run_chunk("=tailrace.rows", kPreludeRows, false));
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
+  TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
   for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));

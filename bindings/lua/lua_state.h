@@ -43,6 +43,7 @@ class LuaState {
   Status start(const RuleSpec& spec);
   Status prepare(const RulePlan& plan);
   std::optional<HookFailure> run(const HookBatch& batch);
+  Result<DdlAnswer> ddl(int function, const DdlQuestion& question);   // lua_ddl.cc
 
  private:
   explicit LuaState(const RuleOptions& options, LuaFiles& files)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "rule/ddl_guard.h"
 #include "rule/event_place.h"
 #include "rule/hook_chunk.h"
 #include "rule/row_rewriter.h"
@@ -17,9 +18,10 @@ constexpr size_t kChunk = 256;
 
 class PlannedStage final : public RuleStage {
  public:
-  PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, bool sink_detects_collisions)
+  PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, const RuleStageConfig& config)
       : rules_(std::move(rules)),
-        plans_(*rules_, host.get(), sink_detects_collisions),
+        plans_(*rules_, host.get(), config.sink_detects_collisions),
+        ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
         rewriter_(rules_->version, stats_),
         host_(std::move(host)) {}
 
@@ -99,7 +101,10 @@ class PlannedStage final : public RuleStage {
       return Status();
     }
     plans_.use_output(batch, *entry);
-    if (event.op == Op::kTruncate) return check_truncate(batch, event, plan);
+    if (event.op == Op::kTruncate) {
+      TAILRACE_OK(judge(batch, event, entry, nullptr, fate));
+      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan);
+    }
     TAILRACE_OK(check_images(batch, event));
     if (plan.has_hooks()) {
       HookChunk::Place place = hooks_.add(batch, static_cast<uint32_t>(index), plan);
@@ -145,6 +150,8 @@ class PlannedStage final : public RuleStage {
       fate.hook_event = Fate::kDrop;
       return Status();
     }
+    TAILRACE_OK(judge(batch, event, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
+    if (fate.hook_event == Fate::kDrop) return Status();
     if (before && after && before_kept != after_kept) {
       return at_event(Status(ErrorCode::kSchemaChange,
                              fmt::format("{} became {}, and the rules take only one of the two",
@@ -164,6 +171,18 @@ class PlannedStage final : public RuleStage {
     return Status();
   }
 
+  // What the rules say of a statement, before anything is made of it.
+  Status judge(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const PlanEntry* after, Fate& fate) {
+    if (batch.is_snapshot) return Status();
+    DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
+    outputs.others = plans_.others(outputs.before ? *outputs.before : *outputs.after);
+    TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
+    if (verdict == DdlGuard::Verdict::kSend) return Status();
+    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+    fate.hook_event = Fate::kDrop;
+    return Status();
+  }
+
   Status run_hooks(EventBatch& batch) {
     auto failure = hooks_.run(*host_, batch);
     if (!failure) return Status();
@@ -178,6 +197,7 @@ class PlannedStage final : public RuleStage {
   std::shared_ptr<const RuleSet> rules_;
   RuleStats stats_;
   StagePlans plans_;
+  DdlGuard ddl_guard_;
   RowRewriter rewriter_;
   HookChunk hooks_;
   std::vector<Fate> fates_;         // of one chunk, kept for its capacity
@@ -187,8 +207,8 @@ class PlannedStage final : public RuleStage {
 }  // namespace
 
 std::unique_ptr<RuleStage> make_planned_stage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host,
-                                              bool sink_detects_collisions) {
-  return std::make_unique<PlannedStage>(std::move(rules), std::move(host), sink_detects_collisions);
+                                              const RuleStageConfig& config) {
+  return std::make_unique<PlannedStage>(std::move(rules), std::move(host), config);
 }
 
 }  // namespace tailrace

@@ -54,6 +54,21 @@ struct HookFailure {
   bool is_after = true;    // the image `map` was given
 };
 
+// A statement of the log as the `ddl` hook is asked about it, and what it says.
+struct DdlQuestion {
+  std::string database, table, statement;
+  std::string target;      // what the target would be told; "" = nothing
+  uint32_t kinds = 0;
+  std::string gtid;
+  int64_t ts_us = 0;
+};
+struct DdlAnswer {
+  enum class Action : uint8_t { kSend, kSkip, kHold };
+  Action action = Action::kSend;
+  std::string text;        // kSend: the statement to send, "" = as usual; else the reason
+  uint32_t without = 0;    // kinds to leave out
+};
+
 class RuleHost {
  public:
   virtual ~RuleHost() = default;
@@ -61,6 +76,7 @@ class RuleHost {
   virtual Status prepare(const RulePlan& plan) = 0;
   // Runs `row` over the events, then `map` over the images of those kept. Stops at the first failure.
   virtual std::optional<HookFailure> run(const HookBatch& batch) = 0;
+  virtual Result<DdlAnswer> ddl(int, const DdlQuestion&) { return Status(ErrorCode::kInternal, "this host runs no ddl hook"); }
 };
 
 // One loaded version of a job's rule file. Immutable; shared by the stages of all workers.
@@ -75,6 +91,6 @@ class RuleSet {
 
 // The stage over a rule set. `host` may be null when no entry has a function.
 std::unique_ptr<RuleStage> make_planned_stage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host,
-                                              bool sink_detects_collisions);
+                                              const RuleStageConfig& config);
 
 }  // namespace tailrace

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "event/change_event.h"
 #include "event/schema.h"
+#include "rule/ddl_spec.h"
 #include "rule/native_function.h"
 #include "rule/rule_node.h"
 #include "rule/rule_stage.h"
@@ -44,6 +45,7 @@ struct RuleSpec {
   enum class Default : uint8_t { kKeep, kDrop, kStop };
   std::vector<TableRule> tables;          // sorted by key
   Default fallback = Default::kKeep;
+  DdlSpec ddl;
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "event/ddl_desk.h"
 #include "event/event_batch.h"
 
 namespace tailrace {
@@ -62,6 +63,8 @@ class RuleStage {
 struct RuleStageConfig {
   RuleOptions rules;
   bool sink_detects_collisions = false;
+  bool writes_statements = false;   // the sink passes schema changes on as text
+  DdlDesk* ddl = nullptr;           // where statements are held; null = nowhere, so they stop. Outlives the stage
 };
 
 }  // namespace tailrace

@@ -39,6 +39,10 @@ class StagePlans {
   }
   // The source tables planned so far, each in the version planned last.
   std::vector<SchemaRef> tables() const;
+  // The layouts of the other source tables of this output's target.
+  std::vector<SchemaRef> others(const OutputTable& output) const {
+    return targets_.others(output.schema->qualified_name(), output.source->qualified_name());
+  }
   // Number of source tables seen for a target.
   size_t sources(const std::string& target) const { return targets_.sources(target); }
 

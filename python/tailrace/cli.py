@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 import tailrace
-from tailrace import errors
+from tailrace import cli_steer, errors
 from tailrace.migration import Migration
 from tailrace.status import Status, summary
 from tailrace.watch import ProgressMode, make_display
@@ -285,6 +285,12 @@ def resume(job: JobArgument, as_json: JsonFlag = False) -> None:
 def stop(job: JobArgument, as_json: JsonFlag = False) -> None:
     """Let the process that runs the job drain and end."""
     _steer(job, lambda migration: migration.stop(), as_json)
+
+
+_rule = typer.Typer(no_args_is_help=True, help="Rule files.")
+cli_steer.add_to(_rule)
+app.add_typer(_rule, name="rule")
+app.add_typer(cli_steer.ddl, name="ddl")
 
 
 def _version(wanted: bool) -> None:
