@@ -42,7 +42,6 @@ function core.ddl(hook, q)
         left_out[#left_out + 1] = name
       end
     end
-    return true
   end
   local function given_text(method, value)
     if type(value) ~= "string" or value == "" then error("ev:" .. method .. " takes a text", 3) end
@@ -60,11 +59,13 @@ function core.ddl(hook, q)
     end,
     without = function(_, ...)
       local out = each("without", ...)
-      return leave_out(function(name) return out[name] end)
+      leave_out(function(name) return out[name] end)
+      return true
     end,
     only = function(_, ...)
       local kept = each("only", ...)
-      return leave_out(function(name) return not kept[name] end)
+      leave_out(function(name) return not kept[name] end)
+      return true
     end,
     hold = function(_, reason)
       action, text = "hold", given_text("hold", reason)
@@ -89,7 +90,7 @@ function core.ddl(hook, q)
 
   local function judged(ok, ...)
     if not ok then
-      local message = core.text((...))
+      local message = core.text((...)):gsub("^tailrace%.ddl:%d+: ", "")
       -- `return ev:has(…)` leaves no line behind to name.
       if not message:find("^[^:]+:%d+: ") then message = core.where(hook) .. ": " .. message end
       return nil, message, false
