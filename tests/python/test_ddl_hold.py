@@ -94,8 +94,7 @@ def test_a_paused_job_of_this_process(ledger, folder):
 
 
 def test_readers_hear_of_a_change_in_the_words_of_the_target(ledger, folder, cli):
-    write(folder / "rules.lua", """return { api = 1,
-  tables = { ["*.ledger"] = { to = "dw.book", columns = { a = "amount", secret = false } } },
+    write(folder / "rules.lua", f'return {{ api = 1, tables = {{ ["{ledger.database}.ledger"] = {{' + """ to = "dw.book", columns = { a = "amount", secret = false } } },
   ddl = function(ev) if ev:has "drop_column" then return false end end }""")
     write(folder / "job.toml", config(ledger, "file://./out", '"stream"'))
     ledger.query(f"ALTER TABLE {ledger.database}.ledger ADD COLUMN secret INT")
