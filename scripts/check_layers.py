@@ -17,7 +17,8 @@ MAY = {
     "mysql": OPEN_TO_ALL | {"source/source.h"},  # the snapshot reader implements its interface
     "sqlite": {"base"},
     "format": OPEN_TO_ALL,
-    "rule": OPEN_TO_ALL,
+    "rule": OPEN_TO_ALL | {"format/json_writer.h"},  # messages that a rule makes itself
+    "rulekit": OPEN_TO_ALL | {"rule", "mysql"},  # case files are SQL, read by the code that follows a server's DDL
     "metadb": OPEN_TO_ALL | {"sqlite"},
     "source": OPEN_TO_ALL | {"mysql"},
     "sink": OPEN_TO_ALL | {"mysql", "sqlite", "format/serializer.h"},  # a sink is handed Records
@@ -27,7 +28,7 @@ MAY = {
     "agent": OPEN_TO_ALL | {"job"},
     "node": OPEN_TO_ALL | {"job"},
     "bindings/lua": OPEN_TO_ALL | {"rule"},
-    "bindings/python": OPEN_TO_ALL | {"job", "pipeline", "app/wire.h"},
+    "bindings/python": OPEN_TO_ALL | {"job", "pipeline", "rulekit", "rule/rule_stage.h", "mysql/create_table.h", "app/wire.h"},
 }
 MAY_ALL = {"app"}  # the only module that knows everybody
 PLUGIN_MODULES = {"source", "sink", "format"}

@@ -38,7 +38,7 @@ struct LuaHostAbi {
   const char* text;
   int64_t steps_left, step_limit;
   int64_t big;
-  int32_t big_is_unsigned, unused;
+  int32_t big_is_unsigned, image;  // image: that `map` is at; of `row`: the event's first
   Decimal dec;
   int32_t (*set_null)(LuaPlan*, int32_t, int32_t) noexcept;
   int32_t (*set_bool)(LuaPlan*, int32_t, int32_t, int32_t) noexcept;
@@ -66,12 +66,16 @@ struct LuaHostAbi {
   void (*number_text)(LuaHostData*, double) noexcept;
   int32_t (*native_call)(LuaHostData*, int32_t, const char*, uint32_t) noexcept;
   void (*log)(LuaHostData*, int32_t, const char*, uint32_t) noexcept;
+  int32_t (*emit)(LuaHostData*, int32_t) noexcept;
+  int32_t (*close_row)(LuaHostData*, int32_t) noexcept;
 };
 
 // The host's data begins with what Lua sees. Address is stable for the life of the state.
 struct LuaHostData {
   LuaHostAbi abi{};
+  const RuleSpec* spec = nullptr;          // after loading
   EventBatch* batch = nullptr;             // during run
+  HookChunk* chunk = nullptr;
   std::string text;                        // behind abi.text
   std::vector<NativeFunction> natives;     // by number of the handle; filled after loading
   std::vector<std::unique_ptr<LuaPlan>> plans;

@@ -35,13 +35,13 @@ class LuaRuleHost final : public RuleHost {
   Status start() {
     TAILRACE_TRY(state_, LuaState::create(rules_->options, files_));
     // The functions get the same numbers as in the state the set was read with: same bytes, sorted tables.
-    TAILRACE_TRY(RuleNode root, state_->load_file());
-    TAILRACE_TRY(RuleSpec spec, parse_rule_spec(root, rules_->options.options));
-    return state_->start(spec);
+    TAILRACE_OK(state_->load_file().status());
+    return state_->start(rules_->spec);
   }
   Status prepare(const RulePlan& plan) override { return state_->prepare(plan); }
   std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch); }
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
+  Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
 
  private:
   LuaFiles files_;
@@ -94,7 +94,8 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   }
   TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
   TAILRACE_TRY(RuleNode root, state->load_file());
-  auto spec = parse_rule_spec(root, options.options);
+  const LuaFiles::File& main_file = rules->files.files[""];
+  auto spec = parse_rule_spec(root, options.options, {main_file.chunk.substr(1), main_file.text});
   if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
   TAILRACE_OK(state->start(rules->spec));

@@ -33,6 +33,7 @@ struct OutputTable {
   std::string topic;           // "" = the sink's template decides
   // Which source column each column of `schema` is made of, -1 = none; empty = column by column.
   std::vector<int> origins;
+  std::string format;          // "" = the sink's
 };
 
 struct MessageHeader {

@@ -54,7 +54,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status append(const std::vector<Entry>& entries) override;
   Result<std::vector<Entry>> load_all() override;
   // DeadLetterStore
-  Status add(const DeadLetter& letter) override;
+  Result<int64_t> add(const DeadLetter& letter) override;
   // Quarantine
   Result<std::vector<Name>> quarantined() override;
   Status set_aside(const DeadLetter& first) override;

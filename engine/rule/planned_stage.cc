@@ -22,7 +22,7 @@ class PlannedStage final : public RuleStage {
       : rules_(std::move(rules)),
         plans_(*rules_, host.get(), config.sink_detects_collisions),
         ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
-        rewriter_(rules_->version, stats_),
+        rewriter_(*rules_, plans_, stats_),
         host_(std::move(host)) {}
 
   Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) override {
@@ -103,25 +103,75 @@ class PlannedStage final : public RuleStage {
     plans_.use_output(batch, *entry);
     if (event.op == Op::kTruncate) {
       TAILRACE_OK(judge(batch, event, entry, nullptr, fate));
-      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan);
+      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan, fate);
     }
     TAILRACE_OK(check_images(batch, event));
+    if (plan.where) {
+      TAILRACE_OK(filter(batch, event, plan, fate));
+      if (fate.hook_event == Fate::kDrop) return Status();
+    }
     if (plan.has_hooks()) {
       HookChunk::Place place = hooks_.add(batch, static_cast<uint32_t>(index), plan);
       fate.hook_event = place.event;
       fate.image = place.image;
+      if (fate.drops_before) hooks_.drop_image(place.image);
+      if (fate.drops_after) hooks_.drop_image(place.image + (event.before.empty() ? 0 : 1));
     }
     return Status();
   }
 
+  // Both images of an event against the entry's `where`.
+  Status filter(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
+    bool keeps[2] = {false, false};
+    for (bool is_after : {false, true}) {
+      Row image = is_after ? event.after : event.before;
+      if (image.empty()) continue;
+      // What an update's image after it leaves out did not change.
+      const Value* other = is_after && !event.before.empty() ? event.before.data() : nullptr;
+      WhereRun::Verdict verdict = where_.test(*plan.where, image.data(), other);
+      if (verdict == WhereRun::Verdict::kFailed) {
+        std::string hook = fmt::format("where, {} image of {}", is_after ? "after" : "before", op_name(event.op));
+        return at_event(where_.error().with("hook", hook), rules_->version, batch, event);
+      }
+      keeps[is_after] = verdict == WhereRun::Verdict::kYes;
+    }
+    if (!keeps[0] && !keeps[1]) {
+      stats_.dropped_where.fetch_add(1, std::memory_order_relaxed);
+      fate.hook_event = Fate::kDrop;
+      return Status();
+    }
+    fate.drops_before = !event.before.empty() && !keeps[0];
+    fate.drops_after = !event.after.empty() && !keeps[1];
+    // The row comes into view: what its partial image leaves out is what it held before. `map` is to see it whole.
+    if (fate.drops_before && !event.after.empty()) complete_after(event);
+    return Status();
+  }
+
   // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
-  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const {
+  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
     if (batch.is_snapshot) return Status();
-    if (!plan.may_merge && plans_.sources(plan.output->schema->qualified_name()) < 2) return Status();
-    return at_event(Status(ErrorCode::kSchemaChange,
-                           fmt::format("TRUNCATE of {}, which shares {} with other tables",
-                                       event.table->qualified_name(), plan.output->schema->qualified_name())),
+    if (plan.deletes == DeleteRule::Action::kDrop) {
+      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      fate.hook_event = Fate::kDrop;
+      return Status();
+    }
+    std::string why;
+    if (plan.deletes == DeleteRule::Action::kSet) {
+      why = "and `deletes` keeps its rows at the target";
+    } else if (plan.may_merge || plans_.sources(plan.output->schema->qualified_name()) >= 2) {
+      why = fmt::format("which shares {} with other tables", plan.output->schema->qualified_name());
+    } else if (plan.map >= 0 && !plan.outputs.empty() && !fills_outputs_alone(*plan.rule, *event.table)) {
+      why = "and other tables may have rows in the `outputs` that its map fills";
+    }
+    if (why.empty()) return Status();
+    return at_event(Status(ErrorCode::kSchemaChange, fmt::format("TRUNCATE of {}, {}", event.table->qualified_name(), why)),
                     rules_->version, batch, event);
+  }
+
+  bool fills_outputs_alone(const TableRule& rule, const TableSchema& table) const {
+    return rule.is_single(table.qualified_name()) &&
+           std::none_of(rules_->spec.tables.begin(), rules_->spec.tables.end(),
+                        [&](const TableRule& other) { return &other != &rule && other.map >= 0; });
   }
 
   Status check_images(const EventBatch& batch, const ChangeEvent& event) const {
@@ -200,6 +250,7 @@ class PlannedStage final : public RuleStage {
   DdlGuard ddl_guard_;
   RowRewriter rewriter_;
   HookChunk hooks_;
+  WhereRun where_;
   std::vector<Fate> fates_;         // of one chunk, kept for its capacity
   std::unique_ptr<RuleHost> host_;  // after plans_: dies first, it points into them
 };

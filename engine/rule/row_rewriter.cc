@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "rule/event_place.h"
+#include "rule/value_write.h"
 
 namespace tailrace {
 namespace {
@@ -25,42 +27,150 @@ int lacking_column(const ChangeEvent& event) {
   }
   return -1;
 }
+
+// The place of a failure when the rows have the layout of the output already.
+Status at_output(Status status, const std::string& version, const EventBatch& batch, const ChangeEvent& event, const RuleOutput& output) {
+  ChangeEvent shown = event;
+  shown.table = output.schema.get();
+  status = std::move(status).with("rule", version).with("table", output.source->qualified_name());
+  return at_event(std::move(status), version, batch, shown);
+}
+
+}  // namespace
+
 void complete_after(const ChangeEvent& event) {
   for (size_t i = 0; i < event.after.size(); ++i) {
     if (event.after[i].is_absent()) event.after[i] = event.before[i];
   }
 }
 
-}  // namespace
+// Gives the event the layout and place of its output.
+inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
+  const RulePlan& plan = fate.entry->plan;
+  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
+  event.table = plan.output->schema.get();
+  event.output = plan.output.get();
+  return Status();
+}
 
 Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks) {
   std::vector<ChangeEvent>& events = batch.events;
   for (size_t i = begin; i < begin + fates.size(); ++i) {
     const Fate& fate = fates[i - begin];
     if (fate.hook_event == Fate::kDrop) continue;
-    if (fate.hook_event != Fate::kKeepAsIs) {
-      ChangeEvent& event = events[i];
-      const RulePlan& plan = fate.entry->plan;
-      if (fate.hook_event >= 0 && !derive_op(event, fate, hooks)) continue;
-      if (event.op != Op::kTruncate) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
-      if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
-      event.table = plan.output->schema.get();
-      event.output = plan.output.get();
-      // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
-      if (event.op == Op::kUpdate && key_changed(event) && lacking_column(event) < 0) {
-        complete_after(event);
-        ChangeEvent second = event;
-        second.op = Op::kInsert;
-        second.before = Row();
-        second.sub_ordinal = 1;
-        event.op = Op::kDelete;
-        event.after = Row();
-        splits_.push_back({kept_, second});
-      }
+    if (fate.hook_event == Fate::kKeepAsIs) {
+      if (kept_ != i) events[kept_] = events[i];
+      ++kept_;
+      continue;
     }
-    if (kept_ != i) events[kept_] = events[i];
+    ChangeEvent& event = events[i];
+    const RulePlan& plan = fate.entry->plan;
+    if (!plan.is_simple) {
+      TAILRACE_OK(rewrite_event(batch, event, fate, hooks));
+      continue;
+    }
+    if (fate.was_judged() && !derive_op(event, fate, hooks)) continue;
+    TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (event.op == Op::kUpdate && key_changed(event)) {
+      made_ = 0;
+      TAILRACE_OK(add_main(batch, event, plan));
+      continue;
+    }
+    if (kept_ != i) events[kept_] = event;
     ++kept_;
   }
+  return Status();
+}
+
+Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
+  const RulePlan& plan = fate.entry->plan;
+  made_ = 0;
+  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  said_ = fate.hook_event >= 0 ? hooks.event(fate.hook_event).route : nullptr;
+  extra_.clear();
+  if (fate.hook_event >= 0 && hooks.has_emitted() && fan_out_.collect(event, fate.image, hooks)) {
+    Status made = fan_out_.diff(event, plan, batch, hooks, extra_);
+    if (!made.ok()) return at_event(std::move(made), version_, batch, event);
+  }
+  if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
+  if (!fate.was_judged() || derive_op(event, fate, hooks)) {
+    TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    TAILRACE_OK(add_main(batch, event, plan));
+  }
+  for (ChangeEvent& row : extra_) {
+    plans_.use_output(batch, *fate.entry, row.output);
+    TAILRACE_OK(put(batch, row, nullptr));
+  }
+  return Status();
+}
+
+Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
+  // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
+  bool splits = event.op == Op::kUpdate && key_changed(event);
+  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() &&
+      lacking_column(event) < 0) {
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, plan));
+  }
+  if (splits && lacking_column(event) < 0) {
+    complete_after(event);
+    ChangeEvent second = event;
+    second.op = Op::kInsert;
+    second.before = Row();
+    event.op = Op::kDelete;
+    event.after = Row();
+    TAILRACE_OK(add_deleted(batch, event, plan));
+    return put(batch, second, said_);
+  }
+  if (event.op == Op::kDelete) return add_deleted(batch, event, plan);
+  return put(batch, event, said_);
+}
+
+Status RowRewriter::add_deleted(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
+  if (plan.deletes == DeleteRule::Action::kDrop) {
+    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+    return Status();
+  }
+  if (plan.deletes == DeleteRule::Action::kSet) {
+    event.op = Op::kUpdate;
+    event.after = batch.new_row(event.before.size());
+    std::copy(event.before.begin(), event.before.end(), event.after.begin());
+    for (const auto& [at, step] : plan.delete_set) {
+      event.after[at] = step.action == ColumnStep::Action::kMeta ? meta_value(step.meta, meta_, batch.arena) : step.constant;
+    }
+  }
+  return put(batch, event, said_);
+}
+
+Result<bool> RowRewriter::goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) {
+  auto moves = plan.output->message->moves(event.before, event.after, meta_, batch.arena, scratch_);
+  if (!moves.ok()) return at_output(std::move(moves).status(), version_, batch, event, *plan.output);
+  return moves;
+}
+
+// The next event that leaves. `said`: by `row`, goes before what the entry says.
+Status RowRewriter::put(EventBatch& batch, ChangeEvent& event, const EventRoute* said) {
+  if (event.op != Op::kTruncate) {
+    const auto* output = static_cast<const RuleOutput*>(event.output);
+    const auto& message = output->message;
+    if (message) {
+      bool has_after = event.op != Op::kDelete;
+      auto route = message->route(has_after ? event.after : event.before, has_after ? event.before : Row(), meta_, batch.arena, scratch_);
+      if (!route.ok()) return at_output(std::move(route).status(), version_, batch, event, *output);
+      if (said) overlay_route(**route, *said, batch.arena);
+      event.route = *route;
+    } else if (said) {
+      event.route = said;
+    }
+  }
+  event.sub_ordinal = made_++;
+  std::vector<ChangeEvent>& events = batch.events;
+  if (event.sub_ordinal > 0) {
+    splits_.push_back({kept_ - 1, event});
+    return Status();
+  }
+  if (&events[kept_] != &event) events[kept_] = event;
+  ++kept_;
   return Status();
 }
 
@@ -76,16 +186,22 @@ void RowRewriter::end_batch(EventBatch& batch) {
   }
 }
 
-// Applies the verdicts of the hooks. False: the event is dropped.
+// Applies the verdicts of the filter and the hooks. False: the event is dropped.
 bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChunk& hooks) {
-  if (hooks.event(fate.hook_event).is_dropped) {
-    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-    return false;
+  bool before = !event.before.empty() && !fate.drops_before;
+  bool after = !event.after.empty() && !fate.drops_after;
+  if (fate.hook_event >= 0) {
+    if (hooks.event(fate.hook_event).is_dropped) {
+      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    if (fate.entry->plan.map >= 0) {
+      uint32_t image = fate.image;
+      before = !event.before.empty() && hooks.keeps(image++);
+      after = !event.after.empty() && hooks.keeps(image++);
+    }
   }
-  if (fate.entry->plan.map < 0) return true;
-  uint32_t image = fate.image;
-  bool before = !event.before.empty() && hooks.keeps(image++);
-  bool after = !event.after.empty() && hooks.keeps(image++);
+  if (event.op == Op::kTruncate) return true;
   if (!before && !after) {
     stats_.dropped_map.fetch_add(1, std::memory_order_relaxed);
     return false;
@@ -103,16 +219,16 @@ Status RowRewriter::check_key(const EventBatch& batch, const ChangeEvent& event,
     bool may_lack = event.op == Op::kUpdate && image.data() == event.after.data();
     for (uint16_t index : target.primary_key) {
       if (image[index].is_absent() && !may_lack) {
-        return at_event(Status(ErrorCode::kRuleColumn,
+        return at_output(Status(ErrorCode::kRuleColumn,
                                fmt::format("the row images lack column `{}`, which is part of the key of {}; log full images "
                                            "(binlog_row_image=FULL)",
                                            target.columns[index].name, target.qualified_name())),
-                        version_, batch, event);
+                        version_, batch, event, *plan.output);
       }
       if (!image[index].is_null()) continue;
-      return at_event(Status(ErrorCode::kRuleWrite, fmt::format("column {} of the key of {} is NULL", target.columns[index].name,
+      return at_output(Status(ErrorCode::kRuleWrite, fmt::format("column {} of the key of {} is NULL", target.columns[index].name,
                                                                 target.qualified_name())),
-                      version_, batch, event);
+                      version_, batch, event, *plan.output);
     }
   }
   return Status();
@@ -125,10 +241,12 @@ Status RowRewriter::finish_rows(EventBatch& batch, ChangeEvent& event, const Fat
     const HookEvent& hooked = hooks.event(fate.hook_event);
     if (hooked.before >= 0) event.before = project_work(batch, plan, hooks.image(hooked.before, plan), event.before);
     if (hooked.after >= 0) event.after = project_work(batch, plan, hooks.image(hooked.after, plan), event.after);
+    if (!fault_.ok()) return at_output(std::exchange(fault_, Status()), version_, batch, event, *plan.output);
   } else if (!plan.steps.empty()) {
     bool shared = event.before.data() == event.after.data();
     if (!event.before.empty()) event.before = project(batch, plan, event.before, shared ? Row() : event.before);
     if (!event.after.empty()) event.after = project(batch, plan, event.after, event.after);
+    if (!fault_.ok()) return at_output(std::exchange(fault_, Status()), version_, batch, event, *plan.output);
   }
   if (!crossed) return Status();
   event.table = plan.output->schema.get();
@@ -171,9 +289,37 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
       case ColumnStep::Action::kConstant:
         out[i] = step.constant;
         break;
+      case ColumnStep::Action::kMeta:
+        out[i] = meta_value(step.meta, meta_, batch.arena);
+        break;
+      case ColumnStep::Action::kTemplate:
+        break;
     }
   }
+  if (!plan.computed.empty()) compute(batch, plan, out);
   return out;
+}
+
+// Columns made of the row's other columns. As in SQL, a text made of NULL is NULL; of a cell that was not logged, it is
+// not known either.
+void RowRewriter::compute(EventBatch& batch, const RulePlan& plan, Row out) {
+  const TableSchema& target = *plan.output->schema;
+  for (const ComputedColumn& computed : plan.computed) {
+    const Column& column = target.columns[computed.at];
+    scratch_.clear();
+    BoundTemplate::Fault fault = computed.text.append(out, Row(), target, meta_, batch.arena, scratch_);
+    Value& cell = out[computed.at];
+    cell = fault.fault == FilterFault::kAbsent ? Value::absent() : Value::null();
+    if (fault.fault == FilterFault::kAbsent || (fault.fault == FilterFault::kNull && column.nullable)) continue;
+    if (fault) {
+      fault_ = Status(ErrorCode::kRuleWrite, fmt::format("columns.{}: `{}` {}", column.name, fault.name, describe_fault(fault.fault)));
+      return;
+    }
+    WriteFault write = write_any_text(cell, column, scratch_, batch.arena);
+    if (write == WriteFault::kNone) continue;
+    fault_ = Status(ErrorCode::kRuleWrite, fmt::format("columns.{}: {}", column.name, describe_fault(write, column)));
+    return;
+  }
 }
 
 }  // namespace tailrace

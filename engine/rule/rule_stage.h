@@ -39,7 +39,7 @@ struct RuleOptions {
 
 // Counters of one run. Written by the worker, read by anybody.
 struct RuleStats {
-  std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_row{0}, dropped_map{0}, errors{0};
+  std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_where{0}, dropped_row{0}, dropped_map{0}, errors{0};
 };
 
 class RuleStage {

@@ -7,7 +7,7 @@ namespace tailrace {
 Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
   auto found = plans_.find(source->schema_id);
   if (found != plans_.end()) return found->second.get();
-  auto made = make_rule_plan(rules_.spec, source);
+  auto made = make_rule_plan(rules_.spec, source, capture_);
   if (!made.ok()) return located(std::move(made).status());
   auto entry = std::make_unique<PlanEntry>();
   entry->plan = std::move(made).value();
@@ -15,6 +15,11 @@ Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
   if (!entry->plan.is_dropped()) {
     Status merged = targets_.add(*entry->plan.output);
     if (!merged.ok()) return located(std::move(merged));
+    for (const auto& output : entry->plan.outputs) {
+      merged = targets_.add(*output);
+      if (!merged.ok()) return located(std::move(merged));
+    }
+    entry->output_batches.resize(entry->plan.outputs.size());
     if (entry->plan.has_hooks()) TAILRACE_OK(host_->prepare(entry->plan));
   }
   kept_schemas_.push_back(source);
@@ -54,6 +59,15 @@ void StagePlans::add_output(EventBatch& batch, PlanEntry& entry) const {
   entry.batch = batch_;
   batch.outputs.push_back(entry.plan.output);
   if (entry.plan.output->schema != entry.plan.output->source) batch.schemas.push_back(entry.plan.output->schema);
+}
+
+void StagePlans::use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const {
+  for (size_t i = 0; i < entry.plan.outputs.size(); ++i) {
+    if (entry.plan.outputs[i].get() != output || entry.output_batches[i] == batch_) continue;
+    entry.output_batches[i] = batch_;
+    batch.outputs.push_back(entry.plan.outputs[i]);
+    batch.schemas.push_back(output->schema);
+  }
 }
 
 Status StagePlans::located(Status status) const {

@@ -18,13 +18,16 @@ namespace tailrace {
 struct PlanEntry {
   RulePlan plan;
   uint64_t batch = 0;  // last batch that was given the plan's output
+  std::vector<uint64_t> output_batches;  // the same of plan.outputs
 };
 
 class StagePlans {
  public:
   // Both outlive the plans; `host` may be null when no entry has a function.
   StagePlans(const RuleSet& rules, RuleHost* host, bool sink_detects_collisions)
-      : rules_(rules), host_(host), targets_(sink_detects_collisions) {}
+      : rules_(rules), host_(host), targets_(sink_detects_collisions) {
+    if (host) capture_ = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
+  }
 
   void begin_batch() noexcept { ++batch_; }
   Result<PlanEntry*> find(const SchemaRef& source);
@@ -43,6 +46,8 @@ class StagePlans {
   std::vector<SchemaRef> others(const OutputTable& output) const {
     return targets_.others(output.schema->qualified_name(), output.source->qualified_name());
   }
+  // Of one of the plan's further outputs.
+  void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
   // Number of source tables seen for a target.
   size_t sources(const std::string& target) const { return targets_.sources(target); }
 
@@ -53,6 +58,7 @@ class StagePlans {
 
   const RuleSet& rules_;
   RuleHost* const host_;
+  PatternCapture capture_;
   TargetRegistry targets_;
   std::unordered_map<uint64_t, std::unique_ptr<PlanEntry>> plans_;  // by schema_id of the source
   std::vector<SchemaRef> kept_schemas_;

@@ -304,6 +304,8 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   // MySQL logs CREATE TABLE IF NOT EXISTS also when there was such a table; MariaDB does not.
   bool may_be_nothing = parsed.conditional && !ddl.context.is_mariadb && !parsed.replaces;
   if (may_be_nothing && before.belief != Belief::kAbsent) return before;
+  // MariaDB logs a CREATE OR REPLACE that failed behind the old table's end.
+  if (ddl.failed && ddl.context.is_mariadb && parsed.replaces) return State::absent();
   if (parsed.tables.empty() || !ddl.unreadable.empty()) return State();
   DdlName target = name_of(name.database, name.table);
   if (parsed.kind == DdlStatement::Kind::kCreateLike && parsed.tables.size() == 2) {

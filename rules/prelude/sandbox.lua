@@ -44,6 +44,16 @@ end
 core.null = marker("null")
 local secret = marker("secret")
 
+-- What the rule file may hold as a value and the engine reads: `kind` with its arguments.
+function core.handle(kind, arguments)
+  local object = marker(kind)
+  handles[object].arguments = arguments
+  return object
+end
+
+local meta_fields = {}
+for _, name in ipairs(core.meta_names) do meta_fields[name] = core.handle("meta", { name = name }) end
+
 -- text of values ---------------------------------------------------------------------------------------------------
 
 local function to_string(v)
@@ -117,6 +127,10 @@ local safe_string = {
   find = guard_pattern(string.find, "find"), match = guard_pattern(string.match, "match"),
   gmatch = guard_pattern(string.gmatch, "gmatch"), gsub = guard_pattern(string.gsub, "gsub"),
 }
+function core.capture(s, pattern)
+  local found = safe_string.match(s, pattern)
+  return found
+end
 local string_meta = getmetatable("")
 string_meta.__index = safe_string
 string_meta.__metatable = false
@@ -225,6 +239,7 @@ local env = {
   bit = freeze(core.bit, "bit", true),
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
   col = freeze(col, "col", true), null = core.null, secret = secret,
+  meta = freeze(meta_fields, "meta", true),
   text = core.text, bigint = core.make_big, decimal = core.make_dec, log = freeze(log, "log", true),
   print = function(...)
     local words = {}
@@ -243,7 +258,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { meta = true, line = true, sql = true, where = true, json = true, time = true, metric = true }
+local later = { line = true, sql = true, where = true, json = true, time = true, metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)

@@ -135,6 +135,27 @@ TEST_CASE("Statements read again after a restart add nothing and change nothing"
   CHECK(behind.run("ALTER TABLE a ADD z INT", 700, 800) == "a: x z;");
 }
 
+// MariaDB 10.11 logs `CREATE OR REPLACE TABLE a (x BIGINT, UNIQUE (x(3)))` with its error 1089, and has no table a from there.
+TEST_CASE("A CREATE OR REPLACE that failed leaves no table") {
+  MemoryStore store;
+  FixedCatalogue server;
+  server.now = 1000;
+  Reader reader(&store, &server, 100);
+  CHECK(reader.run("CREATE TABLE a (x INT)", 100, 200) == "a: x;");
+  const std::string sql = "CREATE OR REPLACE TABLE a (x BIGINT, UNIQUE (x(3)))";
+  LoggedDdl failed = ddl(sql);
+  failed.failed = true;
+  failed.unreadable = "the statement failed at the server and may have been done in part";
+  auto changes = reader.tracker.apply(read_statement(sql, "shop", false), failed, at(200), at(300));
+  REQUIRE(changes.ok());
+  REQUIRE(changes->size() == 1);
+  CHECK((*changes)[0].before != nullptr);
+  CHECK((*changes)[0].now == nullptr);
+  CHECK(store.entries.back().origin == SchemaOrigin::kStatement);
+  CHECK(store.entries.back().schema == nullptr);
+  CHECK(reader.run("CREATE TABLE IF NOT EXISTS a (y INT)", 300, 400) == "a: y;");
+}
+
 TEST_CASE("What the catalogue shows before the reader has come there is a guess") {
   MemoryStore store;
   FixedCatalogue server;

@@ -1,0 +1,13 @@
+// A second batch with the same events, so that two stages can each rewrite their own.
+#pragma once
+#include <memory>
+
+#include "event/event_batch.h"
+
+namespace tailrace {
+
+// Rows are copied; the texts they point to are shared and kept alive. `first` and `count` choose the events.
+EventBatch copy_batch(const std::shared_ptr<const EventBatch>& batch, size_t first, size_t count);
+inline EventBatch copy_batch(const std::shared_ptr<const EventBatch>& batch) { return copy_batch(batch, 0, batch->events.size()); }
+
+}  // namespace tailrace
