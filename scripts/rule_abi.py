@@ -12,7 +12,7 @@ REPO = Path(__file__).resolve().parent.parent
 NOTE = "Made by scripts/rule_abi.py of engine/rule/abi.json; do not edit."
 RECORDS = (("file", "tailrace.Rules", "what a rule file returns"), ("entry", "tailrace.Entry", "an entry of `tables`"),
            ("new_column", "tailrace.NewColumn", "a column that `columns` adds"),
-           ("context", "tailrace.Context", "what every hook is given last"))
+           ("ddl_event", "tailrace.DdlEvent", "a schema change as `ddl` sees it"), ("context", "tailrace.Context", "what every hook is given last"))
 ARITHMETIC = {"bigint": ("add", "sub", "mul", "mod", "unm"), "decimal": ("add", "sub", "mul", "div", "unm")}
 
 
@@ -109,7 +109,7 @@ def manual(abi):
         out.append("")
 
     for section, title in (("file", "The file"), ("entry", "An entry"), ("new_column", "A new column"),
-                           ("event", "The event (`ev`)"), ("context", "The context (`ctx`)")):
+                           ("event", "The event (`ev`)"), ("ddl_event", "The event of `ddl`"), ("context", "The context (`ctx`)")):
         table(title, [(one["name"], one["type"], one.get("doc", "")) for one in abi[section]])
     rows = []
     for one in [*abi["globals"], *abi["modules"]]:

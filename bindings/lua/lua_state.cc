@@ -105,6 +105,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
   TAILRACE_OK(run_chunk("=tailrace.messages", kPreludeMessages, false));
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
+  TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
   for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));

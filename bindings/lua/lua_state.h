@@ -52,6 +52,7 @@ class LuaState {
   Result<bool> keeps(int function, const Transaction& txn);
   // `loop`: the prelude's function, "run" or "serialize".
   std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
+  Result<DdlAnswer> ddl(int function, const DdlQuestion& question);   // lua_ddl.cc
 
  private:
   explicit LuaState(const RuleOptions& options, LuaFiles& files)

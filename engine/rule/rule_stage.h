@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "event/ddl_desk.h"
 #include "event/event_batch.h"
 #include "event/stores.h"
 
@@ -73,6 +74,8 @@ struct RuleStageConfig {
   bool sink_takes_messages = true;      // false: it takes rows, so nothing is said about messages
   DeadLetterStore* dead_letters = nullptr;  // where events go that failed; must outlive the stage
   std::vector<std::string> formats = {};  // that `serialize` may name; empty = not checked
+  bool writes_statements = false;   // the sink passes schema changes on as text
+  DdlDesk* ddl = nullptr;           // where statements are held; null = nowhere, so they stop. Outlives the stage
 };
 
 }  // namespace tailrace
