@@ -1,5 +1,6 @@
 #include "lua_abi.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -14,6 +15,7 @@ namespace tailrace {
 namespace {
 
 constexpr uint32_t kLogLinesPerSecond = 20;
+constexpr uint32_t kLogLineBytes = 4096;
 
 int32_t code(WriteFault fault) { return static_cast<int32_t>(fault); }
 
@@ -27,6 +29,15 @@ void show_text(LuaHostData* host) {
 void set_host_text(LuaHostData* host, std::string_view text) {
   host->text.assign(text);
   show_text(host);
+}
+
+// Texts that are written over stay in the batch's arena, so a rule that writes in a loop is stopped like one that takes
+// too much of its own memory.
+bool is_full(LuaPlan* plan) {
+  LuaHostData* host = plan->host;
+  if (host->batch->arena.bytes() <= host->arena_limit) return false;
+  host->abi.exhausted = 2;
+  return true;
 }
 
 int32_t set_null(LuaPlan* plan, int32_t column, int32_t cell) noexcept {
@@ -49,20 +60,24 @@ int32_t set_number(LuaPlan* plan, int32_t column, int32_t cell, double value) no
       return 0;
     }
   }
+  if (is_full(plan)) return code(WriteFault::kMemory);
   return code(write_number(cell_at(plan, cell), plan->columns[column], value, plan->host->batch->arena));
 }
 
 int32_t set_big(LuaPlan* plan, int32_t column, int32_t cell, int64_t value, int32_t is_unsigned) noexcept {
+  if (is_full(plan)) return code(WriteFault::kMemory);
   return code(write_integer(cell_at(plan, cell), plan->columns[column], value, is_unsigned != 0, plan->host->batch->arena));
 }
 
 int32_t set_dec(LuaPlan* plan, int32_t column, int32_t cell, const Decimal* value) noexcept {
+  if (is_full(plan)) return code(WriteFault::kMemory);
   char digits[kDecimalTextBytes];
   size_t n = format_decimal(*value, digits);
   return code(write_decimal(cell_at(plan, cell), plan->columns[column], {digits, n}, plan->host->batch->arena));
 }
 
 int32_t set_text(LuaPlan* plan, int32_t column, int32_t cell, const char* text, uint32_t size) noexcept {
+  if (is_full(plan)) return code(WriteFault::kMemory);
   return code(write_text(cell_at(plan, cell), plan->columns[column], {text, size}, plan->host->batch->arena));
 }
 
@@ -218,7 +233,7 @@ void write_log(LuaHostData* host, int32_t level, const char* text, uint32_t size
     host->log_lines = 0;
   }
   if (++host->log_lines > kLogLinesPerSecond) return;
-  log(static_cast<LogLevel>(level), std::string("rule: ").append(text, size));
+  log(static_cast<LogLevel>(level), std::string("rule: ").append(text, std::min(size, kLogLineBytes)));
 }
 
 // First cell of a new row for an output; -1: too many for one image, -2: no memory.

@@ -79,6 +79,7 @@ struct LuaHostData {
   LuaHostAbi abi{};
   const RuleSpec* spec = nullptr;          // after loading
   EventBatch* batch = nullptr;             // during run
+  size_t arena_limit = 0;                  // of the batch, for what rules write
   HookChunk* chunk = nullptr;
   std::string text;                        // behind abi.text
   std::vector<NativeFunction> natives;     // by number of the handle; filled after loading

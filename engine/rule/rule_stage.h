@@ -33,6 +33,7 @@ struct RuleOptions {
   bool trusted = true;                          // false: no JIT, every event within `steps`
   bool jit = true;
   int64_t steps = 1'000'000;                    // instructions per event when not trusted
+  int64_t wall_ms = 30'000;                     // for loading, and per batch when not trusted
   std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
 };
 
