@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "event/value_text.h"
 #include "rule/hook_chunk.h"
+#include "rule/library_call.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -219,10 +220,19 @@ void number_text(LuaHostData* host, double value) noexcept {
 int32_t native_call(LuaHostData* host, int32_t id, const char* text, uint32_t size) noexcept {
   if (id < 0 || static_cast<size_t>(id) >= host->natives.size()) return 1;
   std::string out;
-  native_text(host->natives[static_cast<size_t>(id)], {text, size}, out);
+  if (!native_text(host->natives[static_cast<size_t>(id)], {text, size}, out)) return 2;
   host->text = std::move(out);
   show_text(host);
   return 0;
+}
+
+int32_t library(LuaHostData* host, int32_t function, const char* a, uint32_t a_size, const char* b, uint32_t b_size, const char* c,
+                uint32_t c_size) noexcept {
+  std::string out;
+  LibraryResult result = call_library(static_cast<LibraryFunction>(function), {a, a_size}, {b, b_size}, {c, c_size}, out);
+  host->text = std::move(out);
+  show_text(host);
+  return static_cast<int32_t>(result);
 }
 
 void write_log(LuaHostData* host, int32_t level, const char* text, uint32_t size) noexcept {
@@ -303,6 +313,7 @@ void fill_abi(LuaHostAbi& abi) noexcept {
   abi.native_call = native_call;
   abi.log = write_log;
   abi.where_test = where_test;
+  abi.library = library;
   abi.emit = emit;
   abi.close_row = close_row;
 }

@@ -72,6 +72,7 @@ struct LuaHostAbi {
   int32_t (*emit)(LuaHostData*, int32_t) noexcept;
   int32_t (*close_row)(LuaHostData*, int32_t) noexcept;
   int32_t (*where_test)(LuaHostData*, LuaPlan*, int32_t, int32_t) noexcept;
+  int32_t (*library)(LuaHostData*, int32_t, const char*, uint32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
 };
 
 // The host's data begins with what Lua sees. Address is stable for the life of the state.

@@ -242,7 +242,8 @@ local log = { debug = logger(0), info = logger(1), warn = logger(2), error = log
 
 core.is_loading = true
 local native_count = 0
-function core.native(name, arguments)
+-- `convert` makes the function's result of its text.
+function core.native(name, arguments, convert)
   if not core.is_loading then error(name .. ": make native functions once, at the top of the file", 3) end
   if arguments ~= nil and type(arguments) ~= "table" then error(name .. ": arguments are a table", 3) end
   local id = native_count
@@ -254,8 +255,9 @@ function core.native(name, arguments)
       if value == nil or name == "mask.null" then return nil end
       local given = tostring_of(value)
       local rc = cx.native_call(cx, id, given, #given)
-      if rc ~= 0 then error(name .. ": not usable while the file loads", 2) end
-      return core.host_text()
+      if rc == 1 then error(name .. ": not usable while the file loads", 2) end
+      if rc == 2 then return nil end
+      return convert and convert(core.host_text()) or core.host_text()
     end,
     __metatable = false,
   })
@@ -332,7 +334,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { line = true, json = true, time = true, metric = true }
+local later = { line = true, metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)
