@@ -41,6 +41,7 @@ struct RuleOptions {
   int64_t steps = 1'000'000;                    // instructions per event when not trusted
   OnRuleError on_error = OnRuleError::kStop;
   ErrorScope error_scope = ErrorScope::kRow;    // what is left out
+  int64_t wall_ms = 30'000;                     // for loading, and per batch when not trusted
   std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
 };
 
