@@ -39,7 +39,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     file = REPO / "rules/types/tailrace.d.lua"
     subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = file.read_text()
-    for section in ("file", "entry", "new_column", "event", "context"):
+    for section in ("file", "entry", "output", "new_column", "out", "event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
     for one in [*ABI["globals"], *ABI["modules"]]:
@@ -51,6 +51,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
 def test_keys_are_those_the_engine_knows(tmp_path):
     assert known_keys(tmp_path, "return { api = 1, tables = {}, zqzqzqzq = 1 }") == names("file")
     assert known_keys(tmp_path, 'return { api = 1, tables = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("entry")
+    assert known_keys(tmp_path, 'return { api = 1, tables = {}, outputs = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("output")
 
 
 def test_globals_are_those_of_the_sandbox():
@@ -72,7 +73,13 @@ def test_globals_are_those_of_the_sandbox():
 def test_event_fields_are_those_of_the_prelude():
     body = ROWS[ROWS.index("local fields = {"):]
     found = set(re.findall(r"^    (\w+) = function", body[:body.index("\n  }\n")], re.M))
-    assert found - {"append"} | ({"append"} & names("event")) == names("event")
+    assert found == names("event")
+
+
+def test_out_is_that_of_the_prelude():
+    text = (REPO / "rules/prelude/outputs.lua").read_text()
+    found = re.search(r"local out_fields = \{(.*?)\}", text, re.S)
+    assert set(re.findall(r"(\w+) = ", found[1])) == names("out")
 
 
 def test_every_name_is_there_in_a_rule(tmp_path):
