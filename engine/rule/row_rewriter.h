@@ -59,6 +59,7 @@ class RowRewriter {
   Row project_work(EventBatch& batch, const RulePlan& plan, Row work, Row place);
   Row project(EventBatch& batch, const RulePlan& plan, Row in, Row place);
   void compute(EventBatch& batch, const RulePlan& plan, Row out);
+  void compute_sql(EventBatch& batch, const RulePlan& plan, Row in);
 
   const std::string& version_;
   StagePlans& plans_;
@@ -72,6 +73,8 @@ class RowRewriter {
   uint32_t made_ = 0;                                    // events it has become so far
   Status fault_;                                         // of a column that is computed
   std::vector<ChangeEvent> extra_;                       // rows for `outputs`
+  WhereRun sql_;
+  std::vector<Value> sql_values_;                        // of the row that is laid out, by RulePlan::sql
   std::string scratch_;
 };
 

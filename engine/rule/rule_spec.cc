@@ -90,8 +90,7 @@ Status parse_deletes(DeleteRule& out, const RuleNode& node, const std::string& w
 Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& where,
                    const std::map<std::string, std::string>& secrets) {
   TAILRACE_OK(check_keys(node, where,
-                         {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"},
-                         {"where"}));
+                         {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"}));
   rule.action = TableRule::Action::kEntry;
   if (const RuleNode* ops = node.find("ops")) TAILRACE_OK(parse_ops(rule, *ops, where + ".ops"));
   if (const RuleNode* to = node.find("to")) TAILRACE_OK(parse_to(rule, *to, where + ".to"));
@@ -217,6 +216,10 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
         TAILRACE_OK(parse_entry(rule, value, where, spec.secrets));
         if (const RuleNode* filter = value.find("where")) {
           TAILRACE_TRY(rule.where, parse_where_rule(*filter, where + ".where", key, spec.options, file));
+        }
+        for (ColumnRule& column : rule.columns) {
+          const RuleNode& given = *value.find("columns")->find(column.name);
+          TAILRACE_OK(parse_column_sql(column, given, fmt::format("{}.columns.{}", where, column.name), key, spec.options, file));
         }
       } else {
         return load_error(fmt::format("{} is {}; expected false, true or a table", where, type_name(value.type)));

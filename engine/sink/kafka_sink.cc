@@ -95,7 +95,7 @@ class KafkaSink final : public Sink {
   Status write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop);
   Result<const KafkaTopic*> topic_of(const ChangeEvent& event, const std::stop_token& stop);
   Status send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
-              KafkaDeliveries::Batch* pending, const std::stop_token& stop);
+              KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone = false);
   std::string_view id_of(const EventBatch& batch, const ChangeEvent& event);
   void shut() noexcept;
 
@@ -276,7 +276,7 @@ std::string_view KafkaSink::id_of(const EventBatch& batch, const ChangeEvent& ev
 }
 
 Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
-                       KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
+                       KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone) {
   rd_kafka_vu_t parts[7];
   size_t n = 0;
   parts[n].vtype = RD_KAFKA_VTYPE_RKT;
@@ -284,8 +284,8 @@ Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const 
   parts[n].vtype = RD_KAFKA_VTYPE_PARTITION;
   parts[n++].u.i32 = partition;
   parts[n].vtype = RD_KAFKA_VTYPE_VALUE;
-  parts[n].u.mem.ptr = record_.value.data();
-  parts[n++].u.mem.size = record_.value.size();
+  parts[n].u.mem.ptr = is_tombstone ? nullptr : record_.value.data();
+  parts[n++].u.mem.size = is_tombstone ? 0 : record_.value.size();
   parts[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
   parts[n++].u.i = RD_KAFKA_MSG_F_COPY;
   parts[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
@@ -351,6 +351,7 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
     TAILRACE_TRY(const KafkaTopic* topic, topic_of(event, stop));
     if (record_.has_key) {
       TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop));
+      if (record_.tombstone) TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop, true));
     } else if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) {
       // Every partition holds rows of the table, so each reader must learn of the change.
       for (int32_t partition = 0; partition < topic->partitions; ++partition) {

@@ -49,6 +49,7 @@ typedef struct tr_host {
   void (*log)(struct tr_host*, int32_t level, const char* text, uint32_t size);
   int32_t (*emit)(struct tr_host*, int32_t output);
   int32_t (*close_row)(struct tr_host*, int32_t output);
+  int32_t (*where_test)(struct tr_host*, tr_plan*, int32_t id, int32_t cell);
 } tr_host;
 ]]
 
