@@ -50,7 +50,7 @@ def split_params(text):
 
 
 def annotations(abi):
-    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Line", "---@class tailrace.Message",
+    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line", "---@class tailrace.Message",
            "---@class tailrace.Native native function: use it in `columns`, or call it in `map`",
            "---@overload fun(value: any): string?", "",
            "---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table",
@@ -79,6 +79,10 @@ def annotations(abi):
         out.append("")
     for module in abi["modules"]:
         local = module["name"].rpartition(".")[2]
+        if "function" in module:
+            kind = next(f"fun({one['params']}): {one['returns']}" for one in abi["globals"] if one["name"] == module["function"])
+            out += [f"---@param name \"{module['name']}\"", f"---@return {kind}", "function require(name) end", ""]
+            continue
         class_name = "tailrace.lib." + local
         out += [f"---@class {class_name} {module['doc']}", f"local {local} = {{}}"]
         out += table_members(local, module["fields"])
@@ -116,7 +120,7 @@ def manual(abi):
     rows = []
     for one in [*abi["globals"], *abi["modules"]]:
         if "fields" not in one:
-            rows.append((one["name"], f"({one['params']})" if "params" in one else one["type"], one["doc"]))
+            rows.append((one["name"], f"({one['params']})" if "params" in one else one.get("type", ""), one["doc"]))
         for member in one.get("fields", []):
             kind = f"({member['params']})" if "params" in member else "native" if member.get("native") else member["type"]
             rows.append((f"{one['name']}.{member['name']}", kind, member.get("doc", one["doc"])))

@@ -5,6 +5,7 @@
 ---@class tailrace.Null
 ---@class tailrace.Secret
 ---@class tailrace.Meta
+---@class tailrace.Sql
 ---@class tailrace.Line
 ---@class tailrace.Message
 ---@class tailrace.Native native function: use it in `columns`, or call it in `map`
@@ -56,7 +57,7 @@
 ---@field where? string|{ [1]: string, dialect: string? } rows to take, as a SQL condition; both images are tested
 ---@field to? string target `database.table`, a template
 ---@field key? string[] key columns at the target, by their names there
----@field columns? table<string, false|string|tailrace.Native|tailrace.Meta|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds
+---@field columns? table<string, false|string|tailrace.Native|tailrace.Meta|tailrace.Sql|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds
 ---@field deletes? "apply"|"drop"|{ set: table<string, any> } what becomes of deletes; `set` updates the row instead
 ---@field topic? string template of the message's topic
 ---@field partition_by? string[] columns whose values choose the partition
@@ -153,6 +154,16 @@ meta.ts = nil
 ---@type tailrace.Meta
 meta.ts_us = nil
 
+--- a SQL expression as the value of a column
+---@param expression string|{ [1]: string, dialect: string? }
+---@return tailrace.Sql
+function sql(expression) end
+
+--- a SQL condition as a function of a row
+---@param condition string|{ [1]: string, dialect: string? }
+---@return fun(row: tailrace.Row): boolean
+function where(condition) end
+
 --- exact text of a value
 ---@param value any
 ---@return string
@@ -187,6 +198,10 @@ function log.warn(format, ...) end
 ---@param format string
 ---@param ... any
 function log.error(format, ...) end
+
+---@param name "tailrace.where"
+---@return fun(condition: string|{ [1]: string, dialect: string? }): fun(row: tailrace.Row): boolean
+function require(name) end
 
 ---@class tailrace.lib.mask hides values, keeps their type
 local mask = {}
