@@ -11,6 +11,13 @@
 #include "rule/value_write.h"
 
 namespace tailrace {
+
+void set_host_text(LuaHostData* host, std::string_view text) {
+  host->text.assign(text);
+  host->abi.text = host->text.data();
+  host->abi.text_size = static_cast<uint32_t>(host->text.size());
+}
+
 namespace {
 
 constexpr uint32_t kLogLinesPerSecond = 20;
@@ -22,11 +29,6 @@ Value& cell_at(LuaPlan* plan, int32_t cell) { return plan->host->abi.cells[cell]
 void show_text(LuaHostData* host) {
   host->abi.text = host->text.data();
   host->abi.text_size = static_cast<uint32_t>(host->text.size());
-}
-
-void set_host_text(LuaHostData* host, std::string_view text) {
-  host->text.assign(text);
-  show_text(host);
 }
 
 int32_t set_null(LuaPlan* plan, int32_t column, int32_t cell) noexcept {
@@ -290,6 +292,7 @@ void fill_abi(LuaHostAbi& abi) noexcept {
   abi.where_test = where_test;
   abi.emit = emit;
   abi.close_row = close_row;
+  fill_message_abi(abi);
 }
 
 }  // namespace tailrace

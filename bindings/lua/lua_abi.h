@@ -10,6 +10,7 @@
 #include "rule/decimal.h"
 #include "rule/native_function.h"
 #include "rule/rule_host.h"
+#include "rule/text_filter.h"
 #include "rule/where_rule.h"
 
 namespace tailrace {
@@ -71,6 +72,13 @@ struct LuaHostAbi {
   void (*log)(LuaHostData*, int32_t, const char*, uint32_t) noexcept;
   int32_t (*emit)(LuaHostData*, int32_t) noexcept;
   int32_t (*close_row)(LuaHostData*, int32_t) noexcept;
+  int32_t (*say)(LuaHostData*, uint32_t, int32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
+  void (*begin_message)(LuaHostData*, uint32_t) noexcept;
+  void (*put)(LuaHostData*, const char*, uint32_t) noexcept;
+  int32_t (*put_column)(LuaPlan*, int32_t, int32_t, int32_t) noexcept;
+  int32_t (*find_filter)(LuaHostData*, const char*, uint32_t) noexcept;
+  int32_t (*say_message)(LuaHostData*, uint32_t, int32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
+  int32_t (*end_message)(LuaHostData*, uint32_t) noexcept;
   int32_t (*where_test)(LuaHostData*, LuaPlan*, int32_t, int32_t) noexcept;
 };
 
@@ -80,6 +88,8 @@ struct LuaHostData {
   const RuleSpec* spec = nullptr;          // after loading
   EventBatch* batch = nullptr;             // during run
   HookChunk* chunk = nullptr;
+  std::string payload;                     // of the message being written
+  std::vector<TextFilter> filters;         // by number, of out:col
   std::string text;                        // behind abi.text
   std::vector<NativeFunction> natives;     // by number of the handle; filled after loading
   std::vector<std::unique_ptr<LuaPlan>> plans;
@@ -90,6 +100,8 @@ struct LuaHostData {
 };
 
 void fill_abi(LuaHostAbi& abi) noexcept;
+void fill_message_abi(LuaHostAbi& abi) noexcept;  // the part in lua_message.cc; called by fill_abi
+void set_host_text(LuaHostData* host, std::string_view text);
 
 // lua_where.cc: tests the cells of an image by `where[[…]]`. 0, 1; 2: error_code and text say why not.
 int32_t where_test(LuaHostData* host, LuaPlan* plan, int32_t id, int32_t cell) noexcept;

@@ -105,6 +105,26 @@ Status LuaState::prepare(const RulePlan& plan) {
   return Status();
 }
 
+Status LuaState::prepare_message(uint32_t id, const OutputTable& output, int serialize) {
+  StackGuard guard(lua_);
+  get_core("prepare_message");
+  lua_newtable(lua_);
+  lua_pushnumber(lua_, id);
+  lua_setfield(lua_, -2, "id");
+  lua_pushlightuserdata(lua_, add_plan(output.schema->columns));
+  lua_setfield(lua_, -2, "ptr");
+  set_field(lua_, "table", output.schema->qualified_name());
+  set_field(lua_, "database", output.source->database);
+  set_field(lua_, "table_name", output.source->table);
+  set_columns(lua_, output.schema->columns);
+  lua_rawgeti(lua_, LUA_REGISTRYINDEX, functions_ref_);
+  lua_rawgeti(lua_, -1, serialize);
+  lua_setfield(lua_, -3, "serialize");
+  lua_pop(lua_, 1);
+  if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
+  return Status();
+}
+
 Result<std::string> LuaState::capture(const std::string& text, const std::string& pattern) {
   StackGuard guard(lua_);
   data_.abi.exhausted = 0;

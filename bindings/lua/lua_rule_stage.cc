@@ -1,12 +1,15 @@
 #include "lua_rule_stage.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include "lua_state.h"
 #include "rule/digest.h"
+#include "rule/node_reader.h"
 
 namespace tailrace {
 namespace {
@@ -39,7 +42,15 @@ class LuaRuleHost final : public RuleHost {
     return state_->start(rules_->spec);
   }
   Status prepare(const RulePlan& plan) override { return state_->prepare(plan); }
-  std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch); }
+  Status prepare_message(uint32_t id, const OutputTable& output, int serialize) override {
+    return state_->prepare_message(id, output, serialize);
+  }
+  std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch, "run"); }
+  std::optional<HookFailure> serialize(const HookBatch& batch) override { return state_->run(batch, "serialize"); }
+  Result<OnRuleError> on_error(const HookBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) override {
+    return state_->on_error(batch, rules_->spec.on_error, failure, hook, policy);
+  }
+  Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
 
  private:
@@ -104,6 +115,20 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   return rules;
 }
 
+// The formats that `serialize` names must be there.
+Status check_formats(const RuleSet& rules, const std::vector<std::string>& formats) {
+  auto check = [&](const std::string& where, const MessageRule& message) {
+    if (message.format.empty() || formats.empty()) return Status();
+    if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
+    return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format,
+                                  did_you_mean(message.format, formats), fmt::join(formats, ", ")))
+        .with("rule", rules.file);
+  };
+  for (const TableRule& rule : rules.spec.tables) TAILRACE_OK(check(fmt::format("tables[\"{}\"]", rule.key), rule.message));
+  for (const OutputRule& rule : rules.spec.outputs) TAILRACE_OK(check(fmt::format("outputs[\"{}\"]", rule.name), rule.message));
+  return Status();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<RuleSet>> load_rules(const RuleOptions& options) {
@@ -118,13 +143,14 @@ Result<std::shared_ptr<RuleSet>> load_rules(const RuleOptions& options) {
 Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) {
   try {
     std::unique_ptr<LuaRuleHost> host;
+    TAILRACE_OK(check_formats(*rules, config.formats));
     if (!rules->file.empty()) {
       auto lua_rules = std::dynamic_pointer_cast<const LuaRuleSet>(rules);
       if (!lua_rules) return Status(ErrorCode::kInternal, "a rule set of another kind");
       host = std::make_unique<LuaRuleHost>(std::move(lua_rules));
       TAILRACE_OK(host->start());
     }
-    return make_planned_stage(std::move(rules), std::move(host), config.sink_detects_collisions);
+    return make_planned_stage(std::move(rules), std::move(host), config);
   } catch (const std::exception& error) {
     return Status(ErrorCode::kInternal, fmt::format("starting rules: {}", error.what()));
   }

@@ -103,6 +103,8 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.rows", kPreludeRows, false));
   TAILRACE_OK(run_chunk("=tailrace.outputs", kPreludeOutputs, false));
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
+  TAILRACE_OK(run_chunk("=tailrace.messages", kPreludeMessages, false));
+  TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
   for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
@@ -136,6 +138,7 @@ Status LuaState::run_chunk(const char* name, std::string_view source, bool keep_
 ErrorCode LuaState::code_of(ErrorCode fallback, const std::string& message) const {
   if (data_.abi.exhausted == kSteps) return ErrorCode::kRuleBudget;
   if (data_.abi.exhausted == kMemory || message == "not enough memory") return ErrorCode::kRuleMemory;
+  if (data_.abi.error_code == 103) return ErrorCode::kRuleReturn;
   if (data_.abi.error_code == 104) return ErrorCode::kRuleWrite;
   if (data_.abi.error_code == 105) return ErrorCode::kRuleColumn;
   if (data_.abi.error_code == 106) return ErrorCode::kRuleOutput;
@@ -268,6 +271,7 @@ Status LuaState::start(const RuleSpec& spec) {
   }
   if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
   TAILRACE_OK(prepare_outputs(spec));
+  if (spec.start >= 0) TAILRACE_OK(run_start(spec.start));
   lua_gc(lua_, LUA_GCCOLLECT, 0);
   // Garbage of a rule is short strings. Measured: below 200 marking the prelude shows, above 400 the heap leaves the
   // cache.
@@ -282,8 +286,7 @@ Status LuaState::start(const RuleSpec& spec) {
 
 // ---- running
 
-std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
-  StackGuard guard(lua_);
+void LuaState::show(const HookBatch& batch) {
   data_.batch = batch.batch;
   data_.chunk = batch.chunk;
   LuaHostAbi& abi = data_.abi;
@@ -295,7 +298,12 @@ std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
   abi.error_code = 0;
   abi.exhausted = 0;
   abi.steps_left = kLoadSteps;  // of the loop itself; each row sets its own
-  get_core("run");
+}
+
+std::optional<HookFailure> LuaState::run(const HookBatch& batch, const char* loop) {
+  StackGuard guard(lua_);
+  show(batch);
+  get_core(loop);
   HookFailure failure;
   if (lua_pcall(lua_, 0, 5, 0) != 0) {
     failure.message = text_at(lua_, -1);
@@ -313,7 +321,7 @@ std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
     failure.message = text_at(lua_, -1) + ": " + failure.hook + "() " + failure.message;
     failure.code = ErrorCode::kRuleReturn;
   }
-  if (failure.hook == "row") {
+  if (failure.hook != "map") {
     failure.event = number;
     return failure;
   }

@@ -46,7 +46,12 @@ class LuaState {
   Status start(const RuleSpec& spec);
   Status prepare(const RulePlan& plan);
   Result<std::string> capture(const std::string& text, const std::string& pattern);
-  std::optional<HookFailure> run(const HookBatch& batch);
+  Status prepare_message(uint32_t id, const OutputTable& output, int serialize);
+  // `function`: the host's number of it.
+  Result<OnRuleError> on_error(const HookBatch& batch, int function, const Status& failure, std::string_view hook, OnRuleError policy);
+  Result<bool> keeps(int function, const Transaction& txn);
+  // `loop`: the prelude's function, "run" or "serialize".
+  std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
 
  private:
   explicit LuaState(const RuleOptions& options, LuaFiles& files)
@@ -62,6 +67,9 @@ class LuaState {
 
   LuaPlan* add_plan(const std::vector<Column>& columns);
   Status prepare_outputs(const RuleSpec& spec);
+  Status run_start(int function);
+  void show(const HookBatch& batch);  // to the prelude
+  void push_function(int function);
 
   static void* allocate(void* self, void* block, size_t old_size, size_t new_size);
   static void count_hook(lua_State* lua, lua_Debug*);

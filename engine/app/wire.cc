@@ -6,6 +6,7 @@
 
 #include "app/endpoints.h"
 #include "bindings/lua/lua_rule_stage.h"
+#include "format/ruled_serializer.h"
 
 namespace tailrace {
 namespace {
@@ -93,12 +94,18 @@ Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::strin
     TAILRACE_TRY(format_info, find_plugin("format", builtin_formats(), "default"));
   }
   TAILRACE_TRY(Options parsed, Options::parse("sink", format_info->options, format_options));
-  TAILRACE_TRY(serializer, format_info->create(parsed));
+  TAILRACE_TRY(auto format_of_sink, format_info->create(parsed));
+  serializer = std::make_unique<RuledSerializer>(std::move(format_of_sink));
   return sink;
 }
 
 JobFactories make_factories() {
-  return JobFactories{make_source, make_sink, [](const RuleStageConfig& config) { return make_rule_stage(config); }};
+  auto rules = [](const RuleStageConfig& given) {
+    RuleStageConfig config = given;
+    for (const FormatInfo* format : builtin_formats()) config.formats.emplace_back(format->name);
+    return make_rule_stage(config);
+  };
+  return JobFactories{make_source, make_sink, rules};
 }
 
 RuleKit make_rule_kit() {

@@ -31,9 +31,9 @@ struct OutputTable {
   SchemaRef schema;            // schema of the rows in the event (database, table: the target's names)
   bool key_is_explicit = false;  // the entry gave `key`
   std::string topic;           // "" = the sink's template decides
+  std::string format;          // "" = the sink's
   // Which source column each column of `schema` is made of, -1 = none; empty = column by column.
   std::vector<int> origins;
-  std::string format;          // "" = the sink's
 };
 
 struct MessageHeader {

@@ -66,7 +66,7 @@ Status make_parts(const JobConfig& config, const JobFactories& factories, JobFil
   TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
                                                                       config.pipeline.quarantine ? &file : nullptr}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
-  TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps().detects_collisions, rules_version));
+  TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps(), rules_version));
   return {};
 }
 
@@ -315,7 +315,7 @@ Result<std::optional<RuleSwapAnswer>> Job::Impl::ask_rules(const RuleChange& cha
     TAILRACE_TRY(EndpointConfig endpoint, resolved(config, false));
     std::unique_ptr<Serializer> serializer;
     TAILRACE_TRY(auto sink, factories.sink(endpoint, config.format, serializer));
-    job_rules->set_sink(sink->caps().detects_collisions);
+    job_rules->set_sink(sink->caps());
   }
   TAILRACE_TRY(RuleSwapRequest request, job_rules->request(change));
   std::lock_guard one(control);   // nobody starts it meanwhile

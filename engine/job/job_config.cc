@@ -83,7 +83,7 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
 
 Status parse_rules(json& node, RuleOptions& out) {
   if (node.is_string()) node = json{{"file", node}};
-  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory"}));
+  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope"}));
   if (node.contains("file")) {
     TAILRACE_TRY(out.file, scalar("rules.file", node.at("file")));
   }
@@ -97,6 +97,17 @@ Status parse_rules(json& node, RuleOptions& out) {
     TAILRACE_TRY(std::string text, scalar("rules.memory", node.at("memory")));
     TAILRACE_TRY(int64_t bytes, parse_bytes(text));
     out.memory_bytes = static_cast<size_t>(bytes);
+  }
+  if (node.contains("on_error")) {
+    TAILRACE_TRY(std::string text, scalar("rules.on_error", node.at("on_error")));
+    if (text == "dead_letter") out.on_error = OnRuleError::kDeadLetter;
+    else if (text == "skip") out.on_error = OnRuleError::kSkip;
+    else if (text != "stop") return bad_value("rules.on_error", "\"stop\", \"dead_letter\" or \"skip\"");
+  }
+  if (node.contains("error_scope")) {
+    TAILRACE_TRY(std::string text, scalar("rules.error_scope", node.at("error_scope")));
+    if (text == "transaction") out.error_scope = ErrorScope::kTransaction;
+    else if (text != "row") return bad_value("rules.error_scope", "\"row\" or \"transaction\"");
   }
   return {};
 }

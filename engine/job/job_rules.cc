@@ -47,7 +47,7 @@ void JobRules::note(const std::string& text) const {
 
 Result<std::unique_ptr<RuleStage>> JobRules::load(std::shared_ptr<const RuleSource> stored, const std::string& file,
                                                   const Texts& options) const {
-  RuleStageConfig config{config_.rules, sink_detects_collisions_};
+  RuleStageConfig config{config_.rules, sink_detects_collisions_, sink_takes_messages_, &file_, {}};
   config.rules.file = file;
   config.rules.options.clear();
   for (const auto& [name, value] : options) {
@@ -68,8 +68,8 @@ Result<std::unique_ptr<RuleStage>> JobRules::load_kept(int64_t version) const {
   return load(std::move(source), row.file, options);
 }
 
-Result<std::unique_ptr<RuleTimeline>> JobRules::timeline(bool sink_detects_collisions, const std::string& status_version) {
-  set_sink(sink_detects_collisions);
+Result<std::unique_ptr<RuleTimeline>> JobRules::timeline(const SinkCaps& sink, const std::string& status_version) {
+  set_sink(sink);
   TAILRACE_TRY(auto kept, file_.rule_cuts());
   std::vector<RuleTimeline::Cut> cuts;
   for (const RuleCutRow& row : kept) {

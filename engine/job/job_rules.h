@@ -16,10 +16,11 @@ class JobRules {
 
   // The versions of a run. As long as nobody has asked for others the configured file tells the newest one, and an edited
   // file takes over where the run begins; afterwards the job file does. `status_version`: what the status told last.
-  Result<std::unique_ptr<RuleTimeline>> timeline(bool sink_detects_collisions, const std::string& status_version);
+  Result<std::unique_ptr<RuleTimeline>> timeline(const SinkCaps& sink, const std::string& status_version);
   bool knows_sink() const noexcept { return knows_sink_; }
-  void set_sink(bool detects_collisions) {
-    sink_detects_collisions_ = detects_collisions;
+  void set_sink(const SinkCaps& sink) {
+    sink_detects_collisions_ = sink.detects_collisions;
+    sink_takes_messages_ = sink.wants_records;
     knows_sink_ = true;
   }
   // Reads, checks and compiles the rules asked for.
@@ -37,7 +38,7 @@ class JobRules {
   JobFile& file_;
   const JobConfig& config_;
   const JobFactories& factories_;
-  std::atomic<bool> sink_detects_collisions_{false}, knows_sink_{false};
+  std::atomic<bool> sink_detects_collisions_{false}, sink_takes_messages_{true}, knows_sink_{false};
 };
 
 }  // namespace tailrace

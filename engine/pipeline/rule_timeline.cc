@@ -11,7 +11,7 @@ namespace {
 
 uint64_t dropped_by(const RuleStage& stage) {
   const RuleStats& stats = stage.stats();
-  return stats.dropped_table + stats.dropped_where + stats.dropped_row + stats.dropped_map;
+  return stats.dropped_table + stats.dropped_where + stats.dropped_row + stats.dropped_map + stats.dead_letters + stats.skipped;
 }
 
 }  // namespace

@@ -14,13 +14,27 @@ uint64_t hash_of(const Value& value) {
 }  // namespace
 
 std::optional<HookFailure> HookChunk::run(RuleHost& host, EventBatch& batch) {
-  auto failure = host.run({&batch, this, cells_.get(), events_.data(), verdicts_.data(), runs_.data(),
-                           static_cast<uint32_t>(runs_.size())});
+  auto failure = host.run(view(batch));
   // `row` runs over a whole run of events before `map` does.
   auto earlier = [](const EmittedRow& a, const EmittedRow& b) { return a.image < b.image; };
   if (!std::is_sorted(emitted_.begin(), emitted_.end(), earlier)) std::stable_sort(emitted_.begin(), emitted_.end(), earlier);
   return failure;
 }
+
+void HookChunk::fail(uint32_t event, uint32_t first_image) {
+  HookEvent& failed = events_[event];
+  failed.is_dropped = 1;
+  failed.row_is_done = 1;
+  uint32_t end = first_image + (failed.before >= 0) + (failed.after >= 0);
+  for (uint32_t i = first_image; i < end; ++i) verdicts_[i] = static_cast<uint8_t>(ImageVerdict::kRowDropped);
+  std::erase_if(emitted_, [&](const EmittedRow& row) { return row.image >= first_image && row.image < end; });
+}
+
+HookBatch HookChunk::view(EventBatch& batch) {
+  return {&batch, this, cells_.get(), events_.data(), verdicts_.data(), runs_.data(), static_cast<uint32_t>(runs_.size())};
+}
+
+std::optional<HookFailure> HookChunk::serialize(RuleHost& host, EventBatch& batch) { return host.serialize(view(batch)); }
 
 int32_t HookChunk::emit(uint32_t image, const OutputRule& rule, uint32_t output) {
   bool same_image = !emitted_.empty() && emitted_.back().image == image;

@@ -29,8 +29,8 @@ class HookChunk {
   void clear() noexcept {
     events_.clear();
     runs_.clear();
-    verdicts_.clear();
     emitted_.clear();
+    verdicts_.clear();
     images_ = 0;
     cells_used_ = 0;
   }
@@ -41,11 +41,14 @@ class HookChunk {
     uint32_t image;  // first image of the event
   };
   Place add(const EventBatch& batch, uint32_t index, const RulePlan& plan) {
+    return add(batch, index, plan.id, static_cast<uint32_t>(plan.work_columns.size()), plan.added);
+  }
+  // `plan`: number for the host. Rows get the `added` cells behind their own.
+  Place add(const EventBatch& batch, uint32_t index, uint32_t plan, uint32_t width, const std::vector<Value>& added) {
     const ChangeEvent& event = batch.events[index];
-    auto width = static_cast<uint32_t>(plan.work_columns.size());
     auto here = static_cast<uint32_t>(events_.size());
-    bool goes_on = !runs_.empty() && runs_.back().plan == plan.id && last_index_ + 1 == index;
-    if (!goes_on) runs_.push_back({plan.id, here, 0, images_, 0, static_cast<uint32_t>(cells_used_), width});
+    bool goes_on = !runs_.empty() && runs_.back().plan == plan && last_index_ + 1 == index;
+    if (!goes_on) runs_.push_back({plan, here, 0, images_, 0, static_cast<uint32_t>(cells_used_), width});
     last_index_ = index;
     // Written in place: a copy from the stack would wait for its narrow stores.
     HookEvent& hooked = events_.emplace_back();
@@ -56,8 +59,8 @@ class HookChunk {
     hooked.route = nullptr;
     hooked.ts_us = batch.txns[event.txn].commit_time_us;
     Place place{static_cast<int32_t>(here), images_};
-    hooked.before = event.before.empty() ? -1 : add_image(event.before, plan);
-    hooked.after = event.after.empty() ? -1 : add_image(event.after, plan);
+    hooked.before = event.before.empty() ? -1 : add_image(event.before, width, added);
+    hooked.after = event.after.empty() ? -1 : add_image(event.after, width, added);
     ++runs_.back().events;
     runs_.back().images = images_ - runs_.back().first_image;
     return place;
@@ -68,6 +71,14 @@ class HookChunk {
 
   // The first failure, if any.
   std::optional<HookFailure> run(RuleHost& host, EventBatch& batch);
+
+  Result<OnRuleError> on_error(RuleHost& host, EventBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) {
+    return host.on_error(view(batch), failure, hook, policy);
+  }
+  // Marks the event of a failure, so that the next run goes on behind it. Its rows for `outputs` are gone.
+  void fail(uint32_t event, uint32_t first_image);
+  // The same with `serialize`.
+  std::optional<HookFailure> serialize(RuleHost& host, EventBatch& batch);
 
   // For the host while it runs. A new row of absent cells; -1 beyond the limit of one image.
   int32_t emit(uint32_t image, const OutputRule& rule, uint32_t output);
@@ -80,17 +91,17 @@ class HookChunk {
   std::span<const EmittedRow> emitted(uint32_t image) const noexcept;
   Row emitted_cells(const EmittedRow& row) noexcept { return {cells_.get() + row.cell, row.width}; }
 
+  size_t event_count() const noexcept { return events_.size(); }
   const HookEvent& event(int32_t at) const noexcept { return events_[static_cast<size_t>(at)]; }
   bool keeps(uint32_t image) const noexcept { return verdicts_[image] == static_cast<uint8_t>(ImageVerdict::kKeep); }
   Row image(int32_t cell, const RulePlan& plan) noexcept { return {cells_.get() + cell, plan.work_columns.size()}; }
 
  private:
-  int32_t add_image(Row row, const RulePlan& plan) {
-    size_t width = plan.work_columns.size();
+  int32_t add_image(Row row, size_t width, const std::vector<Value>& added) {
     if (cells_used_ + width > cell_capacity_) grow(cells_used_ + width);
     Value* to = cells_.get() + cells_used_;
     std::memcpy(to, row.data(), row.size_bytes());
-    for (size_t i = 0; i < plan.added.size(); ++i) to[row.size() + i] = plan.added[i];
+    for (size_t i = 0; i < added.size(); ++i) to[row.size() + i] = added[i];
     auto at = static_cast<int32_t>(cells_used_);
     cells_used_ += width;
     ++images_;
@@ -98,6 +109,7 @@ class HookChunk {
     return at;
   }
   void grow(size_t needed);
+  HookBatch view(EventBatch& batch);
 
   std::vector<HookEvent> events_;
   std::vector<HookRun> runs_;

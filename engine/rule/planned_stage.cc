@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "rule/event_place.h"
+#include "rule/failure_policy.h"
 #include "rule/hook_chunk.h"
 #include "rule/row_rewriter.h"
 #include "rule/rule_host.h"
@@ -17,10 +18,11 @@ constexpr size_t kChunk = 256;
 
 class PlannedStage final : public RuleStage {
  public:
-  PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, bool sink_detects_collisions)
+  PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, const RuleStageConfig& config)
       : rules_(std::move(rules)),
-        plans_(*rules_, host.get(), sink_detects_collisions),
+        plans_(*rules_, host.get(), config),
         rewriter_(*rules_, plans_, stats_),
+        failures_(config, stats_),
         host_(std::move(host)) {}
 
   Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) override {
@@ -58,26 +60,52 @@ class PlannedStage final : public RuleStage {
 
  private:
   Status run_batch(EventBatch& batch) {
+    running_ = &batch;
     plans_.begin_batch();
-    rewriter_.begin_batch();
+    rewriter_.begin_batch(begin_failures(batch));
+    if (rules_->spec.txn >= 0) TAILRACE_OK(judge_transactions(batch));
     size_t events_in = batch.events.size();
     for (size_t begin = 0; begin < events_in; begin += kChunk) {
       size_t end = std::min(begin + kChunk, events_in);
       fates_.assign(end - begin, Fate());
       hooks_.clear();
       for (size_t i = begin; i < end; ++i) TAILRACE_OK(classify(batch, i, fates_[i - begin]));
-      if (!hooks_.empty()) TAILRACE_OK(run_hooks(batch));
+      if (!hooks_.empty()) TAILRACE_OK(run_hooks(batch, begin));
       TAILRACE_OK(rewriter_.rewrite(batch, begin, fates_, hooks_));
     }
     rewriter_.end_batch(batch);
+    if (plans_.has_serialize()) TAILRACE_OK(serialize(batch));
+    if (!failures_.stops()) TAILRACE_OK(end_failures(batch));
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
+    return Status();
+  }
+
+  // Which transactions `txn` drops whole. One that was begun in an earlier batch keeps its verdict.
+  Status judge_transactions(const EventBatch& batch) {
+    dropped_txns_.assign(batch.txns.size(), 0);
+    if (batch.is_snapshot) return Status();
+    for (size_t i = 0; i < batch.txns.size(); ++i) {
+      const Transaction& txn = batch.txns[i];
+      if (txn.begins_here) {
+        TAILRACE_TRY(bool keeps, host_->keeps(txn));
+        dropped_txns_[i] = !keeps;
+      } else {
+        dropped_txns_[i] = txn.id == open_dropped_;
+      }
+      if (!txn.ends_here) open_dropped_ = dropped_txns_[i] ? txn.id : "";
+    }
     return Status();
   }
 
   // First pass: what to do with each event; images for the hooks.
   Status classify(EventBatch& batch, size_t index, Fate& fate) {
     ChangeEvent& event = batch.events[index];
+    if (rules_->spec.txn >= 0 && event.op != Op::kHeartbeat && event.txn < dropped_txns_.size() && dropped_txns_[event.txn]) {
+      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      fate.hook_event = Fate::kDrop;
+      return Status();
+    }
     switch (event.op) {
       case Op::kHeartbeat:
         fate.hook_event = Fate::kKeepAsIs;
@@ -102,7 +130,11 @@ class PlannedStage final : public RuleStage {
     if (event.op == Op::kTruncate) return check_truncate(batch, event, plan, fate);
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
-      TAILRACE_OK(filter(batch, event, plan, fate));
+      Status status = filter(batch, event, plan, fate);
+      if (!status.ok()) {
+        fate.hook_event = Fate::kDrop;
+        return leave_out(std::move(status), "where", batch, static_cast<uint32_t>(index));
+      }
       if (fate.hook_event == Fate::kDrop) return Status();
     }
     if (plan.has_hooks()) {
@@ -214,15 +246,127 @@ class PlannedStage final : public RuleStage {
     return Status();
   }
 
-  Status run_hooks(EventBatch& batch) {
-    auto failure = hooks_.run(*host_, batch);
-    if (!failure) return Status();
-    const ChangeEvent& event = batch.events[hooks_.event(static_cast<int32_t>(failure->event)).event];
-    std::string hook = failure->hook;
-    if (hook == "map") {
-      hook = fmt::format("map, {} image of {}", failure->is_after ? "after" : "before", op_name(event.op));
+  Status run_hooks(EventBatch& batch, size_t begin) {
+    while (auto failure = hooks_.run(*host_, batch)) {
+      if (failure->hook == "batch") return Status(failure->code, failure->message).with("rule", rules_->version);
+      uint32_t index = hooks_.event(static_cast<int32_t>(failure->event)).event;
+      const ChangeEvent& event = batch.events[index];
+      std::string hook = failure->hook;
+      if (hook == "map") {
+        hook = fmt::format("map, {} image of {}", failure->is_after ? "after" : "before", op_name(event.op));
+      }
+      Status status = at_event(Status(failure->code, failure->message).with("hook", hook), rules_->version, batch, event);
+      TAILRACE_OK(leave_out(std::move(status), failure->hook, batch, index));
+      Fate& fate = fates_[index - begin];
+      hooks_.fail(failure->event, fate.image);
+      fate.hook_event = Fate::kDrop;
     }
-    return at_event(Status(failure->code, failure->message).with("hook", hook), rules_->version, batch, event);
+    return Status();
+  }
+
+  // The messages that functions write, of the events as they leave.
+  Status serialize(EventBatch& batch) {
+    std::vector<ChangeEvent>& events = batch.events;
+    static const std::vector<Value> kNone;
+    for (size_t begin = 0; begin < events.size(); begin += kChunk) {
+      size_t end = std::min(begin + kChunk, events.size());
+      hooks_.clear();
+      for (size_t i = begin; i < end; ++i) {
+        const ChangeEvent& event = events[i];
+        if (event.op > Op::kRead || !event.output) continue;
+        const auto* output = static_cast<const RuleOutput*>(event.output);
+        if (!output->message || output->message->serialize() < 0) continue;
+        hooks_.add(batch, static_cast<uint32_t>(i), message_number(*output), static_cast<uint32_t>(event.table->columns.size()), kNone);
+      }
+      if (hooks_.empty()) continue;
+      while (auto failure = hooks_.serialize(*host_, batch)) {
+        if (failure->hook == "batch") return Status(failure->code, failure->message).with("rule", rules_->version);
+        uint32_t index = hooks_.event(static_cast<int32_t>(failure->event)).event;
+        const ChangeEvent& event = events[index];
+        Status status = at_event(Status(failure->code, failure->message).with("hook", failure->hook), rules_->version, batch, event);
+        if (failures_.stops()) return status;
+        uint32_t origin = rewriter_.origins()[index];
+        if (!failures_.left_out(origin, sources_[origin])) TAILRACE_OK(leave_out(std::move(status), "serialize", batch, origin));
+        hooks_.fail(failure->event, 0);
+      }
+      for (size_t i = 0; i < hooks_.event_count(); ++i) {
+        const HookEvent& hooked = hooks_.event(static_cast<int32_t>(i));
+        if (hooked.is_dropped) silent_.push_back(hooked.event);
+      }
+    }
+    if (!silent_.empty()) remove_silent(events);
+    return Status();
+  }
+
+  // Events whose `serialize` wanted no message.
+  void remove_silent(std::vector<ChangeEvent>& events) {
+    size_t kept = 0, next = 0;
+    for (size_t i = 0; i < events.size(); ++i) {
+      if (next < silent_.size() && silent_[next] == i) {
+        ++next;
+        continue;
+      }
+      if (kept != i) {
+        events[kept] = events[i];
+        if (!failures_.stops()) rewriter_.move_origin(i, kept);
+      }
+      ++kept;
+    }
+    stats_.dropped_row.fetch_add(silent_.size(), std::memory_order_relaxed);
+    events.resize(kept);
+    silent_.clear();
+  }
+
+  // ---- events on which a rule failed
+
+  const RowRewriter::Failed* begin_failures(const EventBatch& batch) {
+    silent_.clear();
+    if (failures_.stops()) return nullptr;
+    sources_ = batch.events;
+    failures_.begin_batch(batch);
+    return &on_rewrite_failure_;
+  }
+
+  // Ok: the event will not leave, and the policy allows that. `index` is that of the source's event.
+  Status leave_out(Status failure, std::string_view hook, EventBatch& batch, uint32_t index) {
+    if (failures_.stops() && rules_->spec.on_error < 0) return failure;
+    const ChangeEvent source = failures_.stops() ? batch.events[index] : sources_[index];  // a copy: events move
+    OnRuleError wish = failures_.policy();
+    if (rules_->spec.on_error >= 0 && source.table && source.op <= Op::kRead) {
+      auto said = ask_on_error(failure, hook, batch, source);
+      if (!said.ok()) return std::move(said).status().caused_by(std::move(failure));
+      wish = *said;
+    }
+    TAILRACE_OK(failures_.settle(std::move(failure), batch, source, wish));
+    failures_.leave_out(index);
+    return Status();
+  }
+
+  Result<OnRuleError> ask_on_error(const Status& failure, std::string_view hook, EventBatch& batch, const ChangeEvent& source) {
+    TAILRACE_TRY(PlanEntry * entry, plans_.find(batch, source.table));
+    // The function sees the event as the source had it; the batch may hold something else there by now.
+    batch.events.push_back(source);
+    failed_event_.clear();
+    failed_event_.add(batch, static_cast<uint32_t>(batch.events.size() - 1), entry->plan);
+    auto said = failed_event_.on_error(*host_, batch, failure, hook, failures_.policy());
+    batch.events.pop_back();
+    return said;
+  }
+
+  Status end_failures(EventBatch& batch) {
+    if (!failures_.has_left_out()) return Status();
+    TAILRACE_OK(failures_.end_batch(batch, sources_));
+    std::vector<ChangeEvent>& events = batch.events;
+    size_t kept = 0;
+    for (size_t i = 0; i < events.size(); ++i) {
+      uint32_t origin = rewriter_.origins()[i];
+      bool is_row = events[i].op != Op::kSchemaChange && events[i].op != Op::kHeartbeat;
+      if (is_row && failures_.left_out(origin, sources_[origin])) continue;
+      if (kept != i) events[kept] = events[i];
+      ++kept;
+    }
+    events.resize(kept);
+    return Status();
   }
 
   std::shared_ptr<const RuleSet> rules_;
@@ -231,6 +375,16 @@ class PlannedStage final : public RuleStage {
   RowRewriter rewriter_;
   HookChunk hooks_;
   WhereRun where_;
+  std::vector<uint8_t> dropped_txns_;  // by `txn`, of the batch
+  std::string open_dropped_;           // id of one that goes on in the next batch
+  FailurePolicy failures_;
+  HookChunk failed_event_;
+  EventBatch* running_ = nullptr;
+  std::vector<ChangeEvent> sources_;  // the batch as it came, unless the first failure stops
+  std::vector<uint32_t> silent_;
+  const RowRewriter::Failed on_rewrite_failure_ = [this](Status status, uint32_t index) {
+    return leave_out(std::move(status), "columns", *running_, index);
+  };
   std::vector<Fate> fates_;         // of one chunk, kept for its capacity
   std::unique_ptr<RuleHost> host_;  // after plans_: dies first, it points into them
 };
@@ -238,8 +392,8 @@ class PlannedStage final : public RuleStage {
 }  // namespace
 
 std::unique_ptr<RuleStage> make_planned_stage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host,
-                                              bool sink_detects_collisions) {
-  return std::make_unique<PlannedStage>(std::move(rules), std::move(host), sink_detects_collisions);
+                                              const RuleStageConfig& config) {
+  return std::make_unique<PlannedStage>(std::move(rules), std::move(host), config);
 }
 
 }  // namespace tailrace

@@ -29,6 +29,26 @@ int lacking_column(const ChangeEvent& event) {
   return -1;
 }
 
+}  // namespace
+
+void complete_after(const ChangeEvent& event) {
+  for (size_t i = 0; i < event.after.size(); ++i) {
+    if (event.after[i].is_absent()) event.after[i] = event.before[i];
+  }
+}
+
+namespace {
+
+// Cuts an update in two: the event becomes its delete, the insert is returned. REQUIRES: a whole image after it.
+ChangeEvent cut(ChangeEvent& event) {
+  ChangeEvent second = event;
+  second.op = Op::kInsert;
+  second.before = Row();
+  event.op = Op::kDelete;
+  event.after = Row();
+  return second;
+}
+
 // The place of a failure when the rows have the layout of the output already.
 Status at_output(Status status, const std::string& version, const EventBatch& batch, const ChangeEvent& event, const RuleOutput& output) {
   ChangeEvent shown = event;
@@ -39,19 +59,29 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 
 }  // namespace
 
-void complete_after(const ChangeEvent& event) {
-  for (size_t i = 0; i < event.after.size(); ++i) {
-    if (event.after[i].is_absent()) event.after[i] = event.before[i];
-  }
-}
-
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || plan.where || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
   event.output = plan.output.get();
+  return Status();
+}
+
+inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
+  if (fate.hook_event != Fate::kKeepAsIs) {
+    const RulePlan& plan = fate.entry->plan;
+    if (!plan.is_simple) return rewrite_event(batch, event, fate, hooks);
+    if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) return Status();
+    TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (event.op == Op::kUpdate && key_changed(event)) {
+      made_ = 0;
+      return add_main(batch, event, plan);
+    }
+  }
+  if (&batch.events[kept_] != &event) batch.events[kept_] = event;
+  ++kept_;
   return Status();
 }
 
@@ -60,26 +90,19 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
   for (size_t i = begin; i < begin + fates.size(); ++i) {
     const Fate& fate = fates[i - begin];
     if (fate.hook_event == Fate::kDrop) continue;
-    if (fate.hook_event == Fate::kKeepAsIs) {
-      if (kept_ != i) events[kept_] = events[i];
-      ++kept_;
+    if (!failed_) {
+      TAILRACE_OK(rewrite_one(batch, events[i], fate, hooks));
       continue;
     }
-    ChangeEvent& event = events[i];
-    const RulePlan& plan = fate.entry->plan;
-    if (!plan.is_simple) {
-      TAILRACE_OK(rewrite_event(batch, event, fate, hooks));
-      continue;
+    size_t kept = kept_, splits = splits_.size();
+    Status status = rewrite_one(batch, events[i], fate, hooks);
+    if (!status.ok()) {
+      kept_ = kept;
+      splits_.resize(splits);
+      TAILRACE_OK((*failed_)(std::move(status), static_cast<uint32_t>(i)));
     }
-    if (fate.was_judged() && !derive_op(event, fate, hooks)) continue;
-    TAILRACE_OK(lay_out(batch, event, fate, hooks));
-    if (event.op == Op::kUpdate && key_changed(event)) {
-      made_ = 0;
-      TAILRACE_OK(add_main(batch, event, plan));
-      continue;
-    }
-    if (kept_ != i) events[kept_] = event;
-    ++kept_;
+    origins_.resize(kept_, static_cast<uint32_t>(i));
+    split_origins_.resize(splits_.size(), static_cast<uint32_t>(i));
   }
   return Status();
 }
@@ -95,13 +118,24 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
     if (!made.ok()) return at_event(std::move(made), version_, batch, event);
   }
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
-  if (!fate.was_judged() || derive_op(event, fate, hooks)) {
+  if (derive_op(event, fate, hooks)) {
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     TAILRACE_OK(add_main(batch, event, plan));
   }
   for (ChangeEvent& row : extra_) {
     plans_.use_output(batch, *fate.entry, row.output);
+    const auto& output = *static_cast<const RuleOutput*>(row.output);
+    bool moves = false;
+    if (row.op == Op::kUpdate && output.message && output.message->routes_by_row()) {
+      TAILRACE_TRY(moves, goes_elsewhere(batch, row, output));
+    }
+    if (!moves) {
+      TAILRACE_OK(put(batch, row, nullptr));
+      continue;
+    }
+    ChangeEvent second = cut(row);
     TAILRACE_OK(put(batch, row, nullptr));
+    TAILRACE_OK(put(batch, second, nullptr));
   }
   return Status();
 }
@@ -111,15 +145,11 @@ Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePl
   bool splits = event.op == Op::kUpdate && key_changed(event);
   if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() &&
       lacking_column(event) < 0) {
-    TAILRACE_TRY(splits, goes_elsewhere(batch, event, plan));
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, *plan.output));
   }
   if (splits && lacking_column(event) < 0) {
     complete_after(event);
-    ChangeEvent second = event;
-    second.op = Op::kInsert;
-    second.before = Row();
-    event.op = Op::kDelete;
-    event.after = Row();
+    ChangeEvent second = cut(event);
     TAILRACE_OK(add_deleted(batch, event, plan));
     return put(batch, second, said_);
   }
@@ -143,9 +173,9 @@ Status RowRewriter::add_deleted(EventBatch& batch, ChangeEvent& event, const Rul
   return put(batch, event, said_);
 }
 
-Result<bool> RowRewriter::goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) {
-  auto moves = plan.output->message->moves(event.before, event.after, meta_, batch.arena, scratch_);
-  if (!moves.ok()) return at_output(std::move(moves).status(), version_, batch, event, *plan.output);
+Result<bool> RowRewriter::goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RuleOutput& output) {
+  auto moves = output.message->moves(event.before, event.after, meta_, batch.arena, scratch_);
+  if (!moves.ok()) return at_output(std::move(moves).status(), version_, batch, event, output);
   return moves;
 }
 
@@ -184,6 +214,15 @@ void RowRewriter::end_batch(EventBatch& batch) {
   for (size_t s = splits_.size(); s-- > 0;) {
     while (from > splits_[s].first + 1) events[--to] = events[--from];
     events[--to] = splits_[s].second;
+  }
+  if (!failed_) return;
+  // The same for the origins.
+  from = kept_;
+  origins_.resize(events.size());
+  to = events.size();
+  for (size_t s = splits_.size(); s-- > 0;) {
+    while (from > splits_[s].first + 1) origins_[--to] = origins_[--from];
+    origins_[--to] = split_origins_[s];
   }
 }
 
@@ -240,13 +279,13 @@ Status RowRewriter::finish_rows(EventBatch& batch, ChangeEvent& event, const Fat
   bool crossed = !event.before.empty() && !event.after.empty() && event.op != Op::kUpdate;
   if (fate.hook_event >= 0 && plan.map >= 0) {
     const HookEvent& hooked = hooks.event(fate.hook_event);
-    if (hooked.before >= 0) event.before = project_work(batch, plan, hooks.image(hooked.before, plan), event.before);
-    if (hooked.after >= 0) event.after = project_work(batch, plan, hooks.image(hooked.after, plan), event.after);
+    if (hooked.before >= 0) event.before = project_work(batch, plan, hooks.image(hooked.before, plan), place_for(event.before));
+    if (hooked.after >= 0) event.after = project_work(batch, plan, hooks.image(hooked.after, plan), place_for(event.after));
     if (!fault_.ok()) return at_output(std::exchange(fault_, Status()), version_, batch, event, *plan.output);
   } else if (!plan.steps.empty()) {
     bool shared = event.before.data() == event.after.data();
-    if (!event.before.empty()) event.before = project(batch, plan, event.before, shared ? Row() : event.before);
-    if (!event.after.empty()) event.after = project(batch, plan, event.after, event.after);
+    if (!event.before.empty()) event.before = project(batch, plan, event.before, shared ? Row() : place_for(event.before));
+    if (!event.after.empty()) event.after = project(batch, plan, event.after, place_for(event.after));
     if (!fault_.ok()) return at_output(std::exchange(fault_, Status()), version_, batch, event, *plan.output);
   }
   if (!crossed) return Status();

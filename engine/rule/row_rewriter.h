@@ -2,6 +2,7 @@
 // derives the operations that leave. One thread.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,25 +38,37 @@ class RowRewriter {
   RowRewriter(const RuleSet& rules, StagePlans& plans, RuleStats& stats)
       : version_(rules.version), plans_(plans), stats_(stats), fan_out_(rules.spec) {}
 
-  void begin_batch() {
+  // `failed`: what to do when an event cannot be rewritten; null: the first failure is returned. With it the rows of the
+  // source stay as they are, and origins() is kept.
+  using Failed = std::function<Status(Status, uint32_t index)>;
+  void begin_batch(const Failed* failed) {
     splits_.clear();
+    split_origins_.clear();
+    origins_.clear();
     kept_ = 0;
+    failed_ = failed;
   }
   // Rewrites the events of one chunk and moves those that stay to the front of the batch. REQUIRES: chunks in order.
   Status rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks);
   // After the last chunk: cuts the batch to what stays, with the events that were added.
   void end_batch(EventBatch& batch);
+  // Per event of the batch that is left: index of the source's event.
+  const std::vector<uint32_t>& origins() const noexcept { return origins_; }
+  void move_origin(size_t from, size_t to) noexcept { origins_[to] = origins_[from]; }
 
  private:
+  Status rewrite_one(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status add_deleted(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status put(EventBatch& batch, ChangeEvent& event, const EventRoute* said);
-  Result<bool> goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RulePlan& plan);
+  Result<bool> goes_elsewhere(EventBatch& batch, const ChangeEvent& event, const RuleOutput& output);
   bool derive_op(ChangeEvent& event, const Fate& fate, const HookChunk& hooks);
   Status check_key(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan) const;
   Status finish_rows(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
+  // Where the output row may be written: over the source's, unless that is still wanted.
+  Row place_for(Row source) const noexcept { return failed_ ? Row() : source; }
   Row project_work(EventBatch& batch, const RulePlan& plan, Row work, Row place);
   Row project(EventBatch& batch, const RulePlan& plan, Row in, Row place);
   void compute(EventBatch& batch, const RulePlan& plan, Row out);
@@ -67,6 +80,8 @@ class RowRewriter {
   FanOut fan_out_;
   size_t kept_ = 0;                                      // where the next event goes, over the whole batch
   std::vector<std::pair<size_t, ChangeEvent>> splits_;   // events that go behind the one at an index
+  const Failed* failed_ = nullptr;
+  std::vector<uint32_t> origins_, split_origins_;
   // Of the source event that is being rewritten.
   MetaSource meta_{};
   const EventRoute* said_ = nullptr;                     // by `row`, of the message

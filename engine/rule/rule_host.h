@@ -54,7 +54,7 @@ struct HookBatch {
 struct HookFailure {
   ErrorCode code = ErrorCode::kRuleRuntime;
   std::string message;     // begins with file:line of the rule
-  std::string hook;        // "map", "row"
+  std::string hook;        // "map", "row", "serialize"
   uint32_t event = 0;      // index into HookBatch::events
   bool is_after = true;    // the image `map` was given
 };
@@ -67,6 +67,15 @@ class RuleHost {
   // Runs `row` over the events, then `map` over the images of those kept. Stops at the first failure; called again with
   // the failed event marked (is_dropped, verdicts), it goes on behind it.
   virtual std::optional<HookFailure> run(const HookBatch& batch) = 0;
+  // Makes a target layout with `serialize` known under a number; the output outlives the host's last run.
+  virtual Status prepare_message(uint32_t id, const OutputTable& output, int serialize) = 0;
+  // Runs `serialize` over finished events, whose plans are those numbers; a message becomes the event's route. Events
+  // marked is_dropped have none. Fails and goes on as `run` does.
+  virtual std::optional<HookFailure> serialize(const HookBatch& batch) = 0;
+  // Asks `on_error` about the one event of the batch; `policy` is what nothing said means.
+  virtual Result<OnRuleError> on_error(const HookBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) = 0;
+  // Asks `txn` about a transaction: false = it is dropped. RULE-0102, RULE-0103.
+  virtual Result<bool> keeps(const Transaction& txn) = 0;
   // The first capture of a Lua pattern, else the whole match. RULE-0101 when it does not match or is none.
   virtual Result<std::string> capture(const std::string& text, const std::string& pattern) = 0;
 };
@@ -83,6 +92,6 @@ class RuleSet {
 
 // The stage over a rule set. `host` may be null when no entry has a function.
 std::unique_ptr<RuleStage> make_planned_stage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host,
-                                              bool sink_detects_collisions);
+                                              const RuleStageConfig& config);
 
 }  // namespace tailrace

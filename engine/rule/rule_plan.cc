@@ -20,8 +20,8 @@ std::string suggestion(const TableSchema& schema, const std::string& name) {
 
 class PlanBuilder {
  public:
-  PlanBuilder(const TableRule& rule, const SchemaRef& source, const PatternCapture& capture)
-      : rule_(rule), source_(*source), capture_(capture), output_(std::make_shared<RuleOutput>()), target_(std::make_shared<TableSchema>()) {
+  PlanBuilder(const TableRule& rule, const SchemaRef& source, const PlanContext& context)
+      : rule_(rule), source_(*source), context_(context), output_(std::make_shared<RuleOutput>()), target_(std::make_shared<TableSchema>()) {
     output_->source = source;
     plan_.rule = &rule;
   }
@@ -51,9 +51,9 @@ class PlanBuilder {
       output_->schema = target_;
     }
     if (!is_identity) output_->origins = origin_;
-    auto message = MessagePlan::make(rule_.message, *output_, capture_);
+    auto message = MessagePlan::make(rule_.message, *output_, context_.capture);
     if (!message.ok()) return fail(message.status().code(), message.status().detail());
-    output_->message = std::move(message).value();
+    if (context_.takes_messages) output_->message = std::move(message).value();
     plan_.output = output_;
     return std::move(plan_);
   }
@@ -77,7 +77,7 @@ class PlanBuilder {
     target_->table = source_.table;
     if (rule_.to_database.empty()) return Status();
     for (auto [text, name] : {std::pair{&rule_.to_database, &target_->database}, std::pair{&rule_.to_table, &target_->table}}) {
-      auto bound = BoundTemplate::bind(*text, source_, *target_, capture_);
+      auto bound = BoundTemplate::bind(*text, source_, *target_, context_.capture);
       if (!bound.ok()) return fail(bound.status().code(), "to: " + bound.status().detail());
       *name = bound->constant();
       if (name->empty()) return fail(ErrorCode::kRuleLoad, fmt::format("to: \"{}\" gives an empty name", text->text));
@@ -172,7 +172,7 @@ class PlanBuilder {
       } else {
         Value value = Value::null();
         if (rule.has_value) {
-          auto text = BoundTemplate::bind(rule.value, source_, *target_, capture_);
+          auto text = BoundTemplate::bind(rule.value, source_, *target_, context_.capture);
           if (!text.ok()) return fail(text.status().code(), fmt::format("columns.{}: {}", rule.name, text.status().detail()));
           TAILRACE_TRY(value, constant(rule.type, text->constant(), fmt::format("columns.{}: value", rule.name)));
         }
@@ -211,7 +211,7 @@ class PlanBuilder {
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
       if (plan_.steps[i].action != ColumnStep::Action::kTemplate) continue;
       const ColumnRule& rule = *rule_of(target_->columns[i].name);
-      auto text = BoundTemplate::bind(rule.value, source_, *target_, capture_);
+      auto text = BoundTemplate::bind(rule.value, source_, *target_, context_.capture);
       if (!text.ok()) return fail(text.status().code(), fmt::format("columns.{}: {}", rule.name, text.status().detail()));
       for (const TextTemplate::Part& part : rule.value.parts) {
         if (part.kind != TextTemplate::Part::Kind::kColumn) continue;
@@ -349,7 +349,7 @@ class PlanBuilder {
 
   const TableRule& rule_;
   const TableSchema& source_;
-  const PatternCapture& capture_;
+  const PlanContext& context_;
   std::shared_ptr<RuleOutput> output_;
   std::shared_ptr<TableSchema> target_;
   RulePlan plan_;
@@ -358,7 +358,7 @@ class PlanBuilder {
 };
 
 // Where the functions of the entry may send rows besides.
-Status add_outputs(RulePlan& plan, const RuleSpec& spec, const SchemaRef& source, const PatternCapture& capture) {
+Status add_outputs(RulePlan& plan, const RuleSpec& spec, const SchemaRef& source, const PlanContext& context) {
   for (const OutputRule& rule : spec.outputs) {
     if (rule.name == plan.output->schema->qualified_name()) {
       return load_error(fmt::format("tables[\"{}\"]: its rows go to {} as those of outputs[\"{}\"] do; give it another `to`",
@@ -375,12 +375,13 @@ Status add_outputs(RulePlan& plan, const RuleSpec& spec, const SchemaRef& source
     output->source = source;
     output->schema = std::move(schema);
     output->key_is_explicit = true;
-    auto message = MessagePlan::make(rule.message, *output, capture);
+    output->origins.assign(rule.columns.size(), -1);
+    auto message = MessagePlan::make(rule.message, *output, context.capture);
     if (!message.ok()) {
       return Status(message.status().code(), fmt::format("outputs[\"{}\"]: {}", rule.name, message.status().detail()))
           .with("table", source->qualified_name());
     }
-    output->message = std::move(message).value();
+    if (context.takes_messages) output->message = std::move(message).value();
     plan.outputs.push_back(std::move(output));
   }
   return Status();
@@ -388,7 +389,7 @@ Status add_outputs(RulePlan& plan, const RuleSpec& spec, const SchemaRef& source
 
 }  // namespace
 
-Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, const PatternCapture& capture) {
+Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, const PlanContext& context) {
   TAILRACE_TRY(const TableRule* rule, match_table(spec, source->database, source->table));
   RulePlan plan;
   plan.rule = rule;
@@ -405,8 +406,8 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
     plan.output = output;
     return plan;
   }
-  TAILRACE_TRY(plan, PlanBuilder(*rule, source, capture).build());
-  if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, capture));
+  TAILRACE_TRY(plan, PlanBuilder(*rule, source, context).build());
+  if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, context));
   plan.is_simple = plan.outputs.empty() && plan.row < 0 && !plan.output->message && plan.computed.empty() &&
                    plan.deletes == DeleteRule::Action::kApply &&
                    std::none_of(plan.steps.begin(), plan.steps.end(),

@@ -71,8 +71,13 @@ struct RulePlan {
   bool has_hooks() const noexcept { return map >= 0 || row >= 0; }
 };
 
-// Compiles the plan of a table. Failures carry the table and name the entry. `capture` matches the Lua patterns of
-// templates; it may be empty when the spec has none.
-Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, const PatternCapture& capture = {});
+// What a plan needs besides the rules.
+struct PlanContext {
+  PatternCapture capture;       // may be empty when no template has a Lua pattern
+  bool takes_messages = true;   // the sink; else what is said about messages is only checked
+};
+
+// Compiles the plan of a table. Failures carry the table and name the entry.
+Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, const PlanContext& context = {});
 
 }  // namespace tailrace

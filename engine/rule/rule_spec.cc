@@ -179,8 +179,8 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
                                  const RuleText& file) {
   if (root.type != Type::kTable) return load_error(fmt::format("the file returns {}, expected a table", type_name(root.type)));
-  TAILRACE_OK(check_keys(root, "rule file", {"api", "options", "tables", "default", "outputs"},
-                         {"mode", "state", "lookups", "txn", "txn_end", "ddl", "on_error", "start", "tick",
+  TAILRACE_OK(check_keys(root, "rule file", {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start"},
+                         {"mode", "state", "lookups", "txn_end", "ddl", "tick",
                           "tick_every", "metrics"}));
   const RuleNode* api = root.find("api");
   if (!api || api->type != Type::kNumber) return load_error("`api = 1` is missing");
@@ -193,6 +193,12 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
     else if (fallback->text == "drop") spec.fallback = RuleSpec::Default::kDrop;
     else if (fallback->text == "stop") spec.fallback = RuleSpec::Default::kStop;
     else return load_error("default is \"keep\", \"drop\" or \"stop\"");
+  }
+  for (auto [name, slot] : {std::pair{"on_error", &spec.on_error}, std::pair{"txn", &spec.txn}, std::pair{"start", &spec.start}}) {
+    const RuleNode* function = root.find(name);
+    if (!function) continue;
+    if (function->type != Type::kFunction) return load_error(fmt::format("{} must be a function, not {}", name, type_name(function->type)));
+    *slot = function->function;
   }
   if (const RuleNode* outputs = root.find("outputs")) {
     if (outputs->type != Type::kTable) return load_error("outputs must be a table");

@@ -55,6 +55,7 @@ struct RuleSpec {
   std::vector<TableRule> tables;          // sorted by key
   std::vector<OutputRule> outputs;        // sorted by name
   Default fallback = Default::kKeep;
+  int on_error = -1, txn = -1, start = -1;  // the host's numbers of the functions
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };

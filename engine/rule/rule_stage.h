@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "event/event_batch.h"
+#include "event/stores.h"
 
 namespace tailrace {
 
@@ -26,6 +27,10 @@ struct RuleSource {
   std::map<std::string, File> files;            // by the name `require` gave; "" = the rule file
 };
 
+// What becomes of an event on which a rule failed; in order of strength.
+enum class OnRuleError : uint8_t { kStop, kDeadLetter, kSkip };
+enum class ErrorScope : uint8_t { kRow, kTransaction };
+
 struct RuleOptions {
   std::string file;                             // "" = no rules: every table as it is
   std::map<std::string, std::string> options;   // rules.options of the job
@@ -33,12 +38,15 @@ struct RuleOptions {
   bool trusted = true;                          // false: no JIT, every event within `steps`
   bool jit = true;
   int64_t steps = 1'000'000;                    // instructions per event when not trusted
+  OnRuleError on_error = OnRuleError::kStop;
+  ErrorScope error_scope = ErrorScope::kRow;    // what is left out
   std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
 };
 
 // Counters of one run. Written by the worker, read by anybody.
 struct RuleStats {
   std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_where{0}, dropped_row{0}, dropped_map{0}, errors{0};
+  std::atomic<uint64_t> dead_letters{0}, skipped{0};  // events left out because a rule failed on them
 };
 
 class RuleStage {
@@ -58,10 +66,13 @@ class RuleStage {
   virtual const RuleStats& stats() const = 0;
 };
 
-// Set by the sink's SinkCaps: when false, two tables that merge without an explicit key fail at planning already.
 struct RuleStageConfig {
   RuleOptions rules;
+  // Of the sink's SinkCaps. When false, two tables that merge without an explicit key fail at planning already.
   bool sink_detects_collisions = false;
+  bool sink_takes_messages = true;      // false: it takes rows, so nothing is said about messages
+  DeadLetterStore* dead_letters = nullptr;  // where events go that failed; must outlive the stage
+  std::vector<std::string> formats = {};  // that `serialize` may name; empty = not checked
 };
 
 }  // namespace tailrace

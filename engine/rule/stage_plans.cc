@@ -7,7 +7,7 @@ namespace tailrace {
 Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
   auto found = plans_.find(source->schema_id);
   if (found != plans_.end()) return found->second.get();
-  auto made = make_rule_plan(rules_.spec, source, capture_);
+  auto made = make_rule_plan(rules_.spec, source, context_);
   if (!made.ok()) return located(std::move(made).status());
   auto entry = std::make_unique<PlanEntry>();
   entry->plan = std::move(made).value();
@@ -20,7 +20,9 @@ Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
       if (!merged.ok()) return located(std::move(merged));
     }
     entry->output_batches.resize(entry->plan.outputs.size());
-    if (entry->plan.has_hooks()) TAILRACE_OK(host_->prepare(entry->plan));
+    if (entry->plan.has_hooks() || rules_.spec.on_error >= 0) TAILRACE_OK(host_->prepare(entry->plan));
+    TAILRACE_OK(prepare_message(*entry->plan.output));
+    for (const auto& output : entry->plan.outputs) TAILRACE_OK(prepare_message(*output));
   }
   kept_schemas_.push_back(source);
   return plans_.emplace(source->schema_id, std::move(entry)).first->second.get();
@@ -68,6 +70,12 @@ void StagePlans::use_output(EventBatch& batch, PlanEntry& entry, const OutputTab
     batch.outputs.push_back(entry.plan.outputs[i]);
     batch.schemas.push_back(output->schema);
   }
+}
+
+Status StagePlans::prepare_message(const RuleOutput& output) {
+  if (!output.message || output.message->serialize() < 0) return Status();
+  has_serialize_ = true;
+  return host_->prepare_message(message_number(output), output, output.message->serialize());
 }
 
 Status StagePlans::located(Status status) const {

@@ -21,12 +21,15 @@ struct PlanEntry {
   std::vector<uint64_t> output_batches;  // the same of plan.outputs
 };
 
+// The host's number of a target layout with `serialize`.
+inline uint32_t message_number(const OutputTable& output) noexcept { return static_cast<uint32_t>(output.schema->schema_id); }
+
 class StagePlans {
  public:
   // Both outlive the plans; `host` may be null when no entry has a function.
-  StagePlans(const RuleSet& rules, RuleHost* host, bool sink_detects_collisions)
-      : rules_(rules), host_(host), targets_(sink_detects_collisions) {
-    if (host) capture_ = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
+  StagePlans(const RuleSet& rules, RuleHost* host, const RuleStageConfig& config)
+      : rules_(rules), host_(host), targets_(config.sink_detects_collisions), context_{{}, config.sink_takes_messages} {
+    if (host) context_.capture = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
   }
 
   void begin_batch() noexcept { ++batch_; }
@@ -40,22 +43,25 @@ class StagePlans {
   void use_output(EventBatch& batch, PlanEntry& entry) const {
     if (entry.batch != batch_) add_output(batch, entry);
   }
-  // The source tables planned so far, each in the version planned last.
-  std::vector<SchemaRef> tables() const;
   // Of one of the plan's further outputs.
   void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
+  // The source tables planned so far, each in the version planned last.
+  std::vector<SchemaRef> tables() const;
   // Number of source tables seen for a target.
+  bool has_serialize() const noexcept { return has_serialize_; }
   size_t sources(const std::string& target) const { return targets_.sources(target); }
 
  private:
   Result<PlanEntry*> find_other(const EventBatch& batch, const TableSchema* table);
   void add_output(EventBatch& batch, PlanEntry& entry) const;
   Status located(Status status) const;
+  Status prepare_message(const RuleOutput& output);
 
   const RuleSet& rules_;
   RuleHost* const host_;
-  PatternCapture capture_;
   TargetRegistry targets_;
+  PlanContext context_;
+  bool has_serialize_ = false;
   std::unordered_map<uint64_t, std::unique_ptr<PlanEntry>> plans_;  // by schema_id of the source
   std::vector<SchemaRef> kept_schemas_;
 

@@ -165,8 +165,11 @@ end
 
 -- The event that `row(ev)` is given, and the function that moves it to an event of the batch.
 local GTID, POSITION, KEY = 1, 2, 3
+local TOPIC, PARTITION_KEY, HEADER = 1, 2, 3
+local sayable = { topic = TOPIC, partition_key = PARTITION_KEY }
 
-function core.make_event(plan)
+-- `says`: the function that notes what the rule says of the message; only `row` has one.
+function core.make_event(plan, says)
   local before, move_before = core.make_row(plan, false)
   local after, move_after = core.make_row(plan, false)
   local ptr, index = plan.ptr, plan.index
@@ -231,7 +234,16 @@ function core.make_event(plan)
     end,
     append = function() return append end,
   }
-  local not_yet = { to = true, topic = true, partition_key = true, headers = true }
+  local headers = setmetatable({}, {
+    __index = function() error("ev.headers is only written: ev.headers.name = value", 2) end,
+    __newindex = function(_, name, value)
+      if at < 0 then stale() end
+      if type(name) ~= "string" or name == "" then error("a header's name is text", 2) end
+      says(at, HEADER, name, core.message_text("ev.headers." .. name, value))
+    end,
+    __metatable = false,
+  })
+  if says then fields.headers = function() return headers end end
 
   local ev = setmetatable({}, {
     __index = function(_, name)
@@ -239,14 +251,16 @@ function core.make_event(plan)
       local field = fields[name]
       if field ~= nil then return field() end
       if index[name] == nil then
-        if not_yet[name] then error("ev." .. name .. " is not supported by this version", 2) end
+        if sayable[name] then error("ev." .. name .. " is only written", 2) end
         no_column(plan, name)
       end
       return current[name]
     end,
-    __newindex = function(_, name)
-      if not_yet[name] then error("ev." .. name .. " is not supported by this version", 2) end
-      error("values are changed in map(row)", 2)
+    __newindex = function(_, name, value)
+      if at < 0 then stale() end
+      local what = says and sayable[name]
+      if not what then error("values are changed in map(row)", 2) end
+      says(at, what, nil, core.message_text("ev." .. name, value))
     end,
     __metatable = false,
   })

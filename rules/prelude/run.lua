@@ -47,6 +47,10 @@ local function verdict_of(ok, ...)
   return bad_return(n, v)
 end
 
+core.verdict_of, core.FAILED, core.DROP = verdict_of, FAILED, DROP
+-- Message of the last failure, and for a bad return the place of the hook.
+function core.failure(hook) return failure_text, failure_is_return and core.where(hook) end
+
 local function run_map(plan, first, last, cell, width)
   local map, row, move, ctx, out = plan.map, plan.map_row, plan.move_map_row, core.context, core.out
   local limit = cx.step_limit
@@ -104,13 +108,20 @@ function core.run()
     local plan = plans[run.plan]
     if plan.row then
       local event = run_row(plan, run)
-      if event >= 0 then return "row", event, r, failure_text, failure_is_return and core.where(plan.row) end
+      if event >= 0 then return "row", event, r, core.failure(plan.row) end
     end
     if plan.map then
       local image = run_map(plan, run.first_image, run.first_image + run.images - 1, run.first_cell, run.width)
-      if image >= 0 then return "map", image, r, failure_text, failure_is_return and core.where(plan.map) end
+      if image >= 0 then return "map", image, r, core.failure(plan.map) end
     end
   end
+end
+
+-- An event of the plan that is only read, for on_error; and the function that moves it.
+function core.event_of(number)
+  local plan = plans[number]
+  if not plan.shown then plan.shown, plan.move_shown = core.make_event(plan) end
+  return plan.shown, plan.move_shown
 end
 
 -- `plan`: id, ptr, table, database, table_name, names, codes, map, row, kind. Called by the engine once per plan.
@@ -119,6 +130,6 @@ function core.prepare(plan)
   for i = 1, #plan.names do plan.index[plan.names[i]] = plan.codes[i] end
   plan.ptr = core.ffi.cast("tr_plan*", plan.ptr)
   if plan.map then plan.map_row, plan.move_map_row = core.make_row(plan, true) end
-  if plan.row then plan.event, plan.move_event = core.make_event(plan) end
+  if plan.row then plan.event, plan.move_event = core.make_event(plan, core.says_in_row) end
   plans[plan.id] = plan
 end

@@ -276,6 +276,11 @@ local env = {
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
   col = freeze(col, "col", true), null = core.null, secret = secret,
   meta = freeze(meta_fields, "meta", true), sql = sql, where = where,
+  line = function(template)
+    if type(template) ~= "string" then error("line wants a template: line \"{id} {name}\"", 2) end
+    return core.handle("line", { text = template })
+  end,
+  json = core.handle("json"),
   text = core.text, bigint = core.make_big, decimal = core.make_dec, log = freeze(log, "log", true),
   print = function(...)
     local words = {}
@@ -294,7 +299,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { line = true, json = true, time = true, metric = true }
+local later = { time = true, metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)

@@ -49,6 +49,14 @@ typedef struct tr_host {
   void (*log)(struct tr_host*, int32_t level, const char* text, uint32_t size);
   int32_t (*emit)(struct tr_host*, int32_t output);
   int32_t (*close_row)(struct tr_host*, int32_t output);
+  int32_t (*say)(struct tr_host*, uint32_t event, int32_t what, const char* name, uint32_t name_size, const char* text, uint32_t size);
+  void (*begin_message)(struct tr_host*, uint32_t event);
+  void (*put)(struct tr_host*, const char* text, uint32_t size);
+  int32_t (*put_column)(tr_plan*, int32_t column, int32_t cell, int32_t filter);
+  int32_t (*find_filter)(struct tr_host*, const char* text, uint32_t size);
+  int32_t (*say_message)(struct tr_host*, uint32_t event, int32_t what, const char* name, uint32_t name_size, const char* text,
+                         uint32_t size);
+  int32_t (*end_message)(struct tr_host*, uint32_t event);
   int32_t (*where_test)(struct tr_host*, tr_plan*, int32_t id, int32_t cell);
 } tr_host;
 ]]

@@ -170,7 +170,8 @@ def compare_history(engine, recorded, names):
         def reached(entry, step=step, following=following):
             place = position_of(entry[0])
             # The table of a CREATE … SELECT, a transaction with rows, is stored as of where that begins: here, if nothing came between.
-            is_next = following and " SELECT * FROM " in following.sql and entry[1] in following.tables.keys() - step.tables.keys()
+            is_made = entry[2] is not None and following and " SELECT * FROM " in following.sql
+            is_next = is_made and entry[1] in following.tables.keys() - step.tables.keys()
             return place < step.place or (place == step.place and not is_next)
 
         while at < len(entries) and reached(entries[at]):

@@ -156,7 +156,10 @@ TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
     made.table = dropped.table = "user";
     made.origin = dropped.origin = SchemaOrigin::kStatement;
     REQUIRE(job->append({made, dropped}).ok());
-    REQUIRE(job->add({"RULE-0102", {"mysql", "p3"}, "shop", "user", "id=7", "{}", "boom"}).ok());
+    auto id = job->add({"RULE-0102", {"mysql", "p3"}, "shop", "user", "id=7", "{}", "boom"});
+    REQUIRE(id.ok());
+    // Delivered again after a kill, it is the same letter.
+    CHECK(job->add({"RULE-0102", {"mysql", "p3"}, "shop", "user", "id=7", "{}", "boom"}).value() == *id);
     REQUIRE(job->add_event("warn", "SRC-0012", "lost").ok());
   }
   auto job = must_open(folder.job(), Mode::kOwn);
