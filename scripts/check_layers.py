@@ -17,17 +17,19 @@ MAY = {
     "mysql": OPEN_TO_ALL | {"source/source.h"},  # the snapshot reader implements its interface
     "sqlite": {"base"},
     "format": OPEN_TO_ALL,
-    "rule": OPEN_TO_ALL,
+    "rule": OPEN_TO_ALL | {"format/json_writer.h"},  # messages that a rule makes itself
+    "rulekit": OPEN_TO_ALL | {"rule", "mysql"},  # case files are SQL, read by the code that follows a server's DDL
     "metadb": OPEN_TO_ALL | {"sqlite"},
     "source": OPEN_TO_ALL | {"mysql"},
     "sink": OPEN_TO_ALL | {"mysql", "sqlite", "format/serializer.h"},  # a sink is handed Records
     "pipeline": OPEN_TO_ALL | {"source/source.h", "sink/sink.h", "format/serializer.h", "rule/rule_host.h",
-                               "rule/hook.h", "rule/rule_stage.h"},
+                               "rule/hook.h", "rule/rule_stage.h", "rule/target_change.h"},
     "job": OPEN_TO_ALL | {"pipeline", "metadb", "rule/rule_stage.h"},  # a job's configuration holds RuleOptions
     "agent": OPEN_TO_ALL | {"job"},
     "node": OPEN_TO_ALL | {"job"},
     "bindings/lua": OPEN_TO_ALL | {"rule"},
-    "bindings/python": OPEN_TO_ALL | {"job", "pipeline", "app/wire.h", "app/described_change.h"},
+    "bindings/python": OPEN_TO_ALL | {"job", "pipeline", "rulekit", "rule/rule_stage.h", "mysql/create_table.h", "app/wire.h",
+                                      "app/described_change.h"},
 }
 MAY_ALL = {"app"}  # the only module that knows everybody
 PLUGIN_MODULES = {"source", "sink", "format"}

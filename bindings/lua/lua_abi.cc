@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "event/value_text.h"
+#include "rule/hook_chunk.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -220,6 +221,22 @@ void write_log(LuaHostData* host, int32_t level, const char* text, uint32_t size
   log(static_cast<LogLevel>(level), std::string("rule: ").append(text, size));
 }
 
+// First cell of a new row for an output; -1: too many for one image, -2: no memory.
+int32_t emit(LuaHostData* host, int32_t output) noexcept {
+  try {
+    const OutputRule& rule = host->spec->outputs[static_cast<size_t>(output)];
+    int32_t at = host->chunk->emit(static_cast<uint32_t>(host->abi.image), rule, static_cast<uint32_t>(output));
+    host->abi.cells = host->chunk->cells();
+    return at;
+  } catch (const std::bad_alloc&) {
+    return -2;
+  }
+}
+
+int32_t close_row(LuaHostData* host, int32_t output) noexcept {
+  return host->chunk->close(host->spec->outputs[static_cast<size_t>(output)]);
+}
+
 }  // namespace
 
 // The prelude names the same fields in the same order; a moved one would show here first.
@@ -270,6 +287,9 @@ void fill_abi(LuaHostAbi& abi) noexcept {
   abi.number_text = number_text;
   abi.native_call = native_call;
   abi.log = write_log;
+  abi.where_test = where_test;
+  abi.emit = emit;
+  abi.close_row = close_row;
 }
 
 }  // namespace tailrace

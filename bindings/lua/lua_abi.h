@@ -10,6 +10,7 @@
 #include "rule/decimal.h"
 #include "rule/native_function.h"
 #include "rule/rule_host.h"
+#include "rule/where_rule.h"
 
 namespace tailrace {
 
@@ -25,6 +26,8 @@ struct LuaPlan {
   const Column* columns;     // RulePlan::work_columns
   std::vector<int64_t> low;  // integer columns: range of plain numbers; low > high: not one
   std::vector<int64_t> high;
+  std::string table;         // for errors
+  std::vector<std::shared_ptr<const WhereProgram>> wheres;  // by number of the handle, compiled at first use
 };
 
 struct LuaHostAbi {
@@ -38,7 +41,7 @@ struct LuaHostAbi {
   const char* text;
   int64_t steps_left, step_limit;
   int64_t big;
-  int32_t big_is_unsigned, unused;
+  int32_t big_is_unsigned, image;  // image: that `map` is at; of `row`: the event's first
   Decimal dec;
   int32_t (*set_null)(LuaPlan*, int32_t, int32_t) noexcept;
   int32_t (*set_bool)(LuaPlan*, int32_t, int32_t, int32_t) noexcept;
@@ -66,19 +69,31 @@ struct LuaHostAbi {
   void (*number_text)(LuaHostData*, double) noexcept;
   int32_t (*native_call)(LuaHostData*, int32_t, const char*, uint32_t) noexcept;
   void (*log)(LuaHostData*, int32_t, const char*, uint32_t) noexcept;
+  int32_t (*emit)(LuaHostData*, int32_t) noexcept;
+  int32_t (*close_row)(LuaHostData*, int32_t) noexcept;
+  int32_t (*where_test)(LuaHostData*, LuaPlan*, int32_t, int32_t) noexcept;
 };
 
 // The host's data begins with what Lua sees. Address is stable for the life of the state.
 struct LuaHostData {
   LuaHostAbi abi{};
+  const RuleSpec* spec = nullptr;          // after loading
   EventBatch* batch = nullptr;             // during run
+  HookChunk* chunk = nullptr;
   std::string text;                        // behind abi.text
   std::vector<NativeFunction> natives;     // by number of the handle; filled after loading
   std::vector<std::unique_ptr<LuaPlan>> plans;
+  std::vector<std::shared_ptr<const WhereRule>> wheres;  // by number of the handle
+  WhereRun where_run;
   uint64_t log_window = 0;                 // second of the last log line
   uint32_t log_lines = 0;                  // lines in it
 };
 
 void fill_abi(LuaHostAbi& abi) noexcept;
+
+// lua_where.cc: tests the cells of an image by `where[[…]]`. 0, 1; 2: error_code and text say why not.
+int32_t where_test(LuaHostData* host, LuaPlan* plan, int32_t id, int32_t cell) noexcept;
+// The functions that the file made of `where[[…]]`.
+Status add_where(LuaHostData& host, const RuleNode& handle, const RuleSpec& spec, const RuleText& file);
 
 }  // namespace tailrace

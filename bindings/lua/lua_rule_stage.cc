@@ -16,6 +16,16 @@ class LuaRuleSet final : public RuleSet {
  public:
   RuleOptions options;
   LuaFiles files;
+  std::string hash;
+
+  RuleSource source() const override {
+    RuleSource out;
+    out.hash = hash;
+    out.version = version;
+    out.file = file;
+    for (const auto& [name, text] : files.files) out.files[name] = {text.text, text.chunk};
+    return out;
+  }
 };
 
 class LuaRuleHost final : public RuleHost {
@@ -25,12 +35,12 @@ class LuaRuleHost final : public RuleHost {
   Status start() {
     TAILRACE_TRY(state_, LuaState::create(rules_->options, files_));
     // The functions get the same numbers as in the state the set was read with: same bytes, sorted tables.
-    TAILRACE_TRY(RuleNode root, state_->load_file());
-    TAILRACE_TRY(RuleSpec spec, parse_rule_spec(root, rules_->options.options));
-    return state_->start(spec);
+    TAILRACE_OK(state_->load_file().status());
+    return state_->start(rules_->spec);
   }
   Status prepare(const RulePlan& plan) override { return state_->prepare(plan); }
   std::optional<HookFailure> run(const HookBatch& batch) override { return state_->run(batch); }
+  Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
 
  private:
   LuaFiles files_;
@@ -38,7 +48,7 @@ class LuaRuleHost final : public RuleHost {
   std::unique_ptr<LuaState> state_;  // uses files_
 };
 
-std::string version_of(const LuaRuleSet& rules) {
+std::string hash_of(const LuaRuleSet& rules) {
   std::string all = "api=1\n";
   for (const auto& [name, file] : rules.files.files) all += fmt::format("{}\n{}\n{}\n", name, file.text.size(), file.text);
   for (const auto& [name, value] : rules.spec.options) {
@@ -48,31 +58,48 @@ std::string version_of(const LuaRuleSet& rules) {
     if (const std::string* text = std::get_if<std::string>(&value)) all += *text;
     all += "\n";
   }
+  return sha256_hex(all);
+}
+
+std::string version_of(const LuaRuleSet& rules) {
   std::string stem = rules.file.substr(rules.file.rfind('/') + 1);
   if (stem.ends_with(".lua")) stem.resize(stem.size() - 4);
-  return stem + "@" + sha256_hex(all).substr(0, 6);
+  return stem + "@" + rules.hash.substr(0, 6);
+}
+
+Status read_file(const RuleOptions& options, LuaRuleSet& rules) {
+  std::ifstream in(options.file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in) return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read", options.file)).with("rule", options.file);
+  rules.files.folder = options.file.substr(0, options.file.rfind('/') + 1);
+  // Lua shortens long chunk names from the left; the file's own name is what people need.
+  std::string shown = options.file.size() > 50 ? options.file.substr(options.file.rfind('/') + 1) : options.file;
+  rules.files.files[""] = {text.str(), "@" + shown};
+  return Status();
 }
 
 Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   auto rules = std::make_shared<LuaRuleSet>();
   rules->options = options;
   rules->file = options.file;
-  if (options.file.empty()) return rules;
-  std::ifstream in(options.file, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in) return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read", options.file)).with("rule", options.file);
-  rules->files.folder = options.file.substr(0, options.file.rfind('/') + 1);
-  // Lua shortens long chunk names from the left; the file's own name is what people need.
-  std::string shown = options.file.size() > 50 ? options.file.substr(options.file.rfind('/') + 1) : options.file;
-  rules->files.files[""] = {text.str(), "@" + shown};
+  if (options.stored) rules->file = options.stored->file;
+  if (rules->file.empty()) return rules;
+  if (options.stored) {
+    for (const auto& [name, file] : options.stored->files) rules->files.files[name] = {file.text, file.chunk};
+    rules->files.is_sealed = true;
+  } else {
+    TAILRACE_OK(read_file(options, *rules));
+  }
   TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
   TAILRACE_TRY(RuleNode root, state->load_file());
-  auto spec = parse_rule_spec(root, options.options);
-  if (!spec.ok()) return std::move(spec).status().with("rule", options.file);
+  const LuaFiles::File& main_file = rules->files.files[""];
+  auto spec = parse_rule_spec(root, options.options, {main_file.chunk.substr(1), main_file.text});
+  if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
   TAILRACE_OK(state->start(rules->spec));
   rules->files.is_sealed = true;
+  rules->hash = hash_of(*rules);
   rules->version = version_of(*rules);
   return rules;
 }

@@ -15,39 +15,14 @@ extern "C" {
 }
 
 #include "base/options.h"
+#include "lua_stack.h"
 #include "prelude.inc"
-#include "rule/value_write.h"
 
 namespace tailrace {
 namespace {
 
-constexpr int64_t kLoadSteps = 100'000'000;   // instructions a rule file may take to load
 constexpr int kHookInterval = 1000;
-constexpr int kMaxNodeDepth = 8;
-constexpr double kExactLimit = 9007199254740992.0;
 enum Exhausted : int32_t { kSteps = 1, kMemory = 2 };
-
-// Restores the stack height at the end of a scope.
-class StackGuard {
- public:
-  explicit StackGuard(lua_State* lua) : lua_(lua), top_(lua_gettop(lua)) {}
-  ~StackGuard() { lua_settop(lua_, top_); }
-
- private:
-  lua_State* lua_;
-  int top_;
-};
-
-std::string text_at(lua_State* lua, int index) {
-  size_t size = 0;
-  const char* text = lua_tolstring(lua, index, &size);
-  return text ? std::string(text, size) : std::string("an error that is no text");
-}
-
-void set_field(lua_State* lua, const char* name, std::string_view text) {
-  lua_pushlstring(lua, text.data(), text.size());
-  lua_setfield(lua, -2, name);
-}
 
 }  // namespace
 
@@ -107,6 +82,13 @@ Status LuaState::open() {
     lua_rawseti(lua_, -2, static_cast<int>(op));
   }
   lua_setfield(lua_, -2, "op_names");
+  lua_newtable(lua_);
+  int place = 0;
+  for (const std::string& name : meta_names()) {
+    lua_pushlstring(lua_, name.data(), name.size());
+    lua_rawseti(lua_, -2, ++place);
+  }
+  lua_setfield(lua_, -2, "meta_names");
   core_ref_ = luaL_ref(lua_, LUA_REGISTRYINDEX);
   lua_newtable(lua_);
   functions_ref_ = luaL_ref(lua_, LUA_REGISTRYINDEX);
@@ -119,8 +101,9 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.types", kPreludeTypes, false));
   TAILRACE_OK(run_chunk("=tailrace.sandbox", kPreludeSandbox, false));
   TAILRACE_OK(run_chunk("=tailrace.rows", kPreludeRows, false));
+  TAILRACE_OK(run_chunk("=tailrace.outputs", kPreludeOutputs, false));
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
-  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}}) {
+  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
     get_core("builtins");
@@ -155,6 +138,7 @@ ErrorCode LuaState::code_of(ErrorCode fallback, const std::string& message) cons
   if (data_.abi.exhausted == kMemory || message == "not enough memory") return ErrorCode::kRuleMemory;
   if (data_.abi.error_code == 104) return ErrorCode::kRuleWrite;
   if (data_.abi.error_code == 105) return ErrorCode::kRuleColumn;
+  if (data_.abi.error_code == 106) return ErrorCode::kRuleOutput;
   if (data_.abi.error_code == 1) return ErrorCode::kInternal;
   return fallback;
 }
@@ -218,7 +202,7 @@ int LuaState::where(lua_State* lua) {
 Result<const LuaFiles::File*> LuaState::module_file(const std::string& name) {
   auto found = files_.files.find(name);
   if (found != files_.files.end()) return &found->second;
-  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.mask and tailrace.hash");
+  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.mask and tailrace.where");
   bool plain = !name.empty() && name.find("..") == std::string::npos && name.front() != '.' &&
                name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == std::string::npos;
   if (!plain) return Status(ErrorCode::kRuleLoad, "a module name has letters, digits, _, - and single dots only");
@@ -251,100 +235,9 @@ Result<RuleNode> LuaState::load_file() {
   return root;
 }
 
-// The value at `index` as data. Never calls Lua code: tables are read raw, and only plain ones.
-RuleNode LuaState::to_node(int index, int depth) {
-  RuleNode out;
-  switch (lua_type(lua_, index)) {
-    case LUA_TNIL:
-      return out;
-    case LUA_TBOOLEAN:
-      out.type = RuleNode::Type::kBool;
-      out.boolean = lua_toboolean(lua_, index);
-      return out;
-    case LUA_TNUMBER:
-      out.type = RuleNode::Type::kNumber;
-      out.number = lua_tonumber(lua_, index);
-      return out;
-    case LUA_TSTRING:
-      out.type = RuleNode::Type::kText;
-      out.text = text_at(lua_, index);
-      return out;
-    case LUA_TFUNCTION:
-      out.type = RuleNode::Type::kFunction;
-      out.function = function_count_++;
-      lua_rawgeti(lua_, LUA_REGISTRYINDEX, functions_ref_);
-      lua_pushvalue(lua_, index);
-      lua_rawseti(lua_, -2, out.function);
-      lua_pop(lua_, 1);
-      return out;
-    case LUA_TTABLE:
-      break;
-    default:
-      node_error_ = "the returned table holds a value that is neither text, number, boolean, table nor function";
-      return out;
-  }
-  StackGuard guard(lua_);
-  if (!lua_checkstack(lua_, 16) || depth > kMaxNodeDepth) {
-    node_error_ = "the returned table is nested too deeply";
-    return out;
-  }
-  get_core("handles");
-  lua_pushvalue(lua_, index);
-  lua_rawget(lua_, -2);
-  if (lua_istable(lua_, -1)) {
-    int handle = lua_gettop(lua_);
-    lua_getfield(lua_, handle, "kind");
-    std::string kind = text_at(lua_, -1);
-    if (kind == "null") out.type = RuleNode::Type::kNull;
-    if (kind == "secret") out.type = RuleNode::Type::kSecret;
-    if (kind != "native") return out;
-    out.type = RuleNode::Type::kNative;
-    lua_getfield(lua_, handle, "name");
-    out.text = text_at(lua_, -1);
-    lua_getfield(lua_, handle, "id");
-    out.function = static_cast<int>(lua_tointeger(lua_, -1));
-    lua_getfield(lua_, handle, "arguments");
-    std::string error = collect_fields(lua_gettop(lua_), depth + 1, out);
-    if (!error.empty()) node_error_ = error;
-    return out;
-  }
-  out.type = RuleNode::Type::kTable;
-  std::string error = collect_fields(index, depth, out);
-  if (!error.empty()) node_error_ = error;
-  return out;
-}
-
-// Keys are sorted before values are visited, so that functions get the same numbers in every state.
-std::string LuaState::collect_fields(int index, int depth, RuleNode& out) {
-  std::vector<int> places;
-  std::vector<std::string> names;
-  lua_pushnil(lua_);
-  while (lua_next(lua_, index)) {
-    lua_pop(lua_, 1);
-    if (lua_type(lua_, -1) == LUA_TNUMBER) {
-      double key = lua_tonumber(lua_, -1);
-      if (key < 1 || key > 1e6 || key != static_cast<double>(static_cast<int>(key))) return "a list has a key that is no place in it";
-      places.push_back(static_cast<int>(key));
-    } else if (lua_type(lua_, -1) == LUA_TSTRING) {
-      names.push_back(text_at(lua_, -1));
-    } else {
-      return "a table has a key that is neither text nor number";
-    }
-  }
-  std::sort(places.begin(), places.end());
-  std::sort(names.begin(), names.end());
-  for (int place : places) {
-    lua_rawgeti(lua_, index, place);
-    out.fields.push_back({std::to_string(place), to_node(lua_gettop(lua_), depth + 1)});
-    lua_pop(lua_, 1);
-  }
-  for (const std::string& name : names) {
-    lua_pushlstring(lua_, name.data(), name.size());
-    lua_rawget(lua_, index);
-    out.fields.push_back({name, to_node(lua_gettop(lua_), depth + 1)});
-    lua_pop(lua_, 1);
-  }
-  return "";
+RuleText LuaState::main_text() const {
+  const LuaFiles::File& file = files_.files.at("");
+  return {std::string_view(file.chunk).substr(1), file.text};
 }
 
 Status LuaState::start(const RuleSpec& spec) {
@@ -356,6 +249,7 @@ Status LuaState::start(const RuleSpec& spec) {
   while (lua_next(lua_, handles)) {
     RuleNode node = to_node(lua_gettop(lua_) - 1, 0);
     if (node.type == RuleNode::Type::kNative) natives_[node.function] = std::move(node);
+    else if (node.type == RuleNode::Type::kHandle && node.text == "where") TAILRACE_OK(add_where(data_, node, spec, main_text()));
     lua_pop(lua_, 1);
   }
   if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);
@@ -373,6 +267,7 @@ Status LuaState::start(const RuleSpec& spec) {
     lua_setfield(lua_, -2, name.c_str());
   }
   if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
+  TAILRACE_OK(prepare_outputs(spec));
   lua_gc(lua_, LUA_GCCOLLECT, 0);
   // Garbage of a rule is short strings. Measured: below 200 marking the prelude shows, above 400 the heap leaves the
   // cache.
@@ -387,71 +282,10 @@ Status LuaState::start(const RuleSpec& spec) {
 
 // ---- running
 
-Status LuaState::prepare(const RulePlan& plan) {
-  StackGuard guard(lua_);
-  auto known = std::make_unique<LuaPlan>();
-  known->host = &data_;
-  known->columns = plan.work_columns.data();
-  for (const Column& column : plan.work_columns) {
-    int64_t low = 1, high = 0;
-    if (column.kind == Kind::kInt || column.kind == Kind::kUint) {
-      uint64_t top = 0;
-      integer_range(column, low, top);
-      low = std::max(low, -static_cast<int64_t>(kExactLimit));
-      high = static_cast<int64_t>(std::min(top, static_cast<uint64_t>(kExactLimit)));
-    }
-    known->low.push_back(low);
-    known->high.push_back(high);
-  }
-  data_.abi.exhausted = 0;
-  data_.abi.error_code = 0;
-  data_.abi.steps_left = kLoadSteps;
-  get_core("prepare");
-  lua_newtable(lua_);
-  lua_pushnumber(lua_, plan.id);
-  lua_setfield(lua_, -2, "id");
-  lua_pushlightuserdata(lua_, known.get());
-  lua_setfield(lua_, -2, "ptr");
-  const TableSchema& source = *plan.output->source;
-  set_field(lua_, "table", source.qualified_name());
-  set_field(lua_, "database", source.database);
-  set_field(lua_, "table_name", source.table);
-  lua_newtable(lua_);
-  for (size_t i = 0; i < plan.work_columns.size(); ++i) {
-    lua_pushlstring(lua_, plan.work_columns[i].name.data(), plan.work_columns[i].name.size());
-    lua_rawseti(lua_, -2, static_cast<int>(i + 1));
-  }
-  lua_setfield(lua_, -2, "names");
-  lua_newtable(lua_);
-  for (size_t i = 0; i < plan.work_columns.size(); ++i) {
-    const Column& column = plan.work_columns[i];
-    auto code = static_cast<uint32_t>(column.kind) << 20 | static_cast<uint32_t>(column_class(column)) << 16 |
-                static_cast<uint32_t>(i);
-    lua_pushnumber(lua_, code);
-    lua_rawseti(lua_, -2, static_cast<int>(i + 1));
-  }
-  lua_setfield(lua_, -2, "codes");
-  lua_newtable(lua_);
-  lua_pushnumber(lua_, static_cast<int>(Kind::kEnum));
-  lua_setfield(lua_, -2, "enum");
-  lua_pushnumber(lua_, static_cast<int>(Kind::kSet));
-  lua_setfield(lua_, -2, "set");
-  lua_setfield(lua_, -2, "kind");
-  lua_rawgeti(lua_, LUA_REGISTRYINDEX, functions_ref_);
-  for (auto [name, number] : {std::pair{"map", plan.map}, std::pair{"row", plan.row}}) {
-    if (number < 0) continue;
-    lua_rawgeti(lua_, -1, number);
-    lua_setfield(lua_, -3, name);
-  }
-  lua_pop(lua_, 1);
-  if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
-  data_.plans.push_back(std::move(known));
-  return Status();
-}
-
 std::optional<HookFailure> LuaState::run(const HookBatch& batch) {
   StackGuard guard(lua_);
   data_.batch = batch.batch;
+  data_.chunk = batch.chunk;
   LuaHostAbi& abi = data_.abi;
   abi.cells = batch.cells;
   abi.verdicts = batch.verdicts;

@@ -31,6 +31,8 @@ struct LuaFiles {
 
 class LuaState {
  public:
+  static constexpr int64_t kLoadSteps = 100'000'000;  // instructions a rule file may take to load
+
   // `files` must outlive the state.
   static Result<std::unique_ptr<LuaState>> create(const RuleOptions& options, LuaFiles& files);
   ~LuaState();
@@ -39,9 +41,11 @@ class LuaState {
 
   // Runs the rule file and returns its table as data; functions and native handles keep their numbers here.
   Result<RuleNode> load_file();
-  // After load_file: gives ctx.options and the native functions; from here on the JIT may run.
+  // After load_file: gives ctx.options, the native functions and the outputs; from here on the JIT may run. `spec` must
+  // outlive the state.
   Status start(const RuleSpec& spec);
   Status prepare(const RulePlan& plan);
+  Result<std::string> capture(const std::string& text, const std::string& pattern);
   std::optional<HookFailure> run(const HookBatch& batch);
 
  private:
@@ -51,9 +55,13 @@ class LuaState {
   Status run_chunk(const char* name, std::string_view source, bool keep_result);
   Status failure(ErrorCode fallback, const std::string& message);
   ErrorCode code_of(ErrorCode fallback, const std::string& message) const;
+  RuleText main_text() const;
   void get_core(const char* field);  // pushes core[field]
   RuleNode to_node(int index, int depth);
   std::string collect_fields(int index, int depth, RuleNode& out);
+
+  LuaPlan* add_plan(const std::vector<Column>& columns);
+  Status prepare_outputs(const RuleSpec& spec);
 
   static void* allocate(void* self, void* block, size_t old_size, size_t new_size);
   static void count_hook(lua_State* lua, lua_Debug*);

@@ -132,6 +132,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("parse_duration_us", [](const std::string& text) { return take(parse_duration_us(text)); }, py::arg("text"));
   bind_jobs(m);
   bind_streams(m);
+  bind_rules(m);
   bind_formats(m);
 
   // Shared with the log sink, so engine threads that outlive the module may still push.

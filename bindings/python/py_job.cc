@@ -209,6 +209,19 @@ void bind_jobs(py::module_& m) {
         auto job = self.job();
         check(without_gil([&] { return job->resume(); }));
       })
+      .def("swap_rules", [](PyJob& self, const std::string& file, const std::map<std::string, std::string>& options, bool back,
+                            bool apply_ddl, int64_t timeout_ms) {
+        auto job = self.job();
+        auto answer = take(without_gil([&] {
+          return job->swap_rules(RuleChange{file, options, back, apply_ddl}, milliseconds(timeout_ms));
+        }));
+        py::dict out;
+        out["before"] = answer.before;
+        out["after"] = answer.after;
+        out["position"] = answer.at.text;
+        out["changes"] = answer.changes;
+        return out;
+      }, py::arg("file"), py::arg("options"), py::arg("back"), py::arg("apply_ddl"), py::arg("timeout_ms"))
       .def("status", [](PyJob& self) {
         auto job = self.job();
         return status_of(without_gil([&] { return job->status(); }));
@@ -244,9 +257,9 @@ void bind_jobs(py::module_& m) {
   m.def("read_job_status", [](const std::string& path) {
     return status_of(take(without_gil([&] { return read_job_status(path); })));
   }, py::arg("path"));
-  m.def("post_job_command", [](const std::string& path, const std::string& verb) {
-    return take(without_gil([&] { return post_job_command(path, verb); }));
-  }, py::arg("path"), py::arg("verb"));
+  m.def("post_job_command", [](const std::string& path, const std::string& verb, const std::string& arguments) {
+    return take(without_gil([&] { return post_job_command(path, verb, arguments); }));
+  }, py::arg("path"), py::arg("verb"), py::arg("arguments") = "{}");
 }
 
 }  // namespace tailrace::python

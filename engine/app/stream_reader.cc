@@ -26,7 +26,9 @@ class DirectReader final : public StreamReader {
     bool resumed = from.has_value();
     if (!from && !config.start.empty() && config.start != "now") from = Position{"", config.start};
     TAILRACE_TRY(source_, make_source(endpoint, SourceContext{&filter_, schemas}));
-    TAILRACE_TRY(rules_, make_rule_stage(RuleStageConfig{config.rules, false}));
+    if (!config.is_raw) {
+      TAILRACE_TRY(rules_, make_rule_stage(RuleStageConfig{config.rules, false}));
+    }
     TAILRACE_OK(source_->open(from));
     position_ = source_->start_position();
     // Kept before anything is read: what comes before the first commit is not lost to the next start.
@@ -45,7 +47,7 @@ class DirectReader final : public StreamReader {
         auto batch = std::make_unique<EventBatch>();
         TAILRACE_OK(source_->decode(*raw, *batch));
         batch->boundary = raw->boundary;
-        TAILRACE_OK(rules_->run(*batch));
+        if (rules_) TAILRACE_OK(rules_->run(*batch));
         if (batch->boundary) position_ = *batch->boundary;
         if (!batch->events.empty()) return batch;
       }
@@ -70,7 +72,7 @@ class DirectReader final : public StreamReader {
   MemorySchemaStore memory_;
   std::unique_ptr<JobFile> file_;
   std::unique_ptr<Source> source_;
-  std::unique_ptr<RuleStage> rules_;
+  std::unique_ptr<RuleStage> rules_;   // null: raw
   Position position_;
   std::stop_source stop_;
   size_t batch_bytes_ = 0;

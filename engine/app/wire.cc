@@ -101,6 +101,32 @@ JobFactories make_factories() {
   return JobFactories{make_source, make_sink, [](const RuleStageConfig& config) { return make_rule_stage(config); }};
 }
 
+RuleKit make_rule_kit() {
+  return RuleKit{[](const RuleOptions& options) { return load_rules(options); },
+                 [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) {
+                   return make_rule_stage(std::move(rules), config);
+                 }};
+}
+
+Result<std::vector<SchemaRef>> job_schemas(const std::string& path) {
+  TAILRACE_TRY(auto file, JobFile::open(path, JobFile::Mode::kRead));
+  TAILRACE_TRY(auto entries, file->load_all());
+  std::map<std::string, SchemaRef> last;
+  for (SchemaStore::Entry& entry : entries) {
+    if (entry.table.empty()) continue;
+    SchemaRef schema = std::move(entry.schema);
+    if (!schema && !entry.schema_json.empty()) {
+      TAILRACE_TRY(schema, schema_from_json(entry.schema_json));
+    }
+    std::string name = entry.database + "." + entry.table;
+    if (schema) last[name] = std::move(schema);
+    else last.erase(name);
+  }
+  std::vector<SchemaRef> out;
+  for (auto& [name, schema] : last) out.push_back(std::move(schema));
+  return out;
+}
+
 std::vector<PluginDoc> list_plugins() {
   std::vector<PluginDoc> out;
   auto add = [&](std::string_view kind, auto table) {

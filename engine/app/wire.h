@@ -4,10 +4,15 @@
 #include <vector>
 
 #include "job/job.h"
+#include "rulekit/rule_kit.h"
 
 namespace tailrace {
 
 JobFactories make_factories();
+// Rule files for the tools that need no job.
+RuleKit make_rule_kit();
+// The tables of a job as its file knows them last.
+Result<std::vector<SchemaRef>> job_schemas(const std::string& path);
 
 struct PluginDoc {
   std::string kind, name, doc;   // "source" | "sink" | "format"
@@ -37,6 +42,7 @@ struct StreamConfig {
   EndpointConfig source;
   std::vector<std::string> tables{"*.*"};
   RuleOptions rules;
+  bool is_raw = false;                            // no rule stage: events as the source has them
   std::string start;                              // see event/start_point.h; "" = now
   std::string job_path;                           // keeps schema history and commits; "" = memory only
   size_t batch_bytes = 1u << 20;

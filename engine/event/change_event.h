@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "event/schema.h"
 #include "event/value.h"
@@ -30,6 +31,9 @@ struct OutputTable {
   SchemaRef schema;            // schema of the rows in the event (database, table: the target's names)
   bool key_is_explicit = false;  // the entry gave `key`
   std::string topic;           // "" = the sink's template decides
+  // Which source column each column of `schema` is made of, -1 = none; empty = column by column.
+  std::vector<int> origins;
+  std::string format;          // "" = the sink's
 };
 
 struct MessageHeader {
@@ -51,6 +55,7 @@ struct ChangeEvent {
   uint32_t txn = 0;            // index into EventBatch::txns
   uint64_t ordinal = 0;        // number of the row event inside its transaction, from 0; survives batch cuts
   uint32_t sub_ordinal = 0;    // counts the events that one row event became (key change, fan-out), from 0
+  uint32_t ddl_kinds = 0;      // kSchemaChange, kTruncate: what it does to this table (event/ddl_kind.h); 0 = not known
   const TableSchema* table = nullptr;  // layout of before and after; null for kHeartbeat
   const OutputTable* output = nullptr;  // set by the rule stage; null before it
   const EventRoute* route = nullptr;    // null: the rules said nothing about the message

@@ -57,7 +57,8 @@ struct DeadLetter {
 class DeadLetterStore {
  public:
   virtual ~DeadLetterStore() = default;
-  virtual Status add(const DeadLetter& letter) = 0;
+  // Its id. Durable on return; a letter that is there already (code, position, table, key) keeps its id.
+  virtual Result<int64_t> add(const DeadLetter& letter) = 0;
 };
 
 }  // namespace tailrace

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "job/job_commands.h"
+#include "job/job_rules.h"
 #include "job/job_status.h"
 
 namespace tailrace {
@@ -52,18 +54,19 @@ struct Parts {
   std::unique_ptr<Source> source;
   std::unique_ptr<Serializer> serializer;
   std::unique_ptr<Sink> sink;
-  std::unique_ptr<RuleStage> rules;
+  std::unique_ptr<RuleTimeline> rules;
 };
 
 // Makes the parts without opening any.
-Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, Parts& out) {
+Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules,
+                  const std::string& rules_version, Parts& out) {
   TAILRACE_TRY(EndpointConfig source, resolved(config, true));
   TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
   TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
   TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
                                                                       config.pipeline.quarantine ? &file : nullptr}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
-  TAILRACE_TRY(out.rules, factories.rules(RuleStageConfig{config.rules, out.sink->caps().detects_collisions}));
+  TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps().detects_collisions, rules_version));
   return {};
 }
 
@@ -73,6 +76,9 @@ struct Job::Impl {
   std::unique_ptr<JobFile> file;
   JobConfig config;
   JobFactories factories;
+  std::optional<JobRules> job_rules;    // over the three above
+  RuleSwap rule_swap;
+  std::optional<int64_t> rules_command; // waits for a boundary; service thread only
 
   mutable std::mutex mutex;             // guards everything below
   std::condition_variable_any changed;
@@ -82,7 +88,7 @@ struct Job::Impl {
   int attempts = 0;
   std::string rules_version;
   std::shared_ptr<Pipeline> pipeline;   // of the current run; while it is set its parts are there
-  RuleStage* rules = nullptr;           // valid while pipeline is set
+  RuleTimeline* rules = nullptr;        // valid while pipeline is set
   uint64_t rows_before = 0;             // events of earlier runs in this process
   uint64_t dropped_before = 0;
   PipelineStatus last;                  // of the run that ended
@@ -97,10 +103,13 @@ struct Job::Impl {
 
   JobStatus status() const;
   void run_loop(std::stop_token stop);
-  Status run_once(std::stop_token stop, bool& got_open, bool& progressed);
+  Status run_once(std::stop_token stop, bool& got_open, bool& progressed, bool& again);
   void service_loop(std::stop_token stop);
   void write_status();
   void take_commands();
+  void finish(int64_t command, const Status& done, const std::string& answer);
+  Result<std::optional<RuleSwapAnswer>> ask_rules(const RuleChange& change);
+  std::optional<Result<RuleSwapAnswer>> rules_answer(milliseconds slice);
   Status begin();
   void end(milliseconds patience, JobState into);
   void note(std::string_view level, std::string_view code, const std::string& text) {
@@ -109,28 +118,25 @@ struct Job::Impl {
   }
 };
 
-Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progressed) {
+Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progressed, bool& again) {
   Parts made;
-  TAILRACE_OK(make_parts(config, factories, *file, made));
-  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr};
+  std::string rules_were;
+  {
+    std::lock_guard lock(mutex);
+    rules_were = rules_version;
+  }
+  TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
+  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.on_started = [this] { return file->mark_started(); };
 
   TAILRACE_TRY(auto job, file->read_job());
   SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
   auto current = std::make_shared<Pipeline>(config.pipeline, parts);
-  std::string rules_were;
   {
     std::lock_guard lock(mutex);
     pipeline = current;
     rules = made.rules.get();
-    rules_were = std::exchange(rules_version, made.rules->version());
-  }
-  if (job && job->started_us && rules_were != made.rules->version()) {
-    std::string text = fmt::format("the rules changed from '{}' to '{}'; rows already delivered stay as they are", rules_were,
-                                   made.rules->version());
-    note("warn", "", text);
-    log(LogLevel::kWarn, text);
   }
   // The pipeline's stop must win over a start that is still opening things.
   std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
@@ -138,11 +144,12 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
   PipelineStatus ended = current->status();
   got_open = got_open || ended.was_open;
   progressed = ended.durable_rows > 0;
+  again = ended.again;
   {
     std::lock_guard lock(mutex);
     rows_before += ended.events;
-    const RuleStats& stats = made.rules->stats();
-    dropped_before += stats.dropped_table + stats.dropped_row + stats.dropped_map;
+    dropped_before += made.rules->dropped();
+    if (std::string version = made.rules->version(); !version.empty() || ended.was_open) rules_version = version;
     for (auto& [name, table] : ended.tables) {
       add_counts(table, tables_before[name]);
       tables_before[name] = table;
@@ -160,11 +167,12 @@ void Job::Impl::run_loop(std::stop_token stop) {
   bool got_open = false;
   auto began = Clock::now();
   while (true) {
-    bool progressed = false;
-    Status status = run_once(stop, got_open, progressed);
+    bool progressed = false, again = false;
+    Status status = run_once(stop, got_open, progressed, again);
     if (progressed) backoff = kFirstBackoff;
     std::unique_lock lock(mutex);
     bool stopping = stop.stop_requested();
+    if (again && !stopping) continue;
     if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
       state = stop_state;
       error = Status();
@@ -222,8 +230,8 @@ JobStatus Job::Impl::status() const {
     current = pipeline;
     p = last;
     if (rules) {
-      const RuleStats& stats = rules->stats();
-      out.dropped_by_rules += stats.dropped_table + stats.dropped_row + stats.dropped_map;
+      out.dropped_by_rules += rules->dropped();
+      if (std::string version = rules->version(); !version.empty()) out.rules_version = version;
     }
     if (samples.size() >= 2) {
       double seconds = std::chrono::duration<double>(samples.back().first - samples.front().first).count();
@@ -253,20 +261,34 @@ void Job::Impl::write_status() {
   if (!written.ok()) log(LogLevel::kWarn, written.to_string());
 }
 
+void Job::Impl::finish(int64_t command, const Status& done, const std::string& answer) {
+  Status kept = file->finish_command(command, done.ok() ? answer : done.to_string(), !done.ok());
+  if (!kept.ok()) log(LogLevel::kWarn, kept.to_string());
+}
+
 void Job::Impl::take_commands() {
   auto commands = file->poll_commands();
   if (!commands.ok()) return log(LogLevel::kWarn, commands.status().to_string());
   for (const CommandRow& command : *commands) {
     Status done;
+    std::string answer = "ok";
     if (command.verb == "pause" || command.verb == "stop") {
       end(milliseconds(800), command.verb == "pause" ? JobState::kPaused : JobState::kStopped);
     } else if (command.verb == "resume") {
       done = begin();
+    } else if (command.verb == "rules") {
+      auto change = rule_change_from_json(command.args);
+      auto asked = change.ok() ? ask_rules(*change) : Result<std::optional<RuleSwapAnswer>>(change.status());
+      if (asked.ok() && !*asked) {
+        rules_command = command.id;   // answered at a boundary
+        continue;
+      }
+      done = asked.ok() ? Status() : asked.status();
+      if (asked.ok()) answer = to_json(**asked);
     } else {
       done = Status(ErrorCode::kJobState, fmt::format("no such command: {}", command.verb));
     }
-    Status kept = file->finish_command(command.id, done.ok() ? "ok" : done.to_string(), !done.ok());
-    if (!kept.ok()) log(LogLevel::kWarn, kept.to_string());
+    finish(command.id, done, answer);
   }
 }
 
@@ -276,9 +298,50 @@ void Job::Impl::service_loop(std::stop_token stop) {
   while (!stop.stop_requested()) {
     write_status();
     take_commands();
+    if (rules_command) {
+      if (auto answer = rules_answer(milliseconds(0))) {
+        finish(*rules_command, answer->ok() ? Status() : answer->status(), answer->ok() ? to_json(**answer) : "");
+        rules_command.reset();
+      }
+    }
     std::unique_lock lock(sleep_mutex);
-    wake.wait_for(lock, stop, milliseconds(250), [] { return false; });
+    wake.wait_for(lock, stop, milliseconds(rules_command ? 20 : 250), [] { return false; });
   }
+}
+
+// Sets `rule_swap` going; a job that stands still is answered at once.
+Result<std::optional<RuleSwapAnswer>> Job::Impl::ask_rules(const RuleChange& change) {
+  if (!job_rules->knows_sink()) {
+    TAILRACE_TRY(EndpointConfig endpoint, resolved(config, false));
+    std::unique_ptr<Serializer> serializer;
+    TAILRACE_TRY(auto sink, factories.sink(endpoint, config.format, serializer));
+    job_rules->set_sink(sink->caps().detects_collisions);
+  }
+  TAILRACE_TRY(RuleSwapRequest request, job_rules->request(change));
+  std::lock_guard one(control);   // nobody starts it meanwhile
+  bool runs = false;
+  {
+    std::lock_guard lock(mutex);
+    runs = state == JobState::kRunning || state == JobState::kRetrying;
+  }
+  if (!runs) {
+    TAILRACE_TRY(RuleSwapAnswer answer, job_rules->put_down(std::move(request)));
+    return std::optional<RuleSwapAnswer>(std::move(answer));
+  }
+  TAILRACE_OK(rule_swap.ask(std::move(request)));
+  return std::optional<RuleSwapAnswer>();
+}
+
+std::optional<Result<RuleSwapAnswer>> Job::Impl::rules_answer(milliseconds slice) {
+  if (auto answer = rule_swap.wait(slice)) return answer;
+  {
+    std::lock_guard lock(mutex);
+    if (state == JobState::kRunning || state == JobState::kRetrying) return std::nullopt;
+  }
+  // The run that would have done it is over, unless it did so at its end.
+  if (auto answer = rule_swap.wait(milliseconds(0))) return answer;
+  rule_swap.close();
+  return Result<RuleSwapAnswer>(Status(ErrorCode::kJobAborted, "the job stopped before a boundary came; the rules stay as they were"));
 }
 
 Status Job::Impl::begin() {
@@ -321,6 +384,7 @@ Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories
   impl_->file = std::move(file);
   impl_->config = std::move(config);
   impl_->factories = std::move(factories);
+  impl_->job_rules.emplace(*impl_->file, impl_->config, impl_->factories);
   impl_->service.emplace([this](std::stop_token stop) { impl_->service_loop(stop); });
 }
 
@@ -359,7 +423,8 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
   for (const auto& [key, value] : secrets) config.secrets[key] = value;
   if (!known) {
     Parts made;
-    TAILRACE_OK(make_parts(config, factories, *file, made));
+    JobRules rules(*file, config, factories);
+    TAILRACE_OK(make_parts(config, factories, *file, rules, "", made));
   }
   TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), movable(config, known)));
   (void)row;
@@ -384,6 +449,16 @@ Status Job::pause(milliseconds patience) {
   return {};
 }
 JobStatus Job::status() const { return impl_->status(); }
+Result<RuleSwapAnswer> Job::swap_rules(const RuleChange& change, milliseconds timeout) {
+  TAILRACE_TRY(auto at_once, impl_->ask_rules(change));
+  if (at_once) return std::move(*at_once);
+  auto until = Clock::now() + timeout;
+  for (;;) {
+    if (auto answer = impl_->rules_answer(milliseconds(20))) return std::move(*answer);
+    if (Clock::now() < until || !impl_->rule_swap.cancel()) continue;
+    return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were");
+  }
+}
 JobFile& Job::file() { return *impl_->file; }
 const JobConfig& Job::config() const { return impl_->config; }
 

@@ -47,6 +47,14 @@ struct JobStatus {
   std::vector<std::string> warnings;
 };
 
+// Other rules for a job: a file with changes of the options in force, or those it had before.
+struct RuleChange {
+  std::string file;
+  std::map<std::string, std::string> options;
+  bool back = false;
+  bool apply_ddl = false;              // what the targets look like may change
+};
+
 class Job {
  public:
   // Opens or creates the job file and takes its ownership. `secrets` ("source.password", "sink.password") are used by
@@ -60,6 +68,10 @@ class Job {
   Status pause(std::chrono::milliseconds patience);   // like stop; the state says paused
   Status resume() { return start(); }
   JobStatus status() const;
+
+  // Gives a running job other rules at its next transaction boundary, and waits for that; a job that stands still has them
+  // from its next start. RULE-0111 when the output schema changes and must not; a failure leaves the rules as they are.
+  Result<RuleSwapAnswer> swap_rules(const RuleChange& change, std::chrono::milliseconds timeout);
 
   enum class Until : uint8_t { kSnapshot, kCaughtUp, kPosition, kEnd };
   // Waits at most `slice` for the goal. true = reached; JOB-0008 is not used here: false means call again. A failed job
@@ -79,6 +91,7 @@ class Job {
 // Looks at a job file from another process: its last written status. JOB-0009 when there is none.
 Result<JobStatus> read_job_status(const std::string& path);
 // Posts a command to the process that owns the job: "pause", "resume", "stop". Returns its row id.
-Result<int64_t> post_job_command(const std::string& path, std::string_view verb);
+// "rules" takes its arguments as JSON: {"file", "options", "back", "apply_ddl"}.
+Result<int64_t> post_job_command(const std::string& path, std::string_view verb, std::string_view arguments = "{}");
 
 }  // namespace tailrace

@@ -170,12 +170,12 @@ Result<JobStatus> read_job_status(const std::string& path) {
   return out;
 }
 
-Result<int64_t> post_job_command(const std::string& path, std::string_view verb) {
+Result<int64_t> post_job_command(const std::string& path, std::string_view verb, std::string_view arguments) {
   TAILRACE_TRY(auto file, JobFile::open(path, JobFile::Mode::kRead));
   if (JobFile::owner_of(path).empty()) {
     return Status(ErrorCode::kJobState, "no process runs this job, so nobody would carry the command out").with("job", path);
   }
-  return file->post_command(verb, "{}", "pid " + std::to_string(getpid()));
+  return file->post_command(verb, arguments, "pid " + std::to_string(getpid()));
 }
 
 }  // namespace tailrace

@@ -69,6 +69,24 @@ struct EventRow {
   std::string level, code, text;
 };
 
+struct RuleFileRow {
+  std::string name, chunk, text;  // name as `require` has it, "" = the rule file
+};
+
+struct RuleVersionRow {
+  int64_t id = 0;
+  std::string hash, version, file, options;  // options: JSON, secrets as references
+  std::vector<RuleFileRow> files;
+};
+
+// From where on a version holds. Position without text: from where the next run begins.
+struct RuleCutRow {
+  int64_t id = 0;
+  int64_t version = 0;
+  Position position;
+  std::string by, changes;
+};
+
 struct Blob {
   std::string bytes;
   bool operator==(const Blob&) const = default;

@@ -226,10 +226,26 @@ Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
   }
 }
 
-Status JobFile::add(const DeadLetter& letter) {
+Result<int64_t> JobFile::add(const DeadLetter& letter) {
   TAILRACE_OK(require_owner("keep a dead letter"));
   std::lock_guard lock(mutex_);
-  return add_locked(letter);
+  auto known = [&]() -> Result<std::optional<int64_t>> {
+    TAILRACE_TRY(auto s, database_->prepare("SELECT id FROM dead_letter WHERE code = ? AND position = ? AND database = ? "
+                                            "AND \"table\" = ? AND key = ? ORDER BY id LIMIT 1"));
+    s.bind_text(1, letter.code);
+    s.bind_text(2, letter.position.text);
+    s.bind_text(3, letter.database);
+    s.bind_text(4, letter.table);
+    s.bind_text(5, letter.key);
+    TAILRACE_TRY(bool found, s.step());
+    return found ? std::optional<int64_t>(s.column_int(0)) : std::nullopt;
+  };
+  TAILRACE_TRY(std::optional<int64_t> id, known());
+  if (id) return *id;
+  TAILRACE_OK(add_locked(letter));
+  TAILRACE_TRY(id, known());
+  if (!id) return Status(ErrorCode::kInternal, "a dead letter vanished");
+  return *id;
 }
 
 Status JobFile::add_locked(const DeadLetter& letter) {

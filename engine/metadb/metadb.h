@@ -2,6 +2,7 @@
 // number of readers. Ownership is an flock on "<path>.lock", a file SQLite never opens, so a second SQLite
 // library in this process cannot drop it. Only the v1_ views are contract.
 #pragma once
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -52,7 +53,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status append(const std::vector<Entry>& entries) override;
   Result<std::vector<Entry>> load_all() override;
   // DeadLetterStore
-  Status add(const DeadLetter& letter) override;
+  Result<int64_t> add(const DeadLetter& letter) override;
   // Quarantine
   Result<std::vector<Name>> quarantined() override;
   Status set_aside(const DeadLetter& first) override;
@@ -72,6 +73,16 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status finish_command(int64_t id, std::string_view answer, bool failed = false);
   Result<std::optional<CommandRow>> read_command(int64_t id);
 
+  // Versions of the rules. Keeping the same version again gives its row; cuts come oldest first, without void ones.
+  Result<int64_t> keep_rule_version(const RuleVersionRow& version);
+  Result<RuleVersionRow> rule_version(int64_t id);
+  Result<std::vector<RuleCutRow>> rule_cuts();
+  // Durable on return: rows made by the version may follow at once.
+  Result<int64_t> add_rule_cut(const RuleCutRow& cut);
+  // Gives a waiting cut its place; the cuts of `passed_over` are void from here on. Durable on return.
+  Status place_rule_cut(int64_t id, const Position& at, std::span<const int64_t> passed_over);
+  Status void_rule_cut(int64_t id);
+
   // One reading statement, on a connection of its own; any thread, also while the owner writes.
   Result<QueryTable> query(std::string_view sql, std::span<const Cell> parameters = {},
                            size_t max_rows = 1'000'000);
@@ -81,6 +92,8 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status prepare_file();
   Status add_locked(const DeadLetter& letter);
   Status append_locked(const std::vector<Entry>& entries);
+  // Runs `body` in one transaction that outlives a power cut.
+  Status durably(const std::function<Status()>& body);
   Status require_owner(std::string_view what) const;
 
   const std::string path_;

@@ -141,7 +141,7 @@ Status BinlogWire::start(std::string_view file, uint64_t offset) {
   }
   std::string payload;
   put(payload, std::max<uint64_t>(offset, 4), 4);
-  put(payload, connection_.server().is_mariadb ? kSendAnnotateRows : 0, 2);
+  put(payload, statements_ && connection_.server().is_mariadb ? kSendAnnotateRows : 0, 2);
   put(payload, server_id_, 4);
   payload.append(file);
   return dump(kComBinlogDump, payload);
@@ -152,7 +152,7 @@ Status BinlogWire::start_mariadb_gtid(std::string_view gtid_list) {
   TAILRACE_OK(connection_.execute(fmt::format("SET @slave_connect_state={}", quote_text(gtid_list))));
   std::string payload;
   put(payload, 4, 4);
-  put(payload, kSendAnnotateRows, 2);
+  put(payload, statements_ ? kSendAnnotateRows : 0, 2);
   put(payload, server_id_, 4);
   return dump(kComBinlogDump, payload);
 }

@@ -24,6 +24,8 @@ class BinlogWire {
   BinlogWire(const BinlogWire&) = delete;
   BinlogWire& operator=(const BinlogWire&) = delete;
 
+  // MariaDB: send the statement (ANNOTATE_ROWS) before its row events, too. Before one of the starts.
+  void ask_for_statements() noexcept { statements_ = true; }
   // One of these once, before `next`. An offset below 4 means the start of the file.
   Status start(std::string_view file, uint64_t offset);
   Status start_mariadb_gtid(std::string_view gtid_list);      // "0-1-42,7-2-5"; "" = from the oldest log
@@ -61,6 +63,7 @@ class BinlogWire {
   const std::chrono::microseconds deaf_after_;
   const uint32_t server_id_;
   bool checksum_announced_ = false;
+  bool statements_ = false;
   bool started_ = false;
   std::chrono::steady_clock::time_point last_heard_;
   mutable std::mutex socket_mutex_;  // guards socket_ and interrupted_

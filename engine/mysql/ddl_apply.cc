@@ -21,6 +21,10 @@ bool same_name(std::string_view a, std::string_view b) {
   });
 }
 
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
 // A key whose columns are told by name, so that columns may move under it.
 struct NamedPart {
   std::string column;   // "" = an expression
@@ -108,9 +112,10 @@ class TableDraft {
     return sized && prefix >= column.length;
   }
 
-  // The servers do not agree, and have rules of their own, on what a conversion does to text that is new.
-  static bool has_bytes(const Column& column) {
-    return column.kind == Kind::kText || column.kind == Kind::kBytes || column.kind == Kind::kEnum || column.kind == Kind::kSet;
+  // A column that is new, or changed by its clause.
+  Result<Column> make(const ColumnClause& clause) const {
+    if (converted_ == 0) return make_column(clause, collation_, context_);
+    return make_converted_column(clause, collation_, converted_, context_);
   }
 
   Column* find(std::string_view name) {
@@ -126,61 +131,74 @@ class TableDraft {
     return nullptr;
   }
 
+  // The table's default, and what CONVERT TO makes of its columns. MariaDB takes a default beside a conversion as given; MySQL
+  // wants both to be of one character set, and the later of two collations counts.
   Status defaults(const std::vector<TableItem>& items) {
+    bool given = false;   // a default, or in MySQL a collation
     for (const TableItem& item : items) {
-      if (item.verb != Verb::kDefaultCharset && item.verb != Verb::kConvertCharset) continue;
+      bool converts = item.verb == Verb::kConvertCharset;
+      if (item.verb != Verb::kDefaultCharset && !converts) continue;
       bool from_database = item.charset.charset == "default";
       CharsetClause charset = item.charset;
       // MariaDB converts to the character set of the database, not to its collation.
-      if (from_database && context_.is_mariadb && item.verb == Verb::kConvertCharset) {
+      if (from_database && context_.is_mariadb && converts) {
         charset.charset = charset_name_of_collation(context_.database_collation);
       }
-      collation_ = resolve_charset(charset, from_database ? context_.database_collation : collation_, context_);
-      if (collation_ == 0) return lost("character set " + item.charset.charset + " " + item.charset.collation);
+      uint16_t collation = resolve_charset(charset, from_database ? context_.database_collation : collation_, context_);
+      if (collation == 0) return lost("character set " + item.charset.charset + " " + item.charset.collation);
+      if (converts) converted_ = collation;
+      if (context_.is_mariadb ? converts && given : !converts && given && charset.collation.empty()) continue;
+      given = context_.is_mariadb ? given || !converts : !charset.collation.empty();
+      collation_ = collation;
     }
     return Status();
   }
 
-  // The server's order: first what is there, dropped or changed in its place; then what has a new place, as written.
+  // The server's order: first what is there, dropped or changed in its place; then what has a new place, as written. Until its
+  // turn comes a column that moves stands where it was, and others can be put behind it.
   Status columns(const std::vector<TableItem>& items) {
-    bool converts = std::any_of(items.begin(), items.end(), [](const TableItem& i) { return i.verb == Verb::kConvertCharset; });
-    std::vector<Column> before = std::move(columns_);
+    const std::vector<Column> before = std::move(columns_);
     columns_.clear();
     auto existed = [&](std::string_view name) {
       return std::any_of(before.begin(), before.end(), [&](const Column& c) { return same_name(c.name, name); });
     };
     std::vector<const TableItem*> used;
-    std::vector<std::pair<const TableItem*, Column>> placed;
-    for (Column& column : before) {
+    std::vector<const TableItem*> moves;
+    std::vector<std::string> dropped, added;
+    for (const Column& column : before) {
       const TableItem* change = nullptr;
       for (const TableItem& item : items) {
         bool concerns = item.verb == Verb::kDropColumn || item.verb == Verb::kChangeColumn || item.verb == Verb::kRenameColumn;
         if (!concerns || !same_name(item.name, column.name)) continue;
+        bool again = change && change->verb == Verb::kDropColumn && item.verb == Verb::kDropColumn && item.conditional;
+        if (again) continue;   // DROP a, DROP IF EXISTS a
         if (change) return lost(fmt::format("column `{}` changed twice", column.name));
         change = &item;
       }
       if (change) used.push_back(change);
       if (!change) {
-        if (converts) TAILRACE_OK(convert_column(column, collation_, context_));
-        columns_.push_back(std::move(column));
+        columns_.push_back(column);
+        if (converted_) TAILRACE_OK(convert_column(columns_.back(), converted_, context_));
         continue;
       }
       if (change->verb == Verb::kDropColumn) {
-        drop_from_keys(column.name);
+        dropped.push_back(column.name);
         continue;
       }
       const std::string& becomes = change->verb == Verb::kRenameColumn ? change->new_name : change->column.name;
       renames_.emplace_back(column.name, becomes);
       if (change->verb == Verb::kRenameColumn) {
-        column.name = change->new_name;
-        if (converts) TAILRACE_OK(convert_column(column, collation_, context_));
-        columns_.push_back(std::move(column));
+        columns_.push_back(column);
+        columns_.back().name = change->new_name;
+        if (converted_) TAILRACE_OK(convert_column(columns_.back(), converted_, context_));
         continue;
       }
-      TAILRACE_TRY(Column made, make_column(change->column, collation_, context_));
-      if (converts && has_bytes(made)) return lost("CONVERT TO CHARACTER SET beside a column changed");
-      if (!change->column.first && change->column.after.empty()) columns_.push_back(std::move(made));
-      else placed.emplace_back(change, std::move(made));
+      TAILRACE_TRY(Column made, make(change->column));
+      // MySQL then takes the size of a TEXT or BLOB from the column that was there.
+      bool sized_anew = converted_ != 0 && !context_.is_mariadb && (ends_with(made.type_name, "text") || ends_with(made.type_name, "blob"));
+      if (sized_anew) return lost(fmt::format("CONVERT TO CHARACTER SET beside `{}` changed to {}", made.name, made.type_name));
+      if (change->column.first || !change->column.after.empty()) moves.push_back(change);
+      columns_.push_back(std::move(made));
     }
     for (const TableItem& item : items) {
       if (item.verb == Verb::kAddColumn) {
@@ -188,19 +206,21 @@ class TableDraft {
           skipped_.push_back(&item);
           continue;
         }
-        TAILRACE_TRY(Column made, make_column(item.column, collation_, context_));
-        if (converts && has_bytes(made)) return lost("CONVERT TO CHARACTER SET beside a column added");
+        TAILRACE_TRY(Column made, make(item.column));
+        added.push_back(made.name);
         TAILRACE_OK(place(std::move(made), item.column));
         continue;
       }
       if (item.verb != Verb::kChangeColumn && item.verb != Verb::kRenameColumn && item.verb != Verb::kDropColumn) continue;
       bool was_used = std::find(used.begin(), used.end(), &item) != used.end();
       if (!was_used && !item.conditional) return lost(fmt::format("column `{}` is not known", item.name));
-      for (auto& [change, made] : placed) {
-        if (change == &item) TAILRACE_OK(place(std::move(made), item.column));
-      }
+      if (std::find(moves.begin(), moves.end(), &item) == moves.end()) continue;
+      auto at = std::find_if(columns_.begin(), columns_.end(), [&](const Column& c) { return same_name(c.name, item.column.name); });
+      Column moved = std::move(*at);
+      columns_.erase(at);
+      TAILRACE_OK(place(std::move(moved), item.column));
     }
-    rename_in_keys();
+    TAILRACE_OK(follow_in_keys(before, dropped, added));
     for (const TableItem& item : items) {
       if (item.verb != Verb::kAlterColumn) continue;
       if (Column* column = find(item.name)) column->default_kind = Column::Default::kUnknown;
@@ -232,17 +252,42 @@ class TableDraft {
     }
     std::erase_if(keys_, [](const NamedKey& key) { return key.parts.empty(); });
   }
-  // All at once: names may be swapped.
-  void rename_in_keys() {
+  // The servers look for a key's columns by their old names, one after the other in the new table: a column that is added
+  // under the name of one dropped, or of one renamed that stands behind it, takes over its key, in the old length.
+  Status follow_in_keys(const std::vector<Column>& before, const std::vector<std::string>& dropped, const std::vector<std::string>& added) {
+    auto index_of = [&](std::string_view name) {
+      return std::find_if(columns_.begin(), columns_.end(), [&](const Column& c) { return same_name(c.name, name); }) - columns_.begin();
+    };
+    auto is_in = [](const std::vector<std::string>& names, std::string_view name) {
+      return std::any_of(names.begin(), names.end(), [&](const std::string& one) { return same_name(one, name); });
+    };
+    auto take_over = [&](NamedPart& part) {
+      const Column& column = columns_[static_cast<size_t>(index_of(part.column))];
+      if (column.kind != Kind::kText && column.kind != Kind::kBytes) return Status();
+      auto old = std::find_if(before.begin(), before.end(), [&](const Column& c) { return same_name(c.name, part.column); });
+      if (part.prefix == 0 && old != before.end()) {
+        part.prefix = key_part_length(*old);
+        if (old->kind == Kind::kEnum || old->kind == Kind::kSet) return Status();   // 0 is their length, then
+      }
+      return part.prefix ? Status() : lost(fmt::format("a key of column `{}`, whose name another takes", part.column));
+    };
+    for (const std::string& name : dropped) {
+      if (!is_in(added, name)) drop_from_keys(name);
+    }
     for (NamedKey& key : keys_) {
       for (NamedPart& part : key.parts) {
-        for (const auto& [from, to] : renames_) {
-          if (part.column.empty() || !same_name(part.column, from)) continue;
-          part.column = to;
-          break;
+        if (part.column.empty()) continue;
+        bool was_added = is_in(added, part.column);
+        auto renamed = std::find_if(renames_.begin(), renames_.end(), [&](const auto& pair) { return same_name(pair.first, part.column); });
+        if (renamed != renames_.end()) {   // all at once: names may be swapped
+          if (!was_added || index_of(renamed->second) < index_of(part.column)) part.column = renamed->second;
+          else TAILRACE_OK(take_over(part));
+        } else if (is_in(dropped, part.column) && was_added) {
+          TAILRACE_OK(take_over(part));
         }
       }
     }
+    return Status();
   }
 
   Status keys(const std::vector<TableItem>& items) {
@@ -271,7 +316,13 @@ class TableDraft {
       bool is_column = item.verb == Verb::kAddColumn || item.verb == Verb::kChangeColumn;
       if (is_column && (item.column.primary || item.column.unique || item.column.references)) {
         if (!find(item.column.name)) continue;
-        if (std::find(skipped_.begin(), skipped_.end(), &item) != skipped_.end()) continue;
+        bool skipped = std::find(skipped_.begin(), skipped_.end(), &item) != skipped_.end();
+        if (item.conditional) {
+          // MariaDB makes the key of a column that was there, too, unless there is one of its name.
+          auto same = [&](const NamedKey& key) { return key.unique && key.parts.size() == 1 && same_name(key.parts[0].column, item.column.name); };
+          bool has_key = existed(item.column.primary ? "PRIMARY" : item.column.name) || std::any_of(added.begin(), added.end(), same);
+          if (has_key || (skipped && item.column.references)) continue;
+        }
         if (item.column.primary) added.push_back({"PRIMARY", true, false, {{item.column.name, 0}}});
         if (item.column.unique) added.push_back({"", true, false, {{item.column.name, 0}}});
         bool makes_key = context_.is_mariadb ? context_.version >= 100500 : context_.version >= 90000;
@@ -346,6 +397,7 @@ class TableDraft {
 
   const DdlContext& context_;
   uint16_t collation_ = 0;
+  uint16_t converted_ = 0;   // what CONVERT TO gives the columns; 0 = there is none
   std::vector<Column> columns_;
   std::vector<NamedKey> keys_;
   std::vector<std::pair<std::string, std::string>> renames_;

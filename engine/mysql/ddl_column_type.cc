@@ -5,6 +5,7 @@
 #include "mysql/charset.h"
 #include "mysql/collation.h"
 #include "mysql/ddl_type.h"
+#include "mysql/decimal.h"
 #include "mysql/type_info.h"
 
 namespace tailrace {
@@ -105,8 +106,8 @@ std::string representable(std::string_view label, uint16_t collation) {
 
 class Typing {
  public:
-  Typing(const ColumnClause& clause, uint16_t outer, const DdlContext& context)
-      : clause_(clause), type_(clause.type), context_(context), outer_(outer), word_(clause.type.word) {}
+  Typing(const ColumnClause& clause, uint16_t outer, uint16_t converted, const DdlContext& context)
+      : clause_(clause), type_(clause.type), context_(context), outer_(outer), converted_(converted), word_(clause.type.word) {}
 
   Result<Column> make() {
     if (word_ == "bool" || word_ == "boolean") {
@@ -183,13 +184,16 @@ class Typing {
 
   Status choose_collation(bool of_maria_json) {
     if (of_maria_json && type_.charset.empty()) {
-      collation_ = 46;  // utf8mb4_bin
+      collation_ = converted_ ? converted_ : 46;  // utf8mb4_bin
       return Status();
     }
     CharsetClause charset = type_.charset;
     if (type_.national && charset.charset.empty()) charset.charset = "utf8mb3";
     collation_ = resolve_charset(charset, outer_, context_);
-    if (collation_ != 0 && type_.binary && charset.collation.empty()) {
+    if (converted_ != 0 && collation_ != 0 && collation_ != kBinaryCollation) collation_ = converted_;
+    // BINARY belongs to a character set that is named, and goes with it in a conversion. In MySQL it goes before a collation.
+    bool binary = type_.binary && (converted_ == 0 || charset.charset.empty()) && (charset.collation.empty() || !context_.is_mariadb);
+    if (collation_ != 0 && binary) {
       collation_ = binary_collation(charset_name_of_collation(collation_), context_.is_mariadb);
     }
     if (collation_ == 0) {
@@ -265,7 +269,7 @@ class Typing {
   const ColumnClause& clause_;
   const TypeClause& type_;
   const DdlContext& context_;
-  const uint16_t outer_;
+  const uint16_t outer_, converted_;
   std::string word_;
   std::vector<uint64_t> numbers_;
   uint16_t collation_ = 0;
@@ -303,7 +307,33 @@ uint16_t resolve_charset(const CharsetClause& clause, uint16_t outer, const DdlC
 }
 
 Result<Column> make_column(const ColumnClause& clause, uint16_t outer, const DdlContext& context) {
-  return Typing(clause, outer, context).make();
+  return Typing(clause, outer, 0, context).make();
+}
+
+Result<Column> make_converted_column(const ColumnClause& clause, uint16_t outer, uint16_t converted, const DdlContext& context) {
+  return Typing(clause, outer, converted, context).make();
+}
+
+uint32_t key_part_length(const Column& column) {
+  static constexpr std::pair<std::string_view, uint32_t> kSizes[] = {
+      {"tinyint", 1}, {"smallint", 2}, {"mediumint", 3}, {"int", 4}, {"bigint", 8}, {"float", 4}, {"double", 8},
+      {"year", 1}, {"date", 3}, {"inet4", 4}, {"inet6", 16}, {"uuid", 16}};
+  for (const auto& [name, bytes] : kSizes) {
+    if (column.type_name == name) return bytes;
+  }
+  const uint32_t fraction = (column.scale + 1U) / 2;
+  const auto labels = static_cast<uint32_t>(column.labels.size());
+  const uint32_t character_bytes = column.charset ? charset_of_collation(column.charset)->max_bytes : 1;
+  switch (column.kind) {
+    case Kind::kEnum: return (labels > 255 ? 2U : 1U) / character_bytes;   // taken for characters
+    case Kind::kSet: return (labels > 32 ? 8U : (labels + 7) / 8) / character_bytes;
+    case Kind::kDecimal: return static_cast<uint32_t>(decimal_size(column.length, column.scale));
+    case Kind::kTime: return 3 + fraction;
+    case Kind::kDateTime: return 5 + fraction;
+    case Kind::kTimestamp: return 4 + fraction;
+    case Kind::kBit: return (column.length + 7) / 8;
+    default: return one_of(column.type_name, {"char", "varchar", "binary", "varbinary"}) ? column.length : 0;
+  }
 }
 
 Status convert_column(Column& column, uint16_t collation, const DdlContext& context) {
@@ -311,7 +341,7 @@ Status convert_column(Column& column, uint16_t collation, const DdlContext& cont
   if (!labels && (column.kind != Kind::kText || column.charset == 0)) return Status();
   if (labels && column.charset == 0) return Status();
   if (labels && charset_name_of_collation(collation) != charset_name_of_collation(column.charset)) {
-    // The servers convert the text of labels that are not plain in ways of their own.
+    // The servers take the bytes of a label for the same in the other character set.
     bool plain = column.charset != kBinaryCollation && charset_of_collation(column.charset)->ascii_compatible &&
                  charset_of_collation(collation)->ascii_compatible &&
                  std::all_of(column.labels.begin(), column.labels.end(), [](const std::string& label) { return is_ascii(label); });

@@ -7,7 +7,11 @@ namespace tailrace {
 
 // `outer`: the collation of the table. Fails with kSchemaType or kSchemaMissing.
 Result<Column> make_column(const ColumnClause& clause, uint16_t outer, const DdlContext& context);
+// A column that is added or changed beside CONVERT TO CHARACTER SET, which goes before what its clause says.
+Result<Column> make_converted_column(const ColumnClause& clause, uint16_t outer, uint16_t converted, const DdlContext& context);
 // CONVERT TO CHARACTER SET: the column under another collation, its type widened where the server does so.
 Status convert_column(Column& column, uint16_t collation, const DdlContext& context);
+// What a key has of the column: characters of text, bytes of other types; 0 = that is not known.
+uint32_t key_part_length(const Column& column);
 
 }  // namespace tailrace

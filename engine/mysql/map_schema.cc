@@ -138,8 +138,9 @@ Result<SchemaRef> schema_from_table_map(const TableMap& map, const TableSchema* 
           .with("column", mapped.name);
     }
     if (!take_hint(mapped, hint, column) && !describe(mapped, column)) {
+      std::string_view why = mapped.labels.empty() ? "" : ", with a label that is no text in its character set";
       return Status(ErrorCode::kSchemaType,
-                    fmt::format("column `{}` of type {}", mapped.name, column_type_name(mapped.type))).with("table", name);
+                    fmt::format("column `{}` of type {}{}", mapped.name, column_type_name(mapped.type), why)).with("table", name);
     }
     place[i] = static_cast<int>(schema->columns.size());
     schema->columns.push_back(std::move(column));

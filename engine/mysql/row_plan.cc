@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "mysql/column_default.h"
 #include "mysql/decimal.h"
 
@@ -258,20 +260,38 @@ bool is_hidden_name(std::string_view name) {
   return name.rfind("DB_ROW_HASH_", 0) == 0 || name.rfind("!hidden!", 0) == 0;
 }
 
-// MariaDB keeps a hash behind the table's own columns for each unique key that has a whole BLOB, TEXT or geometry in it.
-size_t hash_columns(const TableSchema& schema) {
-  size_t count = 0;
+// MariaDB keeps a hash behind the table's own columns for each unique key that has a whole BLOB or TEXT in it, and for some
+// others: one with a geometry until the next ALTER TABLE makes the key anew, with a prefix; one that is longer than a key may
+// be, which hangs on the storage engine and its row format. A schema says nothing of these things: hence the range.
+struct HashColumns {
+  size_t least = 0, most = 0;
+};
+
+size_t key_part_bytes(const Column& column, uint32_t prefix) {
+  constexpr size_t kLargestNumber = 32;   // DECIMAL(65,30); all other types of a fixed size are smaller
+  if (column.kind != Kind::kText && column.kind != Kind::kBytes) return kLargestNumber;
+  size_t length = prefix != 0 ? prefix : column.length;
+  return length * (column.kind == Kind::kText ? charset_of_collation(column.charset)->max_bytes : 1);
+}
+
+HashColumns hash_columns(const TableSchema& schema) {
+  constexpr size_t kShortestLimit = 767;   // InnoDB's, a key part in the row formats COMPACT and REDUNDANT
+  HashColumns out;
   for (const TableKey& key : schema.keys) {
-    bool hashed = false;
+    if (!key.unique || key.name == "PRIMARY") continue;
+    bool hashed = false, perhaps = false;
+    size_t bytes = 0;
     for (const KeyPart& part : key.parts) {
       if (part.column < 0) continue;
       const Column& column = schema.columns[static_cast<size_t>(part.column)];
-      bool whole_blob = part.prefix == 0 && blob_prefix(column.type_name) != 0;
-      hashed = hashed || whole_blob || (column.kind == Kind::kGeometry && column.type_name != "point");   // it has a prefix there
+      hashed = hashed || (part.prefix == 0 && blob_prefix(column.type_name) != 0);
+      perhaps = perhaps || column.kind == Kind::kGeometry;
+      bytes += key_part_bytes(column, part.prefix);
     }
-    count += key.unique && hashed;
+    out.least += hashed;
+    out.most += hashed || perhaps || bytes > kShortestLimit;
   }
-  return count;
+  return out;
 }
 
 }  // namespace
@@ -281,8 +301,9 @@ Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema) {
   plan->schema = schema;
   plan->columns.reserve(map.columns.size());
   size_t next = 0;
-  const size_t hashes = map.has_names ? 0 : hash_columns(*schema);
-  const bool has_hashes = hashes != 0 && map.columns.size() == schema->columns.size() + hashes;
+  const HashColumns hashes = map.has_names ? HashColumns() : hash_columns(*schema);
+  const size_t behind = map.columns.size() - std::min(map.columns.size(), schema->columns.size());
+  const bool has_hashes = behind != 0 && behind >= hashes.least && behind <= hashes.most;
   for (const MappedColumn& mapped : map.columns) {
     bool hidden = map.has_names && is_hidden_name(mapped.name) &&
                   (next == schema->columns.size() || schema->columns[next].name != mapped.name);

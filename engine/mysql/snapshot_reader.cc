@@ -127,7 +127,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
     return keyed && connection_->server().gtid_mode == "ON" ? View::kGtidBounds : View::kBriefLock;
   }
 
-  Status lock(const TableSchema& table) {
+  Status lock(const TableSchema& table, View view) {
     if (!locker_) {
       TAILRACE_TRY(Connection opened, Connection::open(options_));
       locker_.emplace(std::move(opened));
@@ -137,9 +137,16 @@ class MysqlSnapshotReader final : public SnapshotReader {
     Status status;
     for (int attempt = 0; attempt < 24; ++attempt) {
       status = locker_->execute(fmt::format("LOCK TABLES {} READ", sql_name(table)));
-      if (status.ok() || locker_->last_error() != kLockTimeout) return status;
+      if (status.ok() || locker_->last_error() != kLockTimeout) break;
     }
-    return status;
+    if (status.ok() || status.code() != ErrorCode::kSourcePrivilege) return status;
+    std::string_view why = view == View::kLock ? "its storage engine has no transactions"
+                                               : "it has no key to follow, or the server has gtid_mode other than ON";
+    return Status(ErrorCode::kSourcePrivilege,
+                  fmt::format("the table is copied under a read lock, because {}: GRANT SELECT, LOCK TABLES ON {}.* TO {} ({})", why,
+                              quote_name(table.database), options_.user, status.detail()))
+        .with("table", table.qualified_name())
+        .with("server", options_.address());
   }
 
   static std::string sql_name(const TableSchema& table) { return quote_name(table.database) + "." + quote_name(table.table); }
@@ -154,7 +161,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
       std::erase_if(text, [](unsigned char c) { return c == '\n' || c == '\r' || c == ' '; });
       bounds.low = Position{"mysql", "gtid=" + text};
     }
-    if (view == View::kBriefLock || view == View::kLock) TAILRACE_OK(lock(table));
+    if (view == View::kBriefLock || view == View::kLock) TAILRACE_OK(lock(table, view));
     TAILRACE_OK(connection_->execute("START TRANSACTION WITH CONSISTENT SNAPSHOT"));
     if (view == View::kSnapshotStatus) {
       TAILRACE_TRY(bounds.low, snapshot_position());

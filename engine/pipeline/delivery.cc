@@ -24,8 +24,10 @@ Status Delivery::prepare(const SinkContext& sink_context) {
     TAILRACE_TRY(stored, run_.parts.checkpoints->load());
   }
   TAILRACE_OK(restore(stored));
+  TAILRACE_OK(run_.parts.rules->start(*run_.parts.source, position_));
   if (snapshot_.phase() != SnapshotStage::Phase::kDone) TAILRACE_OK(list_tables());
   if (!stored) TAILRACE_OK(write_first_checkpoint());
+  TAILRACE_OK(let_rules_pass());
   {
     std::lock_guard lock(run_.mutex);
     run_.status.read_position = position_;
@@ -67,10 +69,10 @@ Status Delivery::list_tables() {
   std::vector<SchemaRef> schemas;
   for (const SnapshotTable& table : tables) {
     schemas.push_back(table.schema);
-    auto output = run_.parts.rules->output(table.schema);
+    auto output = run_.parts.rules->stage().output(table.schema);
     if (!output.ok()) return std::move(output).status();
   }
-  for (const std::string& pattern : run_.parts.rules->unmatched(schemas)) {
+  for (const std::string& pattern : run_.parts.rules->stage().unmatched(schemas)) {
     log(LogLevel::kWarn, "the rules' tables[\"" + pattern + "\"] matches no table of the source: is it misspelt?");
   }
   if (tables.empty()) log(LogLevel::kWarn, "no table of the source matches the job's tables: there is nothing to copy");
@@ -195,7 +197,8 @@ Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
     batch.snapshot_state = snapshot_.state();
   }
   at_boundary_ = batch.boundary.has_value();
-  return deliver(batch);
+  TAILRACE_OK(deliver(batch));
+  return at_boundary_ ? let_rules_pass() : Status();
 }
 
 // Rows of a copy. A checkpoint stands after them: they are only merged between transactions.
@@ -215,7 +218,13 @@ Status Delivery::deliver_rows(EventBatch& batch, bool checkpoint_after) {
 Status Delivery::deliver(EventBatch& batch) {
   batch.sequence = ++sequence_;
   if (!batch.is_snapshot) count_rows(batch);
-  TAILRACE_OK(run_.parts.rules->run(batch));
+  TAILRACE_OK(run_.parts.rules->run(batch, *run_.parts.source));
+  TAILRACE_OK(hand_on(batch));
+  return tick(false);
+}
+
+// Behind the rules.
+Status Delivery::hand_on(EventBatch& batch) {
   auto rows = static_cast<uint64_t>(std::count_if(batch.events.begin(), batch.events.end(), [](const ChangeEvent& event) {
     return event.op != Op::kSchemaChange && event.op != Op::kTruncate && event.op != Op::kHeartbeat;
   }));
@@ -234,7 +243,7 @@ Status Delivery::deliver(EventBatch& batch) {
     run_.status.last_commit_time_us = last_commit_time_us_;
     run_.status.idle = false;
   }
-  return tick(false);
+  return {};
 }
 
 Status Delivery::tick(bool idle) {
@@ -256,7 +265,7 @@ Status Delivery::tick(bool idle) {
     std::lock_guard lock(run_.mutex);
     run_.status.idle = true;
   }
-  return {};
+  return swap_rules();
 }
 
 Status Delivery::save() {

@@ -43,6 +43,10 @@ class Delivery {
   void announce(const SchemaRef& table, EventBatch& batch) const;
   Status deliver_rows(EventBatch& batch, bool checkpoint_after);
   Status deliver(EventBatch& batch);
+  Status hand_on(EventBatch& batch);
+  Status tell(EventBatch& announcement);
+  Status let_rules_pass();
+  Status swap_rules();
   void count_rows(const EventBatch& batch);
   void note_snapshot_end();
 

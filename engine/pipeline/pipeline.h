@@ -20,7 +20,8 @@
 #include "base/memory_budget.h"
 #include "event/stores.h"
 #include "pipeline/checkpoint_tracker.h"
-#include "rule/rule_stage.h"
+#include "pipeline/rule_swap.h"
+#include "pipeline/rule_timeline.h"
 #include "sink/sink.h"
 #include "source/source.h"
 
@@ -57,13 +58,14 @@ class Acknowledgements final : public AckReceiver {
 // Borrowed parts; they outlive `run`.
 struct PipelineParts {
   Source* source;
-  RuleStage* rules;
+  RuleTimeline* rules;
   Sink* sink;
   std::shared_ptr<Acknowledgements> acks;
   CheckpointStore* checkpoints;        // used as truth unless the sink owns its checkpoint
   const TableFilter* tables;
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
   std::function<Status()> on_started;  // called once the first checkpoint is durable
+  RuleSwap* swap = nullptr;            // where another version of the rules is asked for; may be null
 };
 
 struct TableProgress {
@@ -76,6 +78,7 @@ struct TableProgress {
 
 struct PipelineStatus {
   bool was_open = false;               // source and sink were reached
+  bool again = false;                  // ended only to begin again from the checkpoint
   std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
   uint64_t events = 0;                 // rows and changes handed to the sink in this run
   uint64_t durable_rows = 0;           // acknowledged in this run

@@ -164,4 +164,39 @@ double decimal_to_double(const Decimal& value) noexcept {
   return out;
 }
 
+bool divide_decimal(const Decimal& a, const Decimal& b, unsigned scale, Decimal& out) noexcept {
+  try {
+    Wide x = load(a);
+    Wide y = load(b);
+    if (y == 0) return false;
+    // (x / 10^as) / (y / 10^bs), `scale` digits of it.
+    unsigned up = scale + b.scale;
+    if (up >= a.scale) x *= power_of_ten(up - a.scale);
+    else y *= power_of_ten(a.scale - up);
+    return store(x / y, scale, out);
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+bool modulo_decimal(const Decimal& a, const Decimal& b, Decimal& out) noexcept {
+  try {
+    unsigned scale = std::max(a.scale, b.scale);
+    Wide y = load(b) * power_of_ten(scale - b.scale);
+    if (y == 0) return false;
+    return store(Wide(load(a) * power_of_ten(scale - a.scale)) % y, scale, out);
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+bool decimal_to_integer(const Decimal& value, int64_t& out, bool& is_unsigned) noexcept {
+  if (value.words[1] | value.words[2] | value.words[3]) return false;
+  uint64_t magnitude = value.words[0];
+  is_unsigned = !value.negative && magnitude > static_cast<uint64_t>(INT64_MAX);
+  if (value.negative && magnitude > uint64_t{1} << 63) return false;
+  out = static_cast<int64_t>(value.negative ? 0 - magnitude : magnitude);
+  return true;
+}
+
 }  // namespace tailrace

@@ -29,5 +29,14 @@ int compare_decimal(const Decimal& a, const Decimal& b) noexcept;
 // Rounds half away from zero, or pads with zeros. False on overflow.
 bool round_decimal(const Decimal& value, unsigned scale, Decimal& out) noexcept;
 double decimal_to_double(const Decimal& value) noexcept;
+// The quotient cut off after `scale` digits. False on overflow and on division by zero.
+bool divide_decimal(const Decimal& a, const Decimal& b, unsigned scale, Decimal& out) noexcept;
+// What is left of a / b, with the sign of a. False on division by zero.
+bool modulo_decimal(const Decimal& a, const Decimal& b, Decimal& out) noexcept;
+// REQUIRES: scale 0. False when it does not fit 64 bits; `is_unsigned` when it needs all of them.
+bool decimal_to_integer(const Decimal& value, int64_t& out, bool& is_unsigned) noexcept;
+inline bool decimal_is_zero(const Decimal& value) noexcept {
+  return !(value.words[0] | value.words[1] | value.words[2] | value.words[3]);
+}
 
 }  // namespace tailrace

@@ -23,10 +23,12 @@ struct HookEvent {
   uint32_t event;          // index into EventBatch::events
   uint8_t op;
   uint8_t is_dropped;      // out: `row` said no
-  uint16_t unused;
+  uint8_t row_is_done;     // out: `row` need not be run again
+  uint8_t unused;
   int64_t ts_us;
+  EventRoute* route;       // out: what `row` said of the message; null = nothing
 };
-static_assert(sizeof(HookEvent) == 24);
+static_assert(sizeof(HookEvent) == 32);
 
 // Neighbouring events of one plan. Their images stand one after another, `width` cells each, before ahead of after.
 struct HookRun {
@@ -37,8 +39,11 @@ struct HookRun {
 };
 static_assert(sizeof(HookRun) == 28);
 
+class HookChunk;
+
 struct HookBatch {
   EventBatch* batch;
+  HookChunk* chunk;        // takes the rows for `outputs`
   Value* cells;
   HookEvent* events;
   uint8_t* verdicts;       // ImageVerdict per image
@@ -59,8 +64,11 @@ class RuleHost {
   virtual ~RuleHost() = default;
   // Makes a plan with hooks known; the plan outlives the host's last run.
   virtual Status prepare(const RulePlan& plan) = 0;
-  // Runs `row` over the events, then `map` over the images of those kept. Stops at the first failure.
+  // Runs `row` over the events, then `map` over the images of those kept. Stops at the first failure; called again with
+  // the failed event marked (is_dropped, verdicts), it goes on behind it.
   virtual std::optional<HookFailure> run(const HookBatch& batch) = 0;
+  // The first capture of a Lua pattern, else the whole match. RULE-0101 when it does not match or is none.
+  virtual Result<std::string> capture(const std::string& text, const std::string& pattern) = 0;
 };
 
 // One loaded version of a job's rule file. Immutable; shared by the stages of all workers.
@@ -70,6 +78,7 @@ class RuleSet {
   RuleSpec spec;
   std::string file;      // "" = no rules
   std::string version;   // "shop@9f3ac1"
+  virtual RuleSource source() const { return {}; }
 };
 
 // The stage over a rule set. `host` may be null when no entry has a function.

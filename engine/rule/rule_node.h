@@ -9,13 +9,13 @@
 namespace tailrace {
 
 struct RuleNode {
-  enum class Type : uint8_t { kNil, kBool, kNumber, kText, kTable, kFunction, kNative, kNull, kSecret };
+  enum class Type : uint8_t { kNil, kBool, kNumber, kText, kTable, kFunction, kNative, kHandle, kNull, kSecret };
   Type type = Type::kNil;
   bool boolean = false;
   double number = 0;
-  std::string text;    // kText; kNative: name of the function, "mask.email"
+  std::string text;    // kText; kNative: name of the function, "mask.email"; kHandle: what it is, "line"
   int function = -1;   // kFunction: the host's number of it; kNative: the host's number of the handle
-  // kTable: sorted by key, items of the list part first with keys "1", "2" …; kNative: its arguments.
+  // kTable: sorted by key, items of the list part first with keys "1", "2" …; kNative, kHandle: its arguments.
   std::vector<std::pair<std::string, RuleNode>> fields;
 
   const RuleNode* find(std::string_view key) const {

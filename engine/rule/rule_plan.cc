@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/options.h"
+#include "rule/node_reader.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -20,8 +20,8 @@ std::string suggestion(const TableSchema& schema, const std::string& name) {
 
 class PlanBuilder {
  public:
-  PlanBuilder(const TableRule& rule, const SchemaRef& source)
-      : rule_(rule), source_(*source), output_(std::make_shared<RuleOutput>()), target_(std::make_shared<TableSchema>()) {
+  PlanBuilder(const TableRule& rule, const SchemaRef& source, const PatternCapture& capture)
+      : rule_(rule), source_(*source), capture_(capture), output_(std::make_shared<RuleOutput>()), target_(std::make_shared<TableSchema>()) {
     output_->source = source;
     plan_.rule = &rule;
   }
@@ -30,12 +30,16 @@ class PlanBuilder {
     plan_.map = rule_.map;
     plan_.row = rule_.row;
     plan_.work_columns = source_.columns;
+    TAILRACE_OK(set_where());
     TAILRACE_OK(set_target());
     TAILRACE_OK(check_names());
     TAILRACE_OK(take_source_columns());
     TAILRACE_OK(add_columns());
+    TAILRACE_OK(set_sql());
     TAILRACE_OK(check_output_names());
+    TAILRACE_OK(bind_computed());
     TAILRACE_OK(set_key());
+    TAILRACE_OK(set_deletes());
     bool is_identity = !changes_names() && !changes_rows() && target_->database == source_.database &&
                        target_->table == source_.table && target_->primary_key == source_.primary_key &&
                        !output_->key_is_explicit;
@@ -46,6 +50,10 @@ class PlanBuilder {
       target_->schema_id = next_schema_id();
       output_->schema = target_;
     }
+    if (!is_identity) output_->origins = origin_;
+    auto message = MessagePlan::make(rule_.message, *output_, capture_);
+    if (!message.ok()) return fail(message.status().code(), message.status().detail());
+    output_->message = std::move(message).value();
     plan_.output = output_;
     return std::move(plan_);
   }
@@ -55,15 +63,26 @@ class PlanBuilder {
     return Status(code, fmt::format("tables[\"{}\"]: {}", rule_.key, detail)).with("table", source_.qualified_name());
   }
 
+  Status set_where() {
+    if (!rule_.where) return Status();
+    const WhereRule& where = *rule_.where;
+    auto made = WhereProgram::compile(*where.tree, where.source, source_.columns, source_.qualified_name(), true);
+    if (!made.ok()) return std::move(made).status().with("table", source_.qualified_name());
+    plan_.where = std::move(made).value();
+    return Status();
+  }
+
   Status set_target() {
     target_->database = source_.database;
     target_->table = source_.table;
-    if (rule_.to.empty()) return Status();
-    size_t dot = rule_.to.find('.');
-    target_->database = fill_template(rule_.to.substr(0, dot), source_.database, source_.table);
-    target_->table = fill_template(rule_.to.substr(dot + 1), source_.database, source_.table);
-    bool is_single = rule_.include.size() == 1 && rule_.include[0] == source_.qualified_name();
-    plan_.may_merge = !is_single && rule_.to.find("{table}") == std::string::npos;
+    if (rule_.to_database.empty()) return Status();
+    for (auto [text, name] : {std::pair{&rule_.to_database, &target_->database}, std::pair{&rule_.to_table, &target_->table}}) {
+      auto bound = BoundTemplate::bind(*text, source_, *target_, capture_);
+      if (!bound.ok()) return fail(bound.status().code(), "to: " + bound.status().detail());
+      *name = bound->constant();
+      if (name->empty()) return fail(ErrorCode::kRuleLoad, fmt::format("to: \"{}\" gives an empty name", text->text));
+    }
+    plan_.may_merge = !rule_.is_single(source_.qualified_name()) && !rule_.to_table.names_table();
     return Status();
   }
 
@@ -71,6 +90,7 @@ class PlanBuilder {
   Status check_names() const {
     for (const ColumnRule& column : rule_.columns) {
       bool exists = source_.find_column(column.name) >= 0;
+      if (column.action == ColumnRule::Action::kSql) continue;
       if (column.action == ColumnRule::Action::kNew) {
         if (exists) return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: giving an existing column another type is not supported by this version", column.name));
       } else if (!exists) {
@@ -104,6 +124,10 @@ class PlanBuilder {
         if (!result.ok()) return fail(ErrorCode::kRuleLoad, result.status().detail());
         out = std::move(result).value();
       }
+      if (rule && rule->action == ColumnRule::Action::kSql) {
+        step.action = ColumnStep::Action::kSql;
+        sql_columns_.emplace_back(plan_.steps.size(), rule);
+      }
       plan_.steps.push_back(step);
       target_->columns.push_back(std::move(out));
       origin_.push_back(static_cast<int>(i));
@@ -111,48 +135,138 @@ class PlanBuilder {
     return Status();
   }
 
+  // Once all columns of the working row are known.
+  Status set_sql() {
+    for (const auto& [at, rule] : sql_columns_) {
+      const WhereRule& sql = *rule->sql;
+      auto made = WhereProgram::compile(*sql.tree, sql.source, plan_.work_columns, source_.qualified_name(), false);
+      if (!made.ok()) return std::move(made).status().with("table", source_.qualified_name());
+      SqlColumn out;
+      out.program = std::move(made).value();
+      out.column = out.program->result();
+      out.column.name = rule->name;
+      if (rule->action == ColumnRule::Action::kNew) {
+        out.column = rule->type;
+        out.converts = true;
+      }
+      target_->columns[at] = out.column;
+      plan_.steps[at].sql = static_cast<uint16_t>(plan_.sql.size());
+      plan_.sql.push_back(std::move(out));
+    }
+    return Status();
+  }
+
   Status add_columns() {
     for (const ColumnRule& rule : rule_.columns) {
-      if (rule.action != ColumnRule::Action::kNew) continue;
-      Value value = Value::null();
-      if (rule.has_value) {
-        TAILRACE_TRY(value, constant(rule));
-      }
+      bool is_sql = rule.sql != nullptr;
+      bool is_new = rule.action == ColumnRule::Action::kNew || (is_sql && source_.find_column(rule.name) < 0);
+      if (!is_new) continue;
       ColumnStep step;
-      if (plan_.map >= 0) {
-        step.from = static_cast<uint16_t>(plan_.work_columns.size());
+      if (is_sql) {
+        step.action = ColumnStep::Action::kSql;
+        sql_columns_.emplace_back(plan_.steps.size(), &rule);
+      } else if (rule.meta || rule.value.has_columns()) {
+        // Made from the finished row, so that a mask has the last word; `map` does not see it.
+        step.action = rule.meta ? ColumnStep::Action::kMeta : ColumnStep::Action::kTemplate;
+        if (rule.meta) TAILRACE_OK(set_meta(step, *rule.meta, rule.type, "columns." + rule.name));
       } else {
-        step.action = ColumnStep::Action::kConstant;
-        step.constant = value;
+        Value value = Value::null();
+        if (rule.has_value) {
+          auto text = BoundTemplate::bind(rule.value, source_, *target_, capture_);
+          if (!text.ok()) return fail(text.status().code(), fmt::format("columns.{}: {}", rule.name, text.status().detail()));
+          TAILRACE_TRY(value, constant(rule.type, text->constant(), fmt::format("columns.{}: value", rule.name)));
+        }
+        if (plan_.map >= 0) {
+          step.from = static_cast<uint16_t>(plan_.work_columns.size());
+          plan_.work_columns.push_back(rule.type);
+          plan_.added.push_back(value);
+        } else {
+          step.action = ColumnStep::Action::kConstant;
+          step.constant = value;
+        }
       }
-      plan_.work_columns.push_back(rule.type);
-      plan_.added.push_back(value);
       plan_.steps.push_back(step);
       target_->columns.push_back(rule.type);
+      target_->columns.back().name = rule.name;
       origin_.push_back(-1);
     }
     return Status();
   }
 
-  Result<Value> constant(const ColumnRule& rule) {
-    std::string text = fill_template(rule.value, source_.database, source_.table);
-    Value value = Value::null();
-    WriteFault fault = WriteFault::kNone;
-    Arena arena(256);
-    if (rule.type.kind == Kind::kDouble) {
-      double number = 0;
-      char* end = nullptr;
-      number = std::strtod(text.c_str(), &end);
-      fault = text.empty() || *end ? WriteFault::kForm : write_number(value, rule.type, number, arena);
-    } else if (rule.type.kind == Kind::kInt || rule.type.kind == Kind::kUint || rule.type.kind == Kind::kYear ||
-               rule.type.kind == Kind::kBit) {
-      fault = write_decimal(value, rule.type, text, arena);
-    } else {
-      fault = write_text(value, rule.type, text, arena);
+  // The field goes into a column of its own kind; text of it must fit.
+  Status set_meta(ColumnStep& step, MetaField field, const Column& column, const std::string& where) {
+    const Column& made = meta_column(field);
+    bool fits = made.kind == column.kind ||
+                (made.kind == Kind::kInt && column.kind == Kind::kInt) || (made.kind == Kind::kUint && column.kind == Kind::kUint);
+    if (!fits || (column.length && column.kind == Kind::kText && made.length > column.length)) {
+      return fail(ErrorCode::kRuleLoad, fmt::format("{}: meta.{} is {}, which {} does not hold", where,
+                                                    meta_names()[static_cast<size_t>(field)], made.type_text, column.type_text));
     }
+    step.action = ColumnStep::Action::kMeta;
+    step.meta = field;
+    return Status();
+  }
+
+  Status bind_computed() {
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      if (plan_.steps[i].action != ColumnStep::Action::kTemplate) continue;
+      const ColumnRule& rule = *rule_of(target_->columns[i].name);
+      auto text = BoundTemplate::bind(rule.value, source_, *target_, capture_);
+      if (!text.ok()) return fail(text.status().code(), fmt::format("columns.{}: {}", rule.name, text.status().detail()));
+      for (const TextTemplate::Part& part : rule.value.parts) {
+        if (part.kind != TextTemplate::Part::Kind::kColumn) continue;
+        auto at = static_cast<size_t>(target_->find_column(part.text));
+        if (plan_.steps[at].action == ColumnStep::Action::kTemplate) {
+          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: {{{}}} is made of columns itself", rule.name, part.text));
+        }
+        // As in SQL, a text made of NULL is NULL.
+        bool may_be_null = target_->columns[at].nullable &&
+                           std::none_of(part.filters.begin(), part.filters.end(),
+                                        [](const TextFilter& filter) { return filter.id == TextFilter::Id::kOr; });
+        if (may_be_null && !rule.null_is_given) target_->columns[i].nullable = true;
+      }
+      plan_.computed.push_back({static_cast<uint16_t>(i), std::move(text).value()});
+    }
+    return Status();
+  }
+
+  Status set_deletes() {
+    plan_.deletes = rule_.deletes.action;
+    for (const DeleteRule::Set& set : rule_.deletes.set) {
+      std::string where = "deletes.set." + set.column;
+      int at = target_->find_column(set.column);
+      if (at < 0) {
+        return fail(ErrorCode::kRuleColumn, fmt::format("{}: the target has no column `{}`{}", where, set.column,
+                                                        suggestion(*target_, set.column)));
+      }
+      auto index = static_cast<uint16_t>(at);
+      if (std::find(target_->primary_key.begin(), target_->primary_key.end(), index) != target_->primary_key.end()) {
+        return fail(ErrorCode::kRuleLoad, fmt::format("{}: a column of the key says which row it is", where));
+      }
+      const Column& column = target_->columns[index];
+      ColumnStep step;
+      step.action = ColumnStep::Action::kConstant;
+      if (set.meta) {
+        TAILRACE_OK(set_meta(step, *set.meta, column, where));
+      } else if (set.is_null) {
+        if (!column.nullable) return fail(ErrorCode::kRuleWrite, fmt::format("{}: NULL does not fit {} NOT NULL", where, column.type_text));
+      } else {
+        TAILRACE_TRY(step.constant, constant(column, set.text, where));
+      }
+      plan_.delete_set.emplace_back(index, step);
+    }
+    if (!plan_.delete_set.empty() && target_->primary_key.empty()) {
+      return fail(ErrorCode::kRuleLoad, "deletes.set needs a key: a row without one cannot be found again");
+    }
+    return Status();
+  }
+
+  Result<Value> constant(const Column& column, const std::string& text, const std::string& where) {
+    Value value = Value::null();
+    Arena arena(256);
+    WriteFault fault = write_any_text(value, column, text, arena);
     if (fault != WriteFault::kNone) {
-      return fail(ErrorCode::kRuleWrite, fmt::format("columns.{}: value \"{}\": {}", rule.name, text,
-                                                     describe_fault(fault, rule.type)));
+      return fail(ErrorCode::kRuleWrite, fmt::format("{} \"{}\": {}", where, text, describe_fault(fault, column)));
     }
     if (has_text_payload(value.kind)) {
       output_->texts.emplace_back(value.text());
@@ -195,11 +309,23 @@ class PlanBuilder {
     }
     for (uint16_t index : target_->primary_key) {
       const ColumnStep& step = plan_.steps[index];
+      if (step.action == ColumnStep::Action::kMeta) {
+        return fail(ErrorCode::kRuleLoad, fmt::format("key: `{}` is another in every change of a row", target_->columns[index].name));
+      }
+      if (step.action == ColumnStep::Action::kSql && !output_->key_is_explicit) {
+        return fail(ErrorCode::kRuleKeyCollision, fmt::format("columns.{}: an expression can give two rows the same key; give the entry a `key`",
+                                                              target_->columns[index].name));
+      }
       if (step.action == ColumnStep::Action::kNative && !step.native->keeps_keys_apart()) {
         return fail(ErrorCode::kRuleKeyCollision,
                     fmt::format("columns.{}: {} can give two rows the same key", source_.columns[step.from].name,
                                 step.native->name));
       }
+    }
+    bool has_meta = std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                                [](const ColumnStep& step) { return step.action == ColumnStep::Action::kMeta; });
+    if (has_meta && target_->primary_key.empty()) {
+      return fail(ErrorCode::kRuleLoad, "columns of meta fields need a key: a row without one is found by all its values");
     }
     return Status();
   }
@@ -223,15 +349,46 @@ class PlanBuilder {
 
   const TableRule& rule_;
   const TableSchema& source_;
+  const PatternCapture& capture_;
   std::shared_ptr<RuleOutput> output_;
   std::shared_ptr<TableSchema> target_;
   RulePlan plan_;
+  std::vector<std::pair<size_t, const ColumnRule*>> sql_columns_;  // by place among the steps
   std::vector<int> origin_;  // per output column: the source column it comes from, or -1
 };
 
+// Where the functions of the entry may send rows besides.
+Status add_outputs(RulePlan& plan, const RuleSpec& spec, const SchemaRef& source, const PatternCapture& capture) {
+  for (const OutputRule& rule : spec.outputs) {
+    if (rule.name == plan.output->schema->qualified_name()) {
+      return load_error(fmt::format("tables[\"{}\"]: its rows go to {} as those of outputs[\"{}\"] do; give it another `to`",
+                                    plan.rule->key, rule.name, rule.name))
+          .with("table", source->qualified_name());
+    }
+    auto schema = std::make_shared<TableSchema>();
+    schema->schema_id = next_schema_id();
+    schema->database = rule.database;
+    schema->table = rule.table;
+    schema->columns = rule.columns;
+    schema->primary_key = rule.key;
+    auto output = std::make_shared<RuleOutput>();
+    output->source = source;
+    output->schema = std::move(schema);
+    output->key_is_explicit = true;
+    auto message = MessagePlan::make(rule.message, *output, capture);
+    if (!message.ok()) {
+      return Status(message.status().code(), fmt::format("outputs[\"{}\"]: {}", rule.name, message.status().detail()))
+          .with("table", source->qualified_name());
+    }
+    output->message = std::move(message).value();
+    plan.outputs.push_back(std::move(output));
+  }
+  return Status();
+}
+
 }  // namespace
 
-Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source) {
+Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, const PatternCapture& capture) {
   TAILRACE_TRY(const TableRule* rule, match_table(spec, source->database, source->table));
   RulePlan plan;
   plan.rule = rule;
@@ -248,7 +405,13 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source) {
     plan.output = output;
     return plan;
   }
-  return PlanBuilder(*rule, source).build();
+  TAILRACE_TRY(plan, PlanBuilder(*rule, source, capture).build());
+  if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, capture));
+  plan.is_simple = plan.outputs.empty() && plan.row < 0 && !plan.output->message && plan.computed.empty() &&
+                   plan.deletes == DeleteRule::Action::kApply &&
+                   std::none_of(plan.steps.begin(), plan.steps.end(),
+                                [](const ColumnStep& step) { return step.action == ColumnStep::Action::kMeta; });
+  return plan;
 }
 
 }  // namespace tailrace

@@ -1,6 +1,8 @@
 // RuleSpec: a rule file as checked data: which tables go where, with which columns. Immutable once parsed.
 #pragma once
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -8,23 +10,26 @@
 
 #include "base/status.h"
 #include "event/change_event.h"
-#include "event/schema.h"
-#include "rule/native_function.h"
+#include "rule/column_rule.h"
+#include "rule/message_rule.h"
+#include "rule/output_rule.h"
 #include "rule/rule_node.h"
 #include "rule/rule_stage.h"
+#include "rule/where_rule.h"
 
 namespace tailrace {
 
-// One key of `columns`.
-struct ColumnRule {
-  enum class Action : uint8_t { kDrop, kRename, kNative, kNew };
-  Action action = Action::kDrop;
-  std::string name;          // at the source; of the new column for kNew
-  std::string new_name;      // kRename
-  NativeFunction native;     // kNative
-  Column type;               // kNew
-  bool has_value = false;    // kNew: `value` was given; else `map` fills it
-  std::string value;         // kNew: template over {db} and {table}
+// `deletes`: what the target is told of a row that goes.
+struct DeleteRule {
+  enum class Action : uint8_t { kApply, kDrop, kSet };
+  struct Set {
+    std::string column;  // of the target
+    bool is_null = false;
+    std::optional<MetaField> meta;
+    std::string text;    // when it is neither
+  };
+  Action action = Action::kApply;
+  std::vector<Set> set;  // kSet: the row stays, with these values
 };
 
 // One key of `tables`.
@@ -33,28 +38,33 @@ struct TableRule {
   std::string key;                        // as written
   std::vector<std::string> include, exclude;
   Action action = Action::kKeep;
-  std::string to;                         // template, "" = the source's name
+  TextTemplate to_database, to_table;     // empty = the source's name
   std::vector<std::string> key_columns;   // output names; empty = the source's key
   std::vector<ColumnRule> columns;        // sorted by name
   uint32_t ops = ~0u;                     // bit per Op
+  DeleteRule deletes;
+  MessageRule message;
   int map = -1, row = -1;                 // the host's numbers of the functions
+  std::shared_ptr<const WhereRule> where;  // null: every row
+  // Exactly this one table.
+  bool is_single(const std::string& qualified_name) const { return include.size() == 1 && include[0] == qualified_name; }
 };
 
 struct RuleSpec {
   enum class Default : uint8_t { kKeep, kDrop, kStop };
   std::vector<TableRule> tables;          // sorted by key
+  std::vector<OutputRule> outputs;        // sorted by name
   Default fallback = Default::kKeep;
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };
 
-// Checks the table a rule file returned, and merges the job's options into the file's defaults.
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options);
+// Checks the table a rule file returned, and merges the job's options into the file's defaults. `file` lets errors
+// name lines.
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
+                                 const RuleText& file = {});
 
 // The rule for a table; null when none matches (see RuleSpec::fallback). kRuleAmbiguous when two patterns do.
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table);
-
-// Replaces {db} and {table}. REQUIRES: a template that parse_rule_spec accepted.
-std::string fill_template(std::string_view text, std::string_view database, std::string_view table);
 
 }  // namespace tailrace

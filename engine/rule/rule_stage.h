@@ -14,6 +14,18 @@
 
 namespace tailrace {
 
+// The bytes of one loaded version of a rule file, as the job file keeps them.
+struct RuleSource {
+  struct File {
+    std::string text;
+    std::string chunk;                          // its name in messages: "@rules/shop.lua"
+  };
+  std::string hash;                             // SHA-256 over files and options; "" without rules
+  std::string version;                          // "shop@9f3ac1"
+  std::string file;                             // where it was read
+  std::map<std::string, File> files;            // by the name `require` gave; "" = the rule file
+};
+
 struct RuleOptions {
   std::string file;                             // "" = no rules: every table as it is
   std::map<std::string, std::string> options;   // rules.options of the job
@@ -21,11 +33,12 @@ struct RuleOptions {
   bool trusted = true;                          // false: no JIT, every event within `steps`
   bool jit = true;
   int64_t steps = 1'000'000;                    // instructions per event when not trusted
+  std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
 };
 
 // Counters of one run. Written by the worker, read by anybody.
 struct RuleStats {
-  std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_row{0}, dropped_map{0}, errors{0};
+  std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_where{0}, dropped_row{0}, dropped_map{0}, errors{0};
 };
 
 class RuleStage {
@@ -39,6 +52,9 @@ class RuleStage {
   // Patterns of the rule file that none of these tables matches: likely misspelt. Empty without rules.
   virtual std::vector<std::string> unmatched(const std::vector<SchemaRef>&) const { return {}; }
   virtual std::string version() const = 0;      // "shop@9f3ac1", "" without rules
+  virtual RuleSource source() const { return {}; }
+  // The source tables planned so far, each in the version planned last.
+  virtual std::vector<SchemaRef> tables() const { return {}; }
   virtual const RuleStats& stats() const = 0;
 };
 

@@ -308,6 +308,16 @@ WriteFault write_text(Value& cell, const Column& column, std::string_view text, 
   }
 }
 
+WriteFault write_any_text(Value& cell, const Column& column, std::string_view text, Arena& arena) noexcept {
+  if (column.kind == Kind::kDouble) {
+    double number = 0;
+    auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return WriteFault::kForm;
+    return write_number(cell, column, number, arena);
+  }
+  return is_integer_kind(column.kind) ? write_decimal(cell, column, text, arena) : write_text(cell, column, text, arena);
+}
+
 std::string describe_fault(WriteFault fault, const Column& column) {
   switch (fault) {
     case WriteFault::kNone: return "no fault";

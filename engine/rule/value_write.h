@@ -25,6 +25,8 @@ WriteFault write_integer(Value& cell, const Column& column, int64_t value, bool 
 // Plain digits, "-12.50".
 WriteFault write_decimal(Value& cell, const Column& column, std::string_view digits, Arena& arena) noexcept;
 WriteFault write_text(Value& cell, const Column& column, std::string_view text, Arena& arena) noexcept;
+// The text of a rule file's constant or template: digits for numbers too.
+WriteFault write_any_text(Value& cell, const Column& column, std::string_view text, Arena& arena) noexcept;
 
 // "a fraction does not fit int(11)": ends the sentence "column `x`: …".
 std::string describe_fault(WriteFault fault, const Column& column);

@@ -199,6 +199,11 @@ class BinlogFileSource : public Source {
     TAILRACE_TRY(LogFile opened, LogFile::open(paths_[index_]));
     file_ = std::make_unique<LogFile>(std::move(opened));
     if (offset <= 4) return Status();
+    TAILRACE_TRY(uint64_t size, file_->size());
+    if (offset > size) {
+      return Status(ErrorCode::kSourcePosition, fmt::format("offset {} is past the end of the file, which has {} bytes", offset, size))
+          .with("file", file_->path());
+    }
     for (int i = 0; i < 2; ++i) {
       uint64_t at = file_->offset();
       TAILRACE_TRY(std::string_view event, file_->next());
@@ -216,6 +221,12 @@ class BinlogFileSource : public Source {
     if (assembler_.in_open_rows()) {
       return Status(ErrorCode::kSourceTruncated, "the file ends inside a transaction")
           .with("position", fmt::format("{}:{}", file_->name(), file_->offset()))
+          .with("file", file_->path());
+    }
+    constexpr uint64_t kFirstEvent = 4;
+    if (file_->offset() == kFirstEvent) {
+      return Status(ErrorCode::kSourceTruncated, "the file ends before its first event")
+          .with("position", fmt::format("{}:{}", file_->name(), kFirstEvent))
           .with("file", file_->path());
     }
     if (index_ + 1 == paths_.size()) {
@@ -278,13 +289,14 @@ Result<std::string> following(const std::string& path) {
 
 Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url& url, const SourceContext& context) {
   std::vector<std::string> paths;
-  std::string_view rest = url.path;
+  const std::string all = url.host + url.path;   // "./x" puts its dot where other URLs have the host
+  std::string_view rest = all;
   while (!rest.empty()) {
     size_t comma = rest.find(',');
     if (comma != 0) paths.emplace_back(rest.substr(0, comma));
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
   }
-  if (paths.empty()) return Status(ErrorCode::kConfigUrl, "binlog: a path is missing (binlog:///folder/binlog.000042)");
+  if (paths.empty()) return Status(ErrorCode::kConfigUrl, "binlog: a path is missing (binlog:///folder/binlog.000042, or binlog://./binlog.000042)");
   for (int64_t i = 1; i < options.integer("files"); ++i) {
     TAILRACE_TRY(std::string next, following(paths.back()));
     paths.push_back(std::move(next));

@@ -54,6 +54,7 @@ Status BinlogAssembler::start(const LogPosition& at) {
   commit_time_us_ = 0;
   maps_.clear();
   statement_.clear();
+  lacks_statement_ = false;
   held_.reset();
   savepoints_.clear();
   prepared_.clear();

@@ -56,6 +56,10 @@ class BinlogAssembler {
   // Goes on behind `at`. Events are to come from `at.restart_place()`, which is earlier while XA transactions are
   // prepared; what `at` holds already is passed over. A position without GTIDs leaves the set unknown until the log tells it.
   Status start(const LogPosition& at);
+  // Rows will come without their statements: an update that cannot be understood without its own fails, and
+  // `lacks_statement` is true from then on.
+  void expect_statements(bool given) noexcept { statements_given_ = given; }
+  bool lacks_statement() const noexcept { return lacks_statement_; }
   // The file and offset of the event taken next, when the caller knows them better (files).
   void locate(const std::string& file, uint64_t offset);
   // Takes one event with its header. The bytes need not outlive the call.
@@ -176,6 +180,8 @@ class BinlogAssembler {
   bool handed_out_ = false;       // … or in an earlier one
   bool replaying_ = false;        // its end has been seen, and it is handed on from `held_`
   std::string statement_;         // of MariaDB's row events, its beginning; "" = not told
+  bool statements_given_ = true;
+  bool lacks_statement_ = false;
   bool statement_open_ = false;   // between TABLE_MAP and the end of its statement
   bool has_rows_ = false;         // rows or schema changes of wanted tables seen in it
   std::string id_;

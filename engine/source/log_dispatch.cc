@@ -191,6 +191,10 @@ Status BinlogAssembler::on_rows(const EventHeader& header, std::string_view body
       item.type = header.type;
       item.plan = plan.get();
       if (format_->is_mariadb) item.lacking = lacking_in(header.type, body, plan->schema->table);
+      if (item.lacking == Lacking::kUnknown && !statements_given_) {
+        lacks_statement_ = true;
+        return Status(ErrorCode::kSourceImage, "an update lacks columns, and the log was read without its statements");
+      }
       weigh(item);
       if (mapped->second.held_by != batch_number_) {
         batch_->plans.push_back(plan);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,6 +64,12 @@ Result<LogFile> LogFile::open(const std::string& path) {
 std::string LogFile::name() const {
   size_t slash = path_.rfind('/');
   return slash == std::string::npos ? path_ : path_.substr(slash + 1);
+}
+
+Result<uint64_t> LogFile::size() const {
+  struct stat about {};
+  if (::fstat(fd_, &about) != 0) return Status(ErrorCode::kSourceFile, std::strerror(errno)).with("file", path_);
+  return static_cast<uint64_t>(about.st_size);
 }
 
 void LogFile::seek(uint64_t offset) {

@@ -20,6 +20,7 @@ class LogFile {
   const std::string& path() const noexcept { return path_; }
   std::string name() const;                 // without folders: the name in positions
   uint64_t offset() const noexcept { return offset_; }
+  Result<uint64_t> size() const;            // of the whole file, now
   void seek(uint64_t offset);
   // The next event, header included; empty at the end of the file. Valid until the next call.
   Result<std::string_view> next();

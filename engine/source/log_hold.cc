@@ -162,8 +162,11 @@ Status BinlogAssembler::on_xa_commit(const EventHeader& header, const std::strin
   auto found = prepared_.find(xid);
   if (found == prepared_.end()) {
     if (is_covered()) return end(header);   // prepared before the place that reading was resumed at, and delivered
+    // Which tables it changed, its rows would tell. They stand further back in the log, and no snapshot showed them.
     return Status(ErrorCode::kSourceUnsupported,
-                  fmt::format("an XA transaction is committed that was prepared before reading began: {}", xid));
+                  fmt::format("an XA transaction is committed that was prepared before reading began: {}. Begin a new job with a "
+                              "source.start before its XA PREPARE, or with a snapshot taken after this commit; XA RECOVER at the "
+                              "server lists those that are prepared", xid));
   }
   if (!open_) begin({}, header, false);
   held_ = std::move(found->second.rows);

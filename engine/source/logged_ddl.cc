@@ -39,7 +39,8 @@ LoggedDdl logged_ddl(const QueryEvent& query, const FormatDescription& format) {
   out.context.utf8mb4_collation = query.utf8mb4_collation;
   out.context.charset_collations = query.charset_collations;
   if (format.is_mariadb && (query.sql_mode & kSqlModeOracle)) out.unreadable = "sql_mode=ORACLE";
-  if (query.error_code != 0) out.unreadable = "the statement failed at the server and may have been done in part";
+  out.failed = query.error_code != 0;
+  if (out.failed) out.unreadable = "the statement failed at the server and may have been done in part";
   const Charset& charset = *charset_of_collation(query.client_collation);
   bool as_it_is = is_ascii(query.sql) || query.client_collation == 0 || charset.codec == TextCodec::kUtf8;
   if (as_it_is) {

@@ -13,6 +13,7 @@ struct LoggedDdl {
   std::string database;
   SqlReading reading;
   DdlContext context;      // but for the collation of the database
+  bool failed = false;     // at the server, which logged it all the same: something had been done
   std::string unreadable;  // why its effect cannot be told; "" = it can
 };
 

@@ -132,6 +132,8 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   TAILRACE_OK(check_server(*control_));
   is_mariadb_ = control_->server().is_mariadb;
   identity_ = control_->server().identity;
+  const std::string& images = control_->server().binlog_row_image;
+  with_statements_ = with_statements_ || (is_mariadb_ && images != "FULL");
   heartbeat_.reset();
   if (!heartbeat_options_.table.empty()) {
     TAILRACE_TRY(heartbeat_, HeartbeatTable::start(host(), heartbeat_options_));
@@ -167,6 +169,16 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   return start_stream(at.restart_place());
 }
 
+// A session, or an earlier setting of the server, logged partial images although the server's own setting is FULL.
+Status MysqlSource::restart_with_statements() {
+  with_statements_ = true;
+  failure_ = Status();
+  LogPosition at = assembler_.log_position();
+  log(LogLevel::kInfo, fmt::format("{}: the log has partial row images; read again from {} with their statements", host().address(), at.text()));
+  TAILRACE_OK(assembler_.start(at));
+  return start_stream(at.restart_place());
+}
+
 // There is one position only, and everything is at it: each chunk is what the tables held when it was read.
 Status MysqlSource::open_without_log(const std::optional<Position>& from) {
   start_ = from.value_or(Position{std::string(kKind), "gtid="});
@@ -188,6 +200,8 @@ Result<BinlogWire*> MysqlSource::open_wire() {
 
 Status MysqlSource::start_stream(const LogPosition& at) {
   TAILRACE_TRY(BinlogWire * stream, open_wire());
+  if (with_statements_) stream->ask_for_statements();
+  assembler_.expect_statements(with_statements_ || !is_mariadb_);
   bool has_set = at.has_gtid && !at.gtid.empty();
   if (has_set && is_maria_gtid_text(at.gtid) != is_mariadb_) {
     if (at.file.empty()) {
@@ -230,13 +244,18 @@ Status MysqlSource::explain(Status failure) {
 Result<ReadState> MysqlSource::fail(Status failure, std::unique_ptr<RawBatch>& out) {
   failure = explain(std::move(failure));
   assembler_.drop_open();
-  if (!assembler_.has_output()) return failure;
+  if (!assembler_.has_output()) {
+    if (!assembler_.lacks_statement()) return failure;
+    TAILRACE_OK(restart_with_statements());
+    return ReadState::kIdle;
+  }
   failure_ = std::move(failure);
   return hand_out(out);
 }
 
 Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_bytes, std::stop_token stop) {
   out.reset();
+  if (!failure_.ok() && assembler_.lacks_statement()) TAILRACE_OK(restart_with_statements());
   if (!failure_.ok()) return failure_;
   if (!has_log_) {
     std::mutex mutex;

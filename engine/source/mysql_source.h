@@ -59,6 +59,7 @@ class MysqlSource : public Source {
   Status open_without_log(const std::optional<Position>& from);
   Result<BinlogWire*> open_wire();
   Status start_stream(const LogPosition& at);
+  Status restart_with_statements();
   Status explain(Status failure);
   Result<ReadState> fail(Status failure, std::unique_ptr<RawBatch>& out);
   Result<ReadState> hand_out(std::unique_ptr<RawBatch>& out);
@@ -76,6 +77,7 @@ class MysqlSource : public Source {
   std::string identity_;                 // of the server that is read; set by open
   bool is_mariadb_ = false;
   bool has_log_ = true;                  // false only when no stream is wanted and the server keeps no log
+  bool with_statements_ = false;         // MariaDB sends them, at a price; needed where images are partial
   Status failure_;                       // told once what came before it has been handed out
   std::unique_ptr<HeartbeatTable> heartbeat_;
 

@@ -10,6 +10,7 @@ local type, tonumber, tostring, error, next, setmetatable = type, tonumber, tost
 local string_of, istype = ffi.string, ffi.istype
 local set_null, set_bool, set_number, set_big = cx.set_null, cx.set_bool, cx.set_number, cx.set_big
 local set_dec, set_text, get_text, get_dec = cx.set_dec, cx.set_text, cx.get_text, cx.get_dec
+local where_test = cx.where_test
 
 local E_WRITE, E_COLUMN, E_INTERNAL = 104, 105, 1
 local ABSENT, NULL = 0, 1
@@ -32,10 +33,30 @@ local function not_readable(plan, name, kind)
   raise(E_INTERNAL, 3, "column `" .. name .. "` of " .. plan.table .. " holds a value of another kind")
 end
 
-local function refused(plan, column, name, fault)
+-- `level` is that of the rule, as error() counts it from the caller's caller.
+local function write_cell(ptr, plan, column, at, name, value, level)
+  local t = type(value)
+  local fault
+  if t == "number" then
+    fault = set_number(ptr, column, at, value)
+  elseif t == "string" then
+    fault = set_text(ptr, column, at, value, #value)
+  elseif t == "nil" or value == core.null then
+    fault = set_null(ptr, column, at)
+  elseif t == "boolean" then
+    fault = set_bool(ptr, column, at, value and 1 or 0)
+  elseif istype(big_t, value) then
+    fault = set_big(ptr, column, at, value.v, value.is_unsigned and 1 or 0)
+  elseif istype(dec_t, value) then
+    fault = set_dec(ptr, column, at, value)
+  else
+    raise(E_WRITE, level, "column `" .. name .. "`: a " .. core.kind_of(value) .. " cannot be written")
+  end
+  if fault == 0 then return end
   cx.fault_text(plan.ptr, column, fault)
-  raise(E_WRITE, 3, "column `" .. name .. "`: " .. host_text())
+  raise(E_WRITE, level, "column `" .. name .. "`: " .. host_text())
 end
+core.write_cell = write_cell
 
 local function stale()
   error("this row is used outside of the call it was given to", 3)
@@ -84,25 +105,7 @@ function core.make_row(plan, writable)
     if code == nil then no_column(plan, name) end
     if base < 0 then stale() end
     local column = band(code, 0xffff)
-    local at = base + column
-    local t = type(value)
-    local fault
-    if t == "number" then
-      fault = set_number(ptr, column, at, value)
-    elseif t == "string" then
-      fault = set_text(ptr, column, at, value, #value)
-    elseif t == "nil" or value == core.null then
-      fault = set_null(ptr, column, at)
-    elseif t == "boolean" then
-      fault = set_bool(ptr, column, at, value and 1 or 0)
-    elseif istype(big_t, value) then
-      fault = set_big(ptr, column, at, value.v, value.is_unsigned and 1 or 0)
-    elseif istype(dec_t, value) then
-      fault = set_dec(ptr, column, at, value)
-    else
-      raise(E_WRITE, 2, "column `" .. name .. "`: a " .. core.kind_of(value) .. " cannot be written")
-    end
-    if fault ~= 0 then refused(plan, column, name, fault) end
+    return write_cell(ptr, plan, column, base + column, name, value, 2)
   end
 
   local function place(name)
@@ -128,6 +131,12 @@ function core.make_row(plan, writable)
       if kind == NULL then return nil end
       get_text(ptr, column, base + column)
       return host_text()
+    end,
+    where = function(id)
+      if base < 0 then stale() end
+      local rc = where_test(cx, ptr, id, base)
+      if rc == 2 then raise(cx.error_code, -1, host_text()) end  -- it has its own place
+      return rc == 1
     end,
     raw = function(name)
       local column = place(name)
@@ -186,6 +195,11 @@ function core.make_event(plan)
     if cx.event_text(cx, at, what) ~= 0 then return nil end
     return host_text()
   end
+  local function append(_, name, values)
+    if at < 0 then stale() end
+    return core.append_row(name, values)
+  end
+
   local fields = {
     op = function() return core.op_names[cx.events[at].op] end,
     db = function() return plan.database end,
@@ -215,7 +229,7 @@ function core.make_event(plan)
         return count ~= nil and wanted > 0 and wanted == count
       end
     end,
-    append = function() error("ev:append is not supported by this version", 3) end,
+    append = function() return append end,
   }
   local not_yet = { to = true, topic = true, partition_key = true, headers = true }
 

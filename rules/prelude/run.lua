@@ -8,12 +8,6 @@ local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
 local plans = {}  -- by number of the plan
 local failure_text, failure_is_return
 
-local out = setmetatable({}, {
-  __index = function(_, name) error("out:" .. core.text(name) .. " is not supported by this version", 2) end,
-  __newindex = function() error("out is not supported by this version", 2) end,
-  __metatable = false,
-})
-
 local function describe(v)
   local t = core.kind_of(v)
   if t == "string" then return "the string \"" .. (#v > 40 and v:sub(1, 40) .. "…" or v) .. "\"" end
@@ -54,11 +48,12 @@ local function verdict_of(ok, ...)
 end
 
 local function run_map(plan, first, last, cell, width)
-  local map, row, move, ctx = plan.map, plan.map_row, plan.move_map_row, core.context
+  local map, row, move, ctx, out = plan.map, plan.map_row, plan.move_map_row, core.context, core.out
   local limit = cx.step_limit
   for image = first, last do
     if cx.verdicts[image] == PENDING then
       cx.steps_left = limit
+      cx.image = image
       move(cell)
       local verdict = verdict_of(pcall(map, row, out, ctx))
       if verdict == FAILED then
@@ -78,18 +73,22 @@ local function run_row(plan, run)
   local limit = cx.step_limit
   local image = run.first_image
   for i = run.first_event, run.first_event + run.events - 1 do
-    cx.steps_left = limit
-    move(i)
-    local verdict = verdict_of(pcall(hook, ev, ctx))
-    if verdict == FAILED then
-      move(-1)
-      return i
-    end
     local event = cx.events[i]
     local images = (event.before >= 0 and 1 or 0) + (event.after >= 0 and 1 or 0)
-    if verdict == DROP then
-      event.is_dropped = 1
-      for k = image, image + images - 1 do cx.verdicts[k] = ROW_DROPPED end
+    if event.row_is_done == 0 then
+      cx.steps_left = limit
+      cx.image = image
+      move(i)
+      local verdict = verdict_of(pcall(hook, ev, ctx))
+      if verdict == FAILED then
+        move(-1)
+        return i
+      end
+      event.row_is_done = 1
+      if verdict == DROP then
+        event.is_dropped = 1
+        for k = image, image + images - 1 do cx.verdicts[k] = ROW_DROPPED end
+      end
     end
     image = image + images
   end

@@ -44,6 +44,16 @@ end
 core.null = marker("null")
 local secret = marker("secret")
 
+-- What the rule file may hold as a value and the engine reads: `kind` with its arguments.
+function core.handle(kind, arguments)
+  local object = marker(kind)
+  handles[object].arguments = arguments
+  return object
+end
+
+local meta_fields = {}
+for _, name in ipairs(core.meta_names) do meta_fields[name] = core.handle("meta", { name = name }) end
+
 -- text of values ---------------------------------------------------------------------------------------------------
 
 local function to_string(v)
@@ -117,6 +127,10 @@ local safe_string = {
   find = guard_pattern(string.find, "find"), match = guard_pattern(string.match, "match"),
   gmatch = guard_pattern(string.gmatch, "gmatch"), gsub = guard_pattern(string.gsub, "gsub"),
 }
+function core.capture(s, pattern)
+  local found = safe_string.match(s, pattern)
+  return found
+end
 local string_meta = getmetatable("")
 string_meta.__index = safe_string
 string_meta.__metatable = false
@@ -213,6 +227,42 @@ function core.native(name, arguments)
   return handle
 end
 
+-- SQL over one row -----------------------------------------------------------------------------------------------------
+
+local function sql_arguments(name, given)
+  if not core.is_loading then error(name .. ": SQL is compiled once, at the top of the file", 3) end
+  if type(given) == "string" then return { given } end
+  if type(given) ~= "table" or handles[given] then error("usage: " .. name .. " [[expression]]", 3) end
+  local copied = {}
+  for k, v in next, given do copied[k] = v end
+  return copied
+end
+
+-- A column's value: columns = { total = sql [[price * count]] }.
+local function sql(given) return core.handle("sql", sql_arguments("sql", given)) end
+
+-- A test of a row, for map and row: local eu = where [[region = 'eu']]; eu(row) is true or false.
+local where_count = 0
+local function where(given)
+  local arguments = sql_arguments("where", given)
+  local id = where_count
+  where_count = where_count + 1
+  arguments.id = id
+  local handle = setmetatable({}, {
+    __index = function() error("where has no fields", 2) end,
+    __newindex = function() error("where is read-only", 2) end,
+    __call = function(_, row)
+      local found = type(row) == "table" and row_internals[row] or nil
+      if not found then error("where needs a row: row, ev.before or ev.after", 2) end
+      return found.where(id)
+    end,
+    __metatable = false,
+  })
+  handles[handle] = { kind = "where", arguments = arguments }
+  return handle
+end
+core.where_function, core.sql_function = where, sql
+
 -- the environment ----------------------------------------------------------------------------------------------------
 
 local env = {
@@ -225,6 +275,7 @@ local env = {
   bit = freeze(core.bit, "bit", true),
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
   col = freeze(col, "col", true), null = core.null, secret = secret,
+  meta = freeze(meta_fields, "meta", true), sql = sql, where = where,
   text = core.text, bigint = core.make_big, decimal = core.make_dec, log = freeze(log, "log", true),
   print = function(...)
     local words = {}
@@ -243,7 +294,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { meta = true, line = true, sql = true, where = true, json = true, time = true, metric = true }
+local later = { line = true, json = true, time = true, metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)

@@ -11,14 +11,15 @@ typedef struct { uint8_t kind, scale; uint16_t flags; uint32_t size;
                  union { int64_t i; uint64_t u; double d; const char* p; }; } tr_value;
 typedef struct { const int64_t v; const bool is_unsigned; } tr_big;
 typedef struct { const uint64_t w0, w1, w2, w3; const int8_t neg; const uint8_t scale; } tr_dec;
-typedef struct { int32_t before, after; uint32_t event; uint8_t op, is_dropped; uint16_t unused; int64_t ts_us; } tr_event;
+typedef struct { int32_t before, after; uint32_t event; uint8_t op, is_dropped, row_is_done, unused; int64_t ts_us;
+                 void* route; } tr_event;
 typedef struct { uint32_t plan, first_event, events, first_image, images, first_cell, width; } tr_run;
 typedef struct tr_plan tr_plan;
 typedef struct tr_host {
   tr_value* cells; uint8_t* verdicts; tr_event* events; const tr_run* runs; uint32_t run_count;
   int32_t error_code, exhausted; uint32_t text_size; const char* text;
   int64_t steps_left, step_limit;
-  int64_t big; int32_t big_is_unsigned; int32_t unused;
+  int64_t big; int32_t big_is_unsigned; int32_t image;
   struct { uint64_t w0, w1, w2, w3; int8_t neg; uint8_t scale; } dec;
   int32_t (*set_null)(tr_plan*, int32_t column, int32_t cell);
   int32_t (*set_bool)(tr_plan*, int32_t column, int32_t cell, int32_t value);
@@ -46,6 +47,9 @@ typedef struct tr_host {
   void (*number_text)(struct tr_host*, double v);
   int32_t (*native_call)(struct tr_host*, int32_t id, const char* text, uint32_t size);
   void (*log)(struct tr_host*, int32_t level, const char* text, uint32_t size);
+  int32_t (*emit)(struct tr_host*, int32_t output);
+  int32_t (*close_row)(struct tr_host*, int32_t output);
+  int32_t (*where_test)(struct tr_host*, tr_plan*, int32_t id, int32_t cell);
 } tr_host;
 ]]
 

@@ -166,6 +166,9 @@ constexpr Case kCases[] = {
     {"row: drop by op", "row = function(ev) return ev.op ~= op.delete end"},
     {"native mask and rename", "columns = { c = mask.keep { first = 4 }, pad = 'padding' }"},
     {"rename", "to = 'dw.{table}', columns = { pad = 'padding' }"},
+    {"where", "where = [[ k > 1000 AND status <> 'closed' ]]"},
+    {"where, 20 tables", "where = [[ k > 1000 AND status <> 'closed' ]]", 20, 4},
+    {"where LIKE", "where = [[ c LIKE '%7-1%' OR status IN ('new', 'paid') ]]"},
 };
 
 }  // namespace

@@ -30,6 +30,19 @@ def find_worker():
     return max(built(), key=lambda path: path.stat().st_mtime)
 
 
+def find_tool(name):
+    """A program of the C++ tests: the newest of the build folders, or one built now."""
+    def built():
+        return [path for path in REPO.glob(f"build/*/tests/**/{name}") if path.is_file() and os.access(path, os.X_OK)]
+
+    if not built():
+        for command in (["cmake", "--preset", "release", "--log-level=WARNING"], ["cmake", "--build", "--preset", "release", "--target", name]):
+            done = subprocess.run(command, cwd=REPO, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode:
+                raise Unavailable(f"{name} cannot be built: {done.stdout[-1500:]}")
+    return max(built(), key=lambda path: path.stat().st_mtime)
+
+
 def source_config(database, **options):
     return {"url": database.url(), "password": MIG[1], **options}
 

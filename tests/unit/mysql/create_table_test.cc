@@ -55,6 +55,23 @@ TEST_CASE("A CREATE TABLE that cannot be followed is told with its line") {
   auto unknown = read_create_tables("create table t (a frob)");
   REQUIRE_FALSE(unknown.ok());
   CHECK(unknown.status().code() == ErrorCode::kSchemaType);
+  auto like = read_create_tables("use d;\n\ncreate table t like u;");
+  REQUIRE_FALSE(like.ok());
+  CHECK(like.status().code() == ErrorCode::kConfigSyntax);
+  CHECK(like.status().to_string().find("line 3: CREATE TABLE … LIKE") != std::string::npos);
+  CHECK(like.status().to_string().find("table=d.t") != std::string::npos);
+  auto charset = read_create_tables("create table t (a char(3) charset nosuch)");
+  REQUIRE_FALSE(charset.ok());
+  CHECK(charset.status().to_string().find("nosuch") != std::string::npos);
+}
+
+TEST_CASE("A schema file may be of either family") {
+  for (const char* collation : {"utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci"}) {
+    auto read = read_create_tables(std::string("create table t (a char(3), unique (a)) collate ") + collation);
+    REQUIRE(read.ok());
+    CHECK(read->front()->complete);
+    CHECK(read->front()->keys.size() == 1);
+  }
 }
 
 TEST_CASE("A schema file of nothing but CONSTRAINT does not exhaust the stack") {

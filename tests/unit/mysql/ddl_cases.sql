@@ -93,3 +93,120 @@ CREATE TABLE m (a vector(3), b vector, c int /*!90000 unsigned */ /*M! garbage *
 CREATE TABLE g (a int, b int as (a+1) virtual not null, c int as (a) stored, d int generated always as (a*2) stored unique, e int invisible, primary key(c))
 CREATE TABLE fk (a int, b varchar(10), UNIQUE ((a + 1)), UNIQUE KEY ((lower(b))), UNIQUE (b))
 ALTER TABLE fk ADD c point NOT NULL SRID 4326, ADD SPATIAL KEY (c), ALTER INDEX b INVISIBLE
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t1 (a int, g int, z int)
+ALTER TABLE t1 ADD x int AFTER g, CHANGE g g bigint FIRST
+CREATE TABLE t2 (a int, g int, z int)
+ALTER TABLE t2 ADD x int AFTER h, CHANGE g h bigint FIRST
+CREATE TABLE t5 (a int, g int, z int)
+ALTER TABLE t5 MODIFY a int AFTER z, MODIFY g int AFTER a
+CREATE TABLE t6 (a int, g int, z int)
+ALTER TABLE t6 MODIFY g int AFTER a, MODIFY a int AFTER z
+CREATE TABLE t7 (a int, g int, z int)
+ALTER TABLE t7 MODIFY g int AFTER a, MODIFY a int AFTER g
+CREATE TABLE t8 (a int, b int, c int, d int)
+ALTER TABLE t8 ADD x int AFTER d, ADD y int AFTER x, MODIFY d int FIRST, MODIFY b int AFTER d
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t1 (x int not null unique, z int)
+ALTER TABLE t1 DROP x, ADD x int NOT NULL
+CREATE TABLE t2 (x int not null unique, z int)
+ALTER TABLE t2 DROP x, CHANGE z x int NOT NULL
+CREATE TABLE t3 (x int not null, z int, unique (x))
+ALTER TABLE t3 RENAME COLUMN z TO x, RENAME COLUMN x TO y
+CREATE TABLE t4 (x int not null primary key, z int)
+ALTER TABLE t4 ADD x int FIRST, RENAME COLUMN x TO y
+CREATE TABLE t5 (x int not null primary key, z int)
+ALTER TABLE t5 ADD x int, RENAME COLUMN x TO y
+CREATE TABLE t6 (x int not null, z int not null unique)
+ALTER TABLE t6 DROP x, CHANGE z x int NOT NULL
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE a1 (k int, c varchar(10))
+ALTER TABLE a1 ADD COLUMN IF NOT EXISTS k serial
+CREATE TABLE a2 (k int not null, c varchar(10))
+ALTER TABLE a2 ADD COLUMN IF NOT EXISTS k int unique, ADD COLUMN IF NOT EXISTS k int unique
+CREATE TABLE a3 (a int, b int not null unique)
+ALTER TABLE a3 ADD COLUMN IF NOT EXISTS b int unique
+CREATE TABLE u1 (a int not null, unique key k (a))
+ALTER TABLE u1 ADD COLUMN IF NOT EXISTS k int unique
+CREATE TABLE m1 (x int not null primary key, z int)
+ALTER TABLE m1 MODIFY COLUMN IF EXISTS z int key
+CREATE TABLE m3 (x int not null unique, z int)
+ALTER TABLE m3 MODIFY COLUMN IF EXISTS x bigint unique NOT NULL
+CREATE TABLE m4 (x int unique, z int)
+ALTER TABLE m4 MODIFY COLUMN IF EXISTS z bigint unique NOT NULL
+CREATE TABLE a8 (a int, b int)
+ALTER TABLE a8 ADD COLUMN IF NOT EXISTS b varchar(20) NOT NULL PRIMARY KEY
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t default charset gbk, convert to charset sjis
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t convert to charset sjis,  default charset gbk
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t convert to charset sjis,  default charset gbk collate gbk_bin
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t convert to charset sjis, default charset sjis
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t default charset gbk collate gbk_bin, convert to charset sjis
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t convert to charset sjis collate sjis_bin,  default charset sjis
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t convert to charset sjis, add d varchar(3), default charset gbk
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t default charset gbk, add d varchar(3), convert to charset sjis
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t default charset gbk, convert to charset default
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t collate gbk_bin, convert to charset gbk
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t collate gbk_bin, convert to charset gbk collate gbk_bin
+
+both | CHARACTER SET utf8mb4
+CREATE TABLE t (c varchar(10) charset koi8r) charset latin2
+ALTER TABLE t convert to charset gbk collate gbk_chinese_ci, collate gbk_bin
+
+both | CHARACTER SET latin1
+CREATE TABLE n1 (id int)
+ALTER TABLE n1 ADD a JSON, ADD b varchar(6) ASCII BINARY, ADD c char(5) BINARY, ADD d varchar(8) character set latin2, ADD e text collate utf8mb4_bin, CONVERT TO CHARACTER SET gbk
+CREATE TABLE n2 (id int, z int) CHARACTER SET utf16
+ALTER TABLE n2 CONVERT TO CHARACTER SET utf8, CHANGE z z varchar(40), ADD b text(300) character set utf16, ADD c NATIONAL CHAR(5), ADD d varchar(300), ADD e enum('q') character set latin1, ADD f varchar(9) character set binary, ADD g enum('q') character set binary
+CREATE TABLE n3 (id int, x char(4), y varchar(30) collate latin1_bin, z text)
+ALTER TABLE n3 MODIFY x varchar(9) FIRST, ADD a LONG VARCHAR, CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, MODIFY y set('p','q') AFTER a
+CREATE TABLE n5 (z int, a bigint NOT NULL, b varchar(5) NOT NULL, c datetime(3) NOT NULL, d set('x') NOT NULL, e decimal(8,2) NOT NULL, UNIQUE a (a), UNIQUE b (b), UNIQUE c (c), UNIQUE d (d), UNIQUE e (e))
+ALTER TABLE n5 DROP a, ADD a char(8) NOT NULL
+ALTER TABLE n5 DROP b, ADD b text NOT NULL, DROP KEY a
+ALTER TABLE n5 DROP e, ADD e char(4) NOT NULL
+ALTER TABLE n5 DROP c, ADD c varbinary(40) NOT NULL, DROP KEY e
+ALTER TABLE n5 DROP d, ADD d varchar(10) NOT NULL
+
+mysql9 | CHARACTER SET latin1
+CREATE TABLE n4 (a varchar(30) binary collate utf8mb4_unicode_ci, b char(5) character set latin1 binary, c text binary)
+ALTER TABLE n4 ADD d varchar(30) binary collate utf8mb4_unicode_ci, CONVERT TO CHARACTER SET utf8mb4
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (a int, b int, c int, key k (b))
+ALTER TABLE t DROP a, DROP IF EXISTS a, DROP KEY k, DROP KEY IF EXISTS k
+ALTER TABLE t DROP IF EXISTS b, DROP IF EXISTS b

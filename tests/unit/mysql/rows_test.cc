@@ -232,6 +232,45 @@ TEST_CASE("MariaDB's VECTOR is a VARBINARY in the log") {
   CHECK_FALSE(make_row_plan(*map, schema_of({{"vector(4)", 63}})).ok());
 }
 
+// What MySQL 9 logs of a SET('p') behind CONVERT TO CHARACTER SET utf16: it kept the one byte.
+TEST_CASE("A label that is no text is told") {
+  auto map = parse_table_map(map_of("\xFE", "\xF8\x01"s, "\x04\x02\x01x" "\x05\x03\x01\x01p" "\x0A\x01\x36"s), format_of());
+  REQUIRE(map.ok());
+  auto schema = schema_from_table_map(*map, nullptr);
+  REQUIRE_FALSE(schema.ok());
+  CHECK(schema.status().code() == ErrorCode::kSchemaType);
+  CHECK(schema.status().to_string().find("`x` of type set, with a label that is no text") != std::string::npos);
+}
+
+// As MariaDB 10.11 has them: the catalogue's INDEX_TYPE is HASH, and the log has a BIGINT more.
+TEST_CASE("Hash columns of MariaDB's long unique keys are behind the table's own") {
+  auto with_key = [](std::vector<std::pair<std::string, uint16_t>> types, std::vector<KeyPart> parts, bool unique = true) {
+    auto schema = std::make_shared<TableSchema>(*schema_of(types));
+    schema->keys.push_back({"k", unique, std::move(parts)});
+    return SchemaRef(schema);
+  };
+  auto fits = [](const SchemaRef& schema, const std::string& types, const std::string& meta) {
+    auto map = parse_table_map(map_of(types, meta), format_of());
+    REQUIRE(map.ok());
+    return make_row_plan(*map, schema).ok();
+  };
+  SchemaRef text = with_key({{"int", 0}, {"text", 45}}, {{1, 0}});
+  CHECK(fits(text, "\x03\xFC\x08", "\x02"));
+  CHECK_FALSE(fits(text, "\x03\xFC\x08\x08", "\x02"));        // more than there are keys
+  CHECK_FALSE(fits(text, "\x03\xFC\x03", "\x02"));            // no BIGINT
+  CHECK_FALSE(fits(with_key({{"int", 0}, {"text", 45}}, {{1, 0}}, false), "\x03\xFC\x08", "\x02"));
+  CHECK_FALSE(fits(with_key({{"int", 0}, {"text", 45}}, {{1, 20}}), "\x03\xFC\x08", "\x02"));
+  // 1,200 bytes are too long for a key in ROW_FORMAT=COMPACT, not for one in DYNAMIC.
+  SchemaRef varchar = with_key({{"varchar(300)", 45}}, {{0, 0}});
+  CHECK(fits(varchar, "\x0F\x08", "\xB0\x04"s));
+  CHECK(fits(varchar, "\x0F", "\xB0\x04"s));
+  CHECK_FALSE(fits(with_key({{"varchar(150)", 45}}, {{0, 0}}), "\x0F\x08", "\x58\x02"s));
+  // A geometry's key has a hash where CREATE TABLE made it, and none once ALTER TABLE has made it anew.
+  SchemaRef geometry = with_key({{"linestring", 63}}, {{0, 32}});
+  CHECK(fits(geometry, "\xFF\x08", "\x04"));
+  CHECK(fits(geometry, "\xFF", "\x04"));
+}
+
 TEST_CASE("Full metadata alone gives a schema") {
   std::string optional = "\x01\x01\x80"s           // c0 unsigned
                          "\x03\x02\x08\x3F"s       // charsets: latin1, binary

@@ -20,7 +20,7 @@ struct Outcome {
 Outcome run_with_faults(uint64_t seed, int threads, bool owns, FakeDatabase& database, size_t limit, bool faults = true) {
   std::mt19937_64 random(seed);
   MemoryCheckpoints checkpoints;
-  IdentityRules rules;
+  RuleTimeline rules(std::make_unique<IdentityRules>());
   Outcome outcome;
   TableFilter filter;
   for (outcome.runs = 1; outcome.runs < 500; ++outcome.runs) {
@@ -122,7 +122,7 @@ TEST_CASE("a stop while idle and while full ends the run at once") {
     database.write(10);
     database.settle();
     MemoryCheckpoints checkpoints;
-    IdentityRules rules;
+    RuleTimeline rules(std::make_unique<IdentityRules>());
     Durable durable;
     TableFilter filter;
     auto acks = std::make_shared<Acknowledgements>();
@@ -147,7 +147,7 @@ TEST_CASE("the end of a log is a good end, not a stop") {
     database.write(10);
     database.settle();
     MemoryCheckpoints checkpoints;
-    IdentityRules rules;
+    RuleTimeline rules(std::make_unique<IdentityRules>());
     Durable durable;
     TableFilter filter;
     auto acks = std::make_shared<Acknowledgements>();

@@ -82,6 +82,7 @@ class BatchBuilder {
   BatchBuilder& update(const SchemaRef& table, const Cells& before, const Cells& after) {
     return add(Op::kUpdate, table, before, after);
   }
+  BatchBuilder take() { return std::move(*this); }
   EventBatch batch;
 
  private:

@@ -41,10 +41,6 @@ TEST_CASE("a rule file that cannot be loaded says where and why") {
 
 TEST_CASE("keys of an entry are checked") {
   CHECK_THAT(load_error(entry("colums = {}")), Contains("tables[\"shop.*\"]: unknown key `colums`: did you mean `columns`?"));
-  for (const char* key : {"where", "topic", "partition_by", "headers", "serialize", "deletes"}) {
-    CHECK_THAT(load_error(entry(std::string(key) + " = 'x'")),
-               Contains("RULE-0101") && Contains(std::string("`") + key + "` is not supported by this version"));
-  }
   CHECK_THAT(load_error("return { api = 1, tables = { shop = true } }"), Contains("not of the form database.table"));
   CHECK_THAT(load_error("return { api = 1, tables = { ['!a.b'] = true } }"), Contains("names no table"));
   CHECK_THAT(load_error("return { api = 1, tables = { ['a.b'] = function() end } }"), Contains("function as entry is not supported"));

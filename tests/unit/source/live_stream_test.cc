@@ -260,6 +260,36 @@ TEST_CASE("Rows that were logged and then rolled back are not delivered, whether
   }
 }
 
+TEST_CASE("An XA transaction from before the start is named at its commit, and what to do") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    Stream s(server);
+    s.scratch.run("CREATE TABLE skipped (id int primary key)");
+    Position before = s.now();
+    Connection other = must(Connection::open(server.options));
+    const std::string xid = "'" + s.scratch.name() + "'";
+    for (const std::string& part : {"USE " + s.scratch.name(), "XA START " + xid, std::string("INSERT INTO skipped VALUES (1)"),
+                                    "XA END " + xid, "XA PREPARE " + xid}) {
+      must(other.execute(part));
+    }
+    Position between = s.now();
+    must(other.execute("XA COMMIT " + xid));
+    Position to = s.now();
+    auto stream = s.source();
+    must(stream->open(between));
+    std::string failure;
+    try {
+      read_all(*stream, &to, 1);
+    } catch (const std::runtime_error& error) {
+      failure = error.what();
+    }
+    CHECK(failure.find("SRC-0011") != std::string::npos);
+    CHECK(failure.find("before its XA PREPARE") != std::string::npos);
+    CHECK(failure.find("XA RECOVER") != std::string::npos);
+    CHECK(s.read(before, to) == "");   // read from before it, it is no trouble
+  }
+}
+
 TEST_CASE("A prepared XA transaction is delivered where it is committed, also after a restart in between") {
   for (const LiveServer& server : live_servers()) {
     INFO(server.name);

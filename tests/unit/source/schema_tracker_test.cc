@@ -135,6 +135,50 @@ TEST_CASE("Statements read again after a restart add nothing and change nothing"
   CHECK(behind.run("ALTER TABLE a ADD z INT", 700, 800) == "a: x z;");
 }
 
+// MariaDB 10.11 logs `CREATE OR REPLACE TABLE a (x BIGINT, UNIQUE (x(3)))` with its error 1089, and has no table a from there.
+TEST_CASE("A CREATE OR REPLACE that failed leaves no table") {
+  MemoryStore store;
+  FixedCatalogue server;
+  server.now = 1000;
+  Reader reader(&store, &server, 100);
+  CHECK(reader.run("CREATE TABLE a (x INT)", 100, 200) == "a: x;");
+  const std::string sql = "CREATE OR REPLACE TABLE a (x BIGINT, UNIQUE (x(3)))";
+  LoggedDdl failed = ddl(sql);
+  failed.failed = true;
+  failed.unreadable = "the statement failed at the server and may have been done in part";
+  auto changes = reader.tracker.apply(read_statement(sql, "shop", false), failed, at(200), at(300));
+  REQUIRE(changes.ok());
+  REQUIRE(changes->size() == 1);
+  CHECK((*changes)[0].before != nullptr);
+  CHECK((*changes)[0].now == nullptr);
+  CHECK(store.entries.back().origin == SchemaOrigin::kStatement);
+  CHECK(store.entries.back().schema == nullptr);
+  CHECK(reader.run("CREATE TABLE IF NOT EXISTS a (y INT)", 300, 400) == "a: y;");
+}
+
+// MySQL logs the statement also where there was such a table.
+TEST_CASE("A table of a database that was made in the log is not there before it is made") {
+  const std::string create = "CREATE TABLE IF NOT EXISTS a (x INT)";
+  for (bool restarted : {false, true}) {
+    INFO(restarted);
+    MemoryStore store;
+    FixedCatalogue server;   // knows of no such table any more
+    server.now = 1000;
+    auto make = [&](Reader& reader) { REQUIRE(reader.tracker.apply_database(ddl("CREATE DATABASE shop", false), at(100), at(200)).ok()); };
+    Reader reader(&store, &server, 100);
+    CHECK(reader.run(create, 100, 100, false) == "a:;");   // it may have been there, and been another
+    MemoryStore fresh;
+    Reader first(&fresh, &server, 100);
+    make(first);
+    Reader second(&fresh, &server, 200);
+    Reader& now = restarted ? second : first;
+    CHECK(now.run(create, 200, 300, false) == "a: x;");
+    CHECK(now.run("CREATE TABLE IF NOT EXISTS a (y INT)", 300, 400, false) == "a: x;");
+    CHECK(now.run("DROP TABLE a", 400, 500, false) == "a:;");
+    CHECK(now.run(create, 500, 600, false) == "a: x;");
+  }
+}
+
 TEST_CASE("What the catalogue shows before the reader has come there is a guess") {
   MemoryStore store;
   FixedCatalogue server;

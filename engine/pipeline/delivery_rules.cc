@@ -1,0 +1,72 @@
+// Delivery, second part: versions of the rules take over between two transactions.
+#include <utility>
+
+#include "base/fault_point.h"
+#include "pipeline/delivery.h"
+
+namespace tailrace {
+
+// Tells the targets what becomes of them; durable on return, since the rows that follow count on it.
+Status Delivery::tell(EventBatch& announcement) {
+  if (announcement.events.empty()) return {};
+  announcement.sequence = ++sequence_;
+  announcement.boundary = position_;
+  announcement.snapshot_state = snapshot_.state();
+  TAILRACE_OK(hand_on(announcement));
+  TAILRACE_OK(run_.parts.sink->flush(run_.abort.get_token()));
+  return run_.parts.acks->failure();
+}
+
+Status Delivery::let_rules_pass() {
+  if (!run_.parts.rules->has_later()) return {};
+  EventBatch announcement;
+  TAILRACE_TRY(bool began, run_.parts.rules->passed(position_, *run_.parts.source, announcement));
+  return began ? tell(announcement) : Status();
+}
+
+Status Delivery::swap_rules() {
+  RuleSwap* swap = run_.parts.swap;
+  RuleTimeline& rules = *run_.parts.rules;
+  // A table without key is copied whole, by one version; a stretch gone over again keeps the versions it had.
+  if (!swap || !swap->waiting() || !at_boundary_ || rules.has_later() || snapshot_.phase() == SnapshotStage::Phase::kKeyless) return {};
+  auto request = swap->take();
+  if (!request) return {};
+  RuleSwapAnswer answer{rules.version(), request->stage->version(), position_, {}};
+  auto changes = rules.differences(*request->stage);
+  if (!changes.ok()) {
+    swap->answer(std::move(changes).status());
+    return {};
+  }
+  answer.changes = *changes;
+  std::string text;
+  for (const std::string& line : answer.changes) text += (text.empty() ? "" : "\n") + line;
+  if (!answer.changes.empty() && !request->apply_ddl) {
+    swap->answer(Status(ErrorCode::kRuleSwap, "the output schema changes: " + text));
+    return {};
+  }
+  // Kept before the first row that it makes: a job killed now gives the same rows the same version.
+  auto entry = request->keep(position_, text);
+  if (!entry.ok()) {
+    swap->answer(std::move(entry).status());
+    return {};
+  }
+  fault_point("swap");
+  if (!answer.changes.empty()) {
+    EventBatch announcement;
+    Status told = rules.announce(*request->stage, announcement);
+    if (told.ok()) told = tell(announcement);
+    if (!told.ok()) {
+      // The sink may have given up with it. Another run goes on from the checkpoint, by the rules that held.
+      TAILRACE_OK(request->take_back(*entry));
+      swap->answer(Status(ErrorCode::kRuleSwap, told.to_string()));
+      std::lock_guard lock(run_.mutex);
+      run_.status.again = true;
+      return told;
+    }
+  }
+  rules.take_over(std::move(request->stage));
+  swap->answer(std::move(answer));
+  return {};
+}
+
+}  // namespace tailrace

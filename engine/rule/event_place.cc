@@ -1,0 +1,28 @@
+#include "rule/event_place.h"
+
+#include <fmt/format.h>
+
+#include "event/value_text.h"
+
+namespace tailrace {
+
+Status at_event(Status status, const std::string& version, const EventBatch& batch, const ChangeEvent& event) {
+  status = std::move(status).with("rule", version);
+  if (event.table) {
+    status = std::move(status).with("table", event.table->qualified_name());
+    Row row = event.after.empty() ? event.before : event.after;
+    // The image of the event may already have the output's layout; the key is then not printed.
+    if (row.size() == event.table->columns.size()) {
+      std::string key = describe_key(*event.table, event);
+      if (!key.empty()) status = std::move(status).with("key", key);
+    }
+  }
+  if (event.txn < batch.txns.size()) {
+    const Transaction& txn = batch.txns[event.txn];
+    status = std::move(status).with("gtid", txn.id);
+    if (!txn.file.empty()) status = std::move(status).with("position", fmt::format("{}:{}", txn.file, txn.end_offset));
+  }
+  return status;
+}
+
+}  // namespace tailrace

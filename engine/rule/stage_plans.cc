@@ -1,0 +1,77 @@
+#include "rule/stage_plans.h"
+
+#include <map>
+
+namespace tailrace {
+
+Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
+  auto found = plans_.find(source->schema_id);
+  if (found != plans_.end()) return found->second.get();
+  auto made = make_rule_plan(rules_.spec, source, capture_);
+  if (!made.ok()) return located(std::move(made).status());
+  auto entry = std::make_unique<PlanEntry>();
+  entry->plan = std::move(made).value();
+  entry->plan.id = static_cast<uint32_t>(plans_.size());
+  if (!entry->plan.is_dropped()) {
+    Status merged = targets_.add(*entry->plan.output);
+    if (!merged.ok()) return located(std::move(merged));
+    for (const auto& output : entry->plan.outputs) {
+      merged = targets_.add(*output);
+      if (!merged.ok()) return located(std::move(merged));
+    }
+    entry->output_batches.resize(entry->plan.outputs.size());
+    if (entry->plan.has_hooks()) TAILRACE_OK(host_->prepare(entry->plan));
+  }
+  kept_schemas_.push_back(source);
+  return plans_.emplace(source->schema_id, std::move(entry)).first->second.get();
+}
+
+Result<PlanEntry*> StagePlans::find_other(const EventBatch& batch, const TableSchema* table) {
+  PlanEntry* entry = nullptr;
+  auto found = plans_.find(table->schema_id);
+  if (found != plans_.end()) {
+    entry = found->second.get();
+  } else {
+    SchemaRef schema;
+    for (const SchemaRef& candidate : batch.schemas) {
+      if (candidate.get() == table) schema = candidate;
+    }
+    if (!schema) {
+      return Status(ErrorCode::kInternal, "a batch does not own the schema of its event").with("table", table->qualified_name());
+    }
+    TAILRACE_TRY(entry, find(schema));
+  }
+  last_table_ = table;
+  last_batch_ = batch_;
+  last_entry_ = entry;
+  return entry;
+}
+
+std::vector<SchemaRef> StagePlans::tables() const {
+  std::map<std::string, SchemaRef> newest;
+  for (const SchemaRef& table : kept_schemas_) newest[table->qualified_name()] = table;
+  std::vector<SchemaRef> out;
+  for (auto& [name, table] : newest) out.push_back(std::move(table));
+  return out;
+}
+
+void StagePlans::add_output(EventBatch& batch, PlanEntry& entry) const {
+  entry.batch = batch_;
+  batch.outputs.push_back(entry.plan.output);
+  if (entry.plan.output->schema != entry.plan.output->source) batch.schemas.push_back(entry.plan.output->schema);
+}
+
+void StagePlans::use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const {
+  for (size_t i = 0; i < entry.plan.outputs.size(); ++i) {
+    if (entry.plan.outputs[i].get() != output || entry.output_batches[i] == batch_) continue;
+    entry.output_batches[i] = batch_;
+    batch.outputs.push_back(entry.plan.outputs[i]);
+    batch.schemas.push_back(output->schema);
+  }
+}
+
+Status StagePlans::located(Status status) const {
+  return rules_.file.empty() ? status : std::move(status).with("rule", rules_.file);
+}
+
+}  // namespace tailrace

@@ -1,0 +1,68 @@
+// StagePlans: the plans of one stage, made as tables show up. One thread.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/status.h"
+#include "event/event_batch.h"
+#include "rule/rule_host.h"
+#include "rule/rule_plan.h"
+#include "rule/target_registry.h"
+
+namespace tailrace {
+
+// A plan and what the stage keeps beside it.
+struct PlanEntry {
+  RulePlan plan;
+  uint64_t batch = 0;  // last batch that was given the plan's output
+  std::vector<uint64_t> output_batches;  // the same of plan.outputs
+};
+
+class StagePlans {
+ public:
+  // Both outlive the plans; `host` may be null when no entry has a function.
+  StagePlans(const RuleSet& rules, RuleHost* host, bool sink_detects_collisions)
+      : rules_(rules), host_(host), targets_(sink_detects_collisions) {
+    if (host) capture_ = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
+  }
+
+  void begin_batch() noexcept { ++batch_; }
+  Result<PlanEntry*> find(const SchemaRef& source);
+  // The plan of a table of the batch; consecutive events mostly share it.
+  Result<PlanEntry*> find(const EventBatch& batch, const TableSchema* table) {
+    if (table == last_table_ && batch_ == last_batch_) return last_entry_;
+    return find_other(batch, table);
+  }
+  // Makes the batch own the plan's output.
+  void use_output(EventBatch& batch, PlanEntry& entry) const {
+    if (entry.batch != batch_) add_output(batch, entry);
+  }
+  // The source tables planned so far, each in the version planned last.
+  std::vector<SchemaRef> tables() const;
+  // Of one of the plan's further outputs.
+  void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
+  // Number of source tables seen for a target.
+  size_t sources(const std::string& target) const { return targets_.sources(target); }
+
+ private:
+  Result<PlanEntry*> find_other(const EventBatch& batch, const TableSchema* table);
+  void add_output(EventBatch& batch, PlanEntry& entry) const;
+  Status located(Status status) const;
+
+  const RuleSet& rules_;
+  RuleHost* const host_;
+  PatternCapture capture_;
+  TargetRegistry targets_;
+  std::unordered_map<uint64_t, std::unique_ptr<PlanEntry>> plans_;  // by schema_id of the source
+  std::vector<SchemaRef> kept_schemas_;
+
+  uint64_t batch_ = 0;
+  const TableSchema* last_table_ = nullptr;
+  uint64_t last_batch_ = 0;
+  PlanEntry* last_entry_ = nullptr;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,166 @@
+#include "rulekit/rule_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "rule/rule_plan.h"
+#include "rulekit/batch_copy.h"
+#include "rulekit/edge_values.h"
+#include "rulekit/event_text.h"
+#include "rulekit/sql_literal.h"
+
+namespace tailrace {
+namespace {
+
+constexpr size_t kMaxReadLog = 64;  // columns whose reading is looked for
+
+std::string code_of(const Status& status) { return std::string(error_info(status.code()).text); }
+
+// A row of plain values; one column may have another literal.
+Status fill_row(const TableSchema& schema, size_t other, const std::string& literal, Arena& arena, Row row) {
+  for (size_t i = 0; i < row.size(); ++i) {
+    std::string text = i == other ? literal : plain_value(schema.columns[i]);
+    SqlTokens tokens(text, false);
+    TAILRACE_OK(read_literal(tokens, schema.columns[i], arena, row[i]));
+  }
+  return {};
+}
+
+class TableCheck {
+ public:
+  TableCheck(RuleStage& stage, const SchemaRef& schema, CheckReport& report) : stage_(stage), schema_(schema), report_(report) {}
+
+  void run(const TableRule* rule) {
+    CheckedTable& table = report_.tables.emplace_back();
+    table.source = schema_->qualified_name();
+    if (rule) table.pattern = rule->key;
+    pattern_ = table.pattern;
+    auto output = stage_.output(schema_);
+    if (!output.ok()) {
+      find(true, code_of(output.status()), output.status().detail(), "");
+      return;
+    }
+    if (!*output) return;
+    table.target = (*output)->schema->qualified_name();
+    table.create = create_table_text(*(*output)->schema, Charsets::kLeftOut);
+    table.has_map = rule && rule->map >= 0;
+    table.has_row = rule && rule->row >= 0;
+    run_edges(table);
+    if (!table.has_map && !table.has_row) return;
+    if (plain_works_) find_reads(table);
+    for (const ColumnRule& column : rule->columns) {
+      bool is_read = std::find(table.reads.begin(), table.reads.end(), column.name) != table.reads.end();
+      if (column.action == ColumnRule::Action::kNative && is_read) {
+        find(false, "read-masked", fmt::format("{} reads `{}` in clear, which `columns` masks", table.has_map ? "map" : "row", column.name), column.name);
+      }
+      if (column.action == ColumnRule::Action::kNew && !column.has_value && table.has_map && !filled_.count(column.name) && plain_works_) {
+        find(false, "never-filled", fmt::format("`{}` is a new column that map never filled", column.name), column.name);
+      }
+    }
+  }
+
+ private:
+  void find(bool is_error, std::string code, std::string text, std::string name) {
+    std::string seen = code + text;
+    if (!said_.insert(seen).second) return;
+    report_.findings.push_back({is_error, std::move(code), std::move(text), schema_->qualified_name(), pattern_, std::move(name)});
+  }
+
+  // Runs one event of each kind over the row; the first failure.
+  Status run_row(size_t other, const std::string& literal) {
+    auto source = std::make_shared<EventBatch>();
+    source->keep(schema_);
+    Transaction& txn = source->txns.emplace_back();
+    txn.id = "check";
+    txn.commit_time_us = 1767225600000000;
+    txn.begins_here = txn.ends_here = true;
+    uint64_t ordinal = 0;
+    for (Op op : {Op::kRead, Op::kInsert, Op::kUpdate, Op::kDelete}) {
+      Row before = source->new_row(schema_->columns.size());
+      Row after = source->new_row(schema_->columns.size());
+      TAILRACE_OK(fill_row(*schema_, op == Op::kDelete ? other : SIZE_MAX, literal, source->arena, before));
+      TAILRACE_OK(fill_row(*schema_, other, literal, source->arena, after));
+      ChangeEvent& event = source->events.emplace_back();
+      event.op = op;
+      event.ordinal = ordinal++;
+      event.table = schema_.get();
+      if (op == Op::kUpdate || op == Op::kDelete) event.before = before;
+      if (op != Op::kDelete) event.after = after;
+    }
+    EventBatch batch = copy_batch(source);
+    report_.tables.back().rows += batch.events.size();
+    TAILRACE_OK(stage_.run(batch));
+    for (const ChangeEvent& event : batch.events) {
+      for (size_t i = 0; i < event.after.size(); ++i) {
+        if (!event.after[i].is_null()) filled_.insert(event.table->columns[i].name);
+      }
+    }
+    return {};
+  }
+
+  void run_edges(const CheckedTable& table) {
+    if (!table.has_map && !table.has_row) return;
+    if (Status done = run_row(SIZE_MAX, ""); !done.ok()) {
+      plain_works_ = false;
+      find(true, code_of(done), done.detail(), "");
+      return;
+    }
+    for (size_t i = 0; i < schema_->columns.size(); ++i) {
+      const Column& column = schema_->columns[i];
+      std::vector<std::string> literals = edge_values(column);
+      if (column.nullable) literals.insert(literals.begin(), "NULL");
+      for (const std::string& literal : literals) {
+        Status done = run_row(i, literal);
+        if (done.ok()) continue;
+        std::string shown = literal.size() > 40 ? fmt::format("{}… ({} characters)", literal.substr(0, 20), literal.size() - 2) : literal;
+        find(false, "edge-value", fmt::format("{}  [{} with {}={}]", done.detail(), code_of(done), column.name, shown), column.name);
+      }
+    }
+  }
+
+  // A column that is not in the image cannot be read: what fails then was a read.
+  void find_reads(CheckedTable& table) {
+    for (size_t i = 0; i < std::min(schema_->columns.size(), kMaxReadLog); ++i) {
+      Status done = run_row(i, "ABSENT");
+      if (done.ok() || done.code() != ErrorCode::kRuleColumn) continue;
+      const std::string& name = schema_->columns[i].name;
+      if (done.detail().find("`" + name + "`") != std::string::npos) table.reads.push_back(name);
+    }
+  }
+
+  RuleStage& stage_;
+  SchemaRef schema_;
+  CheckReport& report_;
+  std::string pattern_;
+  std::set<std::string> said_, filled_;
+  bool plain_works_ = true;
+};
+
+}  // namespace
+
+Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables) {
+  CheckReport report;
+  TAILRACE_TRY(std::shared_ptr<RuleSet> rules, kit.load(options));
+  TAILRACE_TRY(auto stage, kit.make_stage(rules, RuleStageConfig{options, false}));
+  report.version = rules->version;
+  for (const auto& [name, value] : rules->spec.options) report.options.push_back(name);
+  for (const auto& [name, value] : rules->spec.secrets) report.options.push_back(name);
+  for (const SchemaRef& schema : tables) {
+    auto rule = match_table(rules->spec, schema->database, schema->table);
+    if (!rule.ok()) {
+      report.findings.push_back({true, code_of(rule.status()), rule.status().detail(), schema->qualified_name(), "", ""});
+      continue;
+    }
+    TableCheck(*stage, schema, report).run(*rule);
+  }
+  if (!tables.empty()) {
+    for (const std::string& pattern : stage->unmatched(tables)) {
+      report.findings.push_back({false, "unmatched", fmt::format("no table matches `{}`", pattern), "", pattern, ""});
+    }
+  }
+  return report;
+}
+
+}  // namespace tailrace

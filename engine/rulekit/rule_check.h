@@ -1,0 +1,36 @@
+// What can be known of a rule file before a job runs it: plans for given tables, and what its functions do on rows of
+// edge values. Nothing is written.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "rulekit/rule_kit.h"
+
+namespace tailrace {
+
+struct CheckFinding {
+  bool is_error = false;
+  std::string code;    // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched"
+  std::string text;
+  std::string table, pattern, name;  // what it is about, "" = nothing of the kind; `name`: column
+};
+
+struct CheckedTable {
+  std::string source, pattern, target;  // target "" = dropped
+  std::string create;                   // the target's CREATE TABLE
+  bool has_map = false, has_row = false;
+  std::vector<std::string> reads;       // columns that map or row read
+  uint64_t rows = 0;                    // synthetic events run
+};
+
+struct CheckReport {
+  std::string version;
+  std::vector<CheckFinding> findings;
+  std::vector<CheckedTable> tables;
+  std::vector<std::string> options;     // of the rule file
+};
+
+// Fails only when the file cannot be loaded.
+Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables);
+
+}  // namespace tailrace

@@ -1,0 +1,86 @@
+#include "rulekit/rule_check.h"
+#include "unit/catch.h"
+#include "unit/rulekit/kit_fixture.h"
+
+using namespace tailrace;
+using namespace tailrace::rule_test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::unique_ptr<RuleSession> open(const Folder& folder, const std::string& rules) {
+  RuleOptions options;
+  options.file = folder.write("shop.lua", rules);
+  auto session = RuleSession::open(lua_kit(), options, "shop.case");
+  REQUIRE(session.status().to_string() == Status().to_string());
+  return std::move(session).value();
+}
+
+const char* const kUsers = R"lua(
+  local mask = require "tailrace.mask"
+  return { api = 1, tables = { ["shop.user_*"] = { to = "dw.user", key = { "id", "shard" }, columns = {
+    card = false, email = mask.email, ctime = "created_at", shard = { "varchar(64)", value = "{table}" } },
+    map = function(row) return row.id ~= 13 end } } })lua";
+const char* const kCreate = "CREATE TABLE shop.user_07 (id BIGINT PRIMARY KEY, email VARCHAR(80), card TEXT, ctime DATETIME)";
+
+}  // namespace
+
+TEST_CASE("statements go through the rules and come out as arrows") {
+  Folder folder;
+  auto session = open(folder, kUsers);
+  CHECK_THAT(arrows(*session, kCreate), Contains("ddl CREATE TABLE dw.user (id bigint"));
+  CHECK(arrows(*session, "INSERT INTO shop.user_07 VALUES (9007199254740993, 'jo@x.io', 'X', '2026-01-02 03:04:05')") ==
+        "insert dw.user (id=9007199254740993, email='j***@x.io', created_at='2026-01-02 03:04:05', shard='user_07')");
+  CHECK(arrows(*session, "UPDATE shop.user_07 SET id = 13") == "delete dw.user (id=9007199254740993, shard='user_07')");
+  CHECK(arrows(*session, "UPDATE shop.user_07 SET card = 'Y'").empty());
+  CHECK(arrows(*session, "ALTER TABLE shop.user_07 ADD COLUMN nick VARCHAR(20) AFTER id, MODIFY ctime DATETIME(3) NOT NULL") ==
+        "ddl ALTER TABLE dw.user ADD COLUMN nick varchar(20) AFTER id, MODIFY COLUMN created_at datetime(3) NOT NULL");
+  CHECK(arrows(*session, "ALTER TABLE shop.user_07 ADD INDEX (nick)").empty());
+  CHECK(session->unmatched().empty());
+  CHECK(session->finish().to_string() == Status().to_string());
+}
+
+TEST_CASE("a rule's failure has its own code, a statement's RULE-0120") {
+  Folder folder;
+  auto session = open(folder, entry("map = function(row) row.n = row.n * 1000 end"));
+  arrows(*session, "CREATE TABLE shop.a (id INT PRIMARY KEY, n SMALLINT)");
+  CHECK_THAT(arrows(*session, "INSERT INTO shop.a VALUES (1, 33)"), Contains("RULE-0104") && Contains("shop.lua:1") && Contains("shop.case"));
+  CHECK_THAT(arrows(*session, "INSERT INTO shop.a VALUES (1, 33", 5), Contains("RULE-0120") && Contains("shop.case:5"));
+}
+
+TEST_CASE("tables that no pattern names are the identity, key changes included") {
+  Folder folder;
+  auto session = open(folder, kUsers);
+  arrows(*session, "CREATE TABLE other.t (id INT PRIMARY KEY, v TEXT)");
+  CHECK(arrows(*session, "INSERT INTO other.t VALUES (1, 'a')") == "insert other.t (id=1, v='a')");
+  CHECK(arrows(*session, "UPDATE other.t SET id = 2") == "delete other.t (id=1)\ninsert other.t (id=2, v='a')");
+}
+
+TEST_CASE("check runs functions over edge rows and says what they read") {
+  Folder folder;
+  RuleOptions options;
+  options.file = folder.write("shop.lua", R"lua(
+    local mask = require "tailrace.mask"
+    return { api = 1, options = { region = "eu" }, tables = {
+      ["shop.user"] = { columns = { email = mask.email, never = { "int" }, big = { "bigint" } },
+        map = function(row)
+          if row.amount > 100 then row.big = 1 end
+          row.big = #row.email
+        end },
+      ["shop.gone"] = false, ["shop.typo_*"] = { to = "dw.x" } } })lua");
+  auto report = check_rules(lua_kit(), options,
+                            {make_table("shop", "user", {"id int not null", "email varchar(80) not null", "amount decimal(10,2)"}),
+                             make_table("shop", "gone", {"id int not null"})}).value();
+  std::string text;
+  for (const CheckFinding& found : report.findings) text += (found.is_error ? "error " : "warn ") + found.code + " " + found.text + "\n";
+  CHECK_THAT(text, Contains("warn read-masked map reads `email` in clear"));
+  CHECK_THAT(text, Contains("warn never-filled `never`") && !Contains("`big`"));
+  CHECK_THAT(text, Contains("warn edge-value") && Contains("shop.lua:6") && Contains("RULE-0102 with amount=NULL"));
+  CHECK_THAT(text, Contains("warn unmatched no table matches `shop.typo_*`"));
+  REQUIRE(report.tables.size() == 2);
+  CHECK(report.tables[0].reads == std::vector<std::string>{"email", "amount"});
+  CHECK(report.tables[0].rows > 20);
+  CHECK_THAT(report.tables[0].create, Contains("never int"));
+  CHECK(report.tables[1].target.empty());
+  CHECK(report.options == std::vector<std::string>{"region"});
+}
