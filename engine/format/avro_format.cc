@@ -9,6 +9,7 @@
 #include "format/ddl_type.h"
 #include "format/message_format.h"
 #include "format/record_key.h"
+#include "format/schema_registry.h"
 #include "format/text_values.h"
 #include "format/type_names.h"
 
@@ -223,7 +224,14 @@ constexpr OptionSpec kOptions[] = {
     {"source_version", "string", "", "source.version; OBMySQL for an OceanBase source when empty"},
     {"encoding", "enum:binary|confluent|print", "binary", "Avro, Avro behind a schema id, or readable JSON"},
     {"schema_id", "int", "0", "encoding confluent: the schema's id in the registry"},
+    {"registry", "string", "", "encoding confluent: the registry that gives the schema its id, http://host:port"},
+    {"subject", "string", "com.alibaba.dts.formats.avro.Record", "the schema's subject in the registry"},
 };
+
+// The schema that the registry is told.
+constexpr std::string_view kSchema =
+#include "avro_schema.inc"
+    ;
 
 Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   TAILRACE_OK(refuse_oracle_mode("Avro", options.text("db_type")));
@@ -233,9 +241,13 @@ Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   const std::string& encoding = options.text("encoding");
   given.encoding = encoding == "print" ? Encoding::kPrint : encoding == "confluent" ? Encoding::kConfluent : Encoding::kBinary;
   int64_t id = options.integer("schema_id");
+  if (given.encoding == Encoding::kConfluent && options.has("registry")) {
+    if (id != 0) return Status(ErrorCode::kConfigBadValue, "schema_id, registry: one of both expected");
+    TAILRACE_TRY(id, register_schema(options.text("registry"), options.text("subject"), kSchema));
+  }
   if (id < 0 || id > UINT32_MAX || (given.encoding == Encoding::kConfluent && id == 0)) {
     return Status(ErrorCode::kConfigBadValue,
-                  fmt::format("schema_id: the number the registry gave the schema expected (1 … 4294967295), got {}", id));
+                  fmt::format("schema_id: the number that the registry gave the schema (1 … 4294967295), or `registry`, expected; got {}", id));
   }
   given.schema_id = static_cast<uint32_t>(id);
   return std::unique_ptr<MessageFormat>(std::make_unique<AvroFormat>(std::move(given)));
