@@ -190,7 +190,7 @@ struct Runner {
   std::string name;
   std::function<bool(const EventBatch&, const ChangeEvent&, Record&)> encode;
   double ns = 0, bytes = 0, rows = 0;
-  Record record{};
+  Record record = {};
 
   bool pass(const EventBatch& batch) {
     double begin = cpu_ns();
