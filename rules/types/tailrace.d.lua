@@ -244,7 +244,7 @@ function mask.keep(arguments) end
 ---@return tailrace.lib.mask
 function require(name) end
 
----@class tailrace.lib.hash one-way text of 64 hex digits
+---@class tailrace.lib.hash one-way text of 64 hex digits, and even numbers of any values
 local hash = {}
 --- `salt` names a secret option
 ---@param arguments { salt: string }
@@ -254,7 +254,70 @@ function hash.sha256(arguments) end
 ---@param arguments { key: string }
 ---@return tailrace.Native
 function hash.hmac(arguments) end
+--- 0 to n - 1, the same for the same value
+---@param arguments { n: integer }
+---@return tailrace.Native
+function hash.bucket(arguments) end
+--- 0 to n - 1, the same for the same values
+---@param n integer
+---@param ... any
+---@return integer
+function hash.uint(n, ...) end
 
 ---@param name "tailrace.hash"
 ---@return tailrace.lib.hash
+function require(name) end
+
+---@class tailrace.lib.json parts of JSON texts by path
+local json = {}
+--- the value at the path; with a table a function for columns
+---@param text string|{ path: string }|nil
+---@param path string?
+---@return any
+function json.get(text, path) end
+--- the text with the value at the path
+---@param text string?
+---@param path string
+---@param value any
+---@return string?
+function json.set(text, path, value) end
+--- the text without the value at the path
+---@param text string?
+---@param path string
+---@return string?
+function json.remove(text, path) end
+
+---@param name "tailrace.json"
+---@return tailrace.lib.json
+function require(name) end
+
+---@class tailrace.lib.time dates and points in time as text; UTC without a zone
+local time = {}
+--- microseconds since 1970
+---@type tailrace.Native
+time.epoch_us = nil
+--- milliseconds since 1970
+---@type tailrace.Native
+time.epoch_ms = nil
+--- seconds since 1970
+---@type tailrace.Native
+time.epoch_s = nil
+--- the point in time
+---@param us integer|tailrace.bigint|nil
+---@return string?
+function time.from_epoch_us(us) end
+--- the begin of the year, month, day, hour, minute or second; with a table a function for columns
+---@param value string|{ unit: string }|nil
+---@param unit string?
+---@return any
+function time.trunc(value, unit) end
+--- between offsets: +08:00, UTC
+---@param value string?
+---@param from string
+---@param to string
+---@return string?
+function time.shift(value, from, to) end
+
+---@param name "tailrace.time"
+---@return tailrace.lib.time
 function require(name) end
