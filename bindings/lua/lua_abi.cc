@@ -289,6 +289,7 @@ void fill_abi(LuaHostAbi& abi) noexcept {
   abi.number_text = number_text;
   abi.native_call = native_call;
   abi.log = write_log;
+  abi.where_test = where_test;
   abi.emit = emit;
   abi.close_row = close_row;
   fill_message_abi(abi);

@@ -11,6 +11,7 @@
 #include "rule/native_function.h"
 #include "rule/rule_host.h"
 #include "rule/text_filter.h"
+#include "rule/where_rule.h"
 
 namespace tailrace {
 
@@ -26,6 +27,8 @@ struct LuaPlan {
   const Column* columns;     // RulePlan::work_columns
   std::vector<int64_t> low;  // integer columns: range of plain numbers; low > high: not one
   std::vector<int64_t> high;
+  std::string table;         // for errors
+  std::vector<std::shared_ptr<const WhereProgram>> wheres;  // by number of the handle, compiled at first use
 };
 
 struct LuaHostAbi {
@@ -76,6 +79,7 @@ struct LuaHostAbi {
   int32_t (*find_filter)(LuaHostData*, const char*, uint32_t) noexcept;
   int32_t (*say_message)(LuaHostData*, uint32_t, int32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
   int32_t (*end_message)(LuaHostData*, uint32_t) noexcept;
+  int32_t (*where_test)(LuaHostData*, LuaPlan*, int32_t, int32_t) noexcept;
 };
 
 // The host's data begins with what Lua sees. Address is stable for the life of the state.
@@ -89,6 +93,8 @@ struct LuaHostData {
   std::string text;                        // behind abi.text
   std::vector<NativeFunction> natives;     // by number of the handle; filled after loading
   std::vector<std::unique_ptr<LuaPlan>> plans;
+  std::vector<std::shared_ptr<const WhereRule>> wheres;  // by number of the handle
+  WhereRun where_run;
   uint64_t log_window = 0;                 // second of the last log line
   uint32_t log_lines = 0;                  // lines in it
 };
@@ -96,5 +102,10 @@ struct LuaHostData {
 void fill_abi(LuaHostAbi& abi) noexcept;
 void fill_message_abi(LuaHostAbi& abi) noexcept;  // the part in lua_message.cc; called by fill_abi
 void set_host_text(LuaHostData* host, std::string_view text);
+
+// lua_where.cc: tests the cells of an image by `where[[…]]`. 0, 1; 2: error_code and text say why not.
+int32_t where_test(LuaHostData* host, LuaPlan* plan, int32_t id, int32_t cell) noexcept;
+// The functions that the file made of `where[[…]]`.
+Status add_where(LuaHostData& host, const RuleNode& handle, const RuleSpec& spec, const RuleText& file);
 
 }  // namespace tailrace

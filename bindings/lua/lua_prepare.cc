@@ -73,6 +73,7 @@ Status LuaState::prepare_outputs(const RuleSpec& spec) {
 Status LuaState::prepare(const RulePlan& plan) {
   StackGuard guard(lua_);
   LuaPlan* plan_pointer = add_plan(plan.work_columns);
+  plan_pointer->table = plan.output->source->qualified_name();
   data_.abi.exhausted = 0;
   data_.abi.error_code = 0;
   data_.abi.steps_left = kLoadSteps;

@@ -105,7 +105,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
   TAILRACE_OK(run_chunk("=tailrace.messages", kPreludeMessages, false));
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
-  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}}) {
+  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
     get_core("builtins");
@@ -205,7 +205,7 @@ int LuaState::where(lua_State* lua) {
 Result<const LuaFiles::File*> LuaState::module_file(const std::string& name) {
   auto found = files_.files.find(name);
   if (found != files_.files.end()) return &found->second;
-  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.mask and tailrace.hash");
+  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.mask and tailrace.where");
   bool plain = !name.empty() && name.find("..") == std::string::npos && name.front() != '.' &&
                name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == std::string::npos;
   if (!plain) return Status(ErrorCode::kRuleLoad, "a module name has letters, digits, _, - and single dots only");
@@ -238,6 +238,11 @@ Result<RuleNode> LuaState::load_file() {
   return root;
 }
 
+RuleText LuaState::main_text() const {
+  const LuaFiles::File& file = files_.files.at("");
+  return {std::string_view(file.chunk).substr(1), file.text};
+}
+
 Status LuaState::start(const RuleSpec& spec) {
   StackGuard guard(lua_);
   // Every handle that was made, used in `columns` or not, in the order of their numbers.
@@ -247,6 +252,7 @@ Status LuaState::start(const RuleSpec& spec) {
   while (lua_next(lua_, handles)) {
     RuleNode node = to_node(lua_gettop(lua_) - 1, 0);
     if (node.type == RuleNode::Type::kNative) natives_[node.function] = std::move(node);
+    else if (node.type == RuleNode::Type::kHandle && node.text == "where") TAILRACE_OK(add_where(data_, node, spec, main_text()));
     lua_pop(lua_, 1);
   }
   if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);

@@ -60,6 +60,7 @@ class LuaState {
   Status run_chunk(const char* name, std::string_view source, bool keep_result);
   Status failure(ErrorCode fallback, const std::string& message);
   ErrorCode code_of(ErrorCode fallback, const std::string& message) const;
+  RuleText main_text() const;
   void get_core(const char* field);  // pushes core[field]
   RuleNode to_node(int index, int depth);
   std::string collect_fields(int index, int depth, RuleNode& out);

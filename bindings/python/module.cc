@@ -133,6 +133,7 @@ PYBIND11_MODULE(_core, m) {
   bind_jobs(m);
   bind_streams(m);
   bind_rules(m);
+  bind_formats(m);
 
   // Shared with the log sink, so engine threads that outlive the module may still push.
   auto queue = std::make_shared<LogQueue>();

@@ -11,6 +11,7 @@ namespace tailrace::python {
 void bind_jobs(pybind11::module_& module);
 void bind_streams(pybind11::module_& module);
 void bind_rules(pybind11::module_& module);
+void bind_formats(pybind11::module_& module);
 // The table as a capsule named "arrow_array_stream".
 pybind11::object stream_capsule(std::shared_ptr<const ArrowTable> table);
 

@@ -15,6 +15,7 @@
 #include "rulekit/edge_values.h"
 #include "rulekit/event_text.h"
 #include "rulekit/rule_check.h"
+#include "rulekit/rule_profile.h"
 #include "rulekit/rule_replay.h"
 #include "rulekit/rule_session.h"
 #include "rulekit/script_reader.h"
@@ -47,13 +48,13 @@ py::object value_of(const Value& value, const Column& column) {
   }
 }
 
-// A column that is not in the image is left out.
+// A column that is not in the image is `...`.
 py::object row_of(const ChangeEvent& event, Row row) {
   if (row.empty()) return py::none();
   py::dict out;
   for (size_t i = 0; i < row.size(); ++i) {
-    if (row[i].is_absent()) continue;
-    out[py::str(event.table->columns[i].name)] = value_of(row[i], event.table->columns[i]);
+    const Column& column = event.table->columns[i];
+    out[py::str(column.name)] = row[i].is_absent() ? py::object(py::ellipsis()) : value_of(row[i], column);
   }
   return out;
 }
@@ -68,6 +69,9 @@ py::dict outcome_of(const ChangeEvent& event) {
   out["text"] = arrow_text(event);
   out["before"] = row_of(event, event.before);
   out["after"] = row_of(event, event.after);
+  std::vector<std::string> key;
+  for (size_t i = 0; event.table && i < event.table->primary_key.size(); ++i) key.push_back(event.table->columns[event.table->primary_key[i]].name);
+  out["key"] = key;
   py::dict headers;
   if (event.route) {
     for (const MessageHeader& header : event.route->headers) headers[py::str(header.name.data(), header.name.size())] = py::str(header.value.data(), header.value.size());
@@ -139,6 +143,7 @@ class PySession {
     return out;
   }
   void begin_capture() { session_->begin_capture(); }
+  void finish() { check(without_gil([&] { return session_->finish(); })); }
   py::list tables() const {
     py::list out;
     for (const SchemaRef& schema : session_->tables()) out.append(schema_of(*schema));
@@ -289,6 +294,39 @@ py::dict replay_files(const std::string& file, const OptionMap& options, const s
   return out;
 }
 
+Result<std::map<std::string, ProfiledTable>> profile(RuleStage& stage, const std::string& path, const StreamConfig& stream) {
+  if (!path.empty()) {
+    TAILRACE_TRY(auto events, ScriptEvents::open(path));
+    return profile_rules(stage, [&] { return events->next(); });
+  }
+  TAILRACE_TRY(auto events, StreamEvents::open(stream));
+  return profile_rules(stage, [&] { return events->next(); });
+}
+
+py::dict profile_file(const std::string& file, const OptionMap& options, const std::string& path, const std::string& url,
+                      const OptionMap& source_options, const std::vector<std::string>& tables, const std::string& start) {
+  std::string version;
+  auto found = take(without_gil([&]() -> Result<std::map<std::string, ProfiledTable>> {
+    TAILRACE_TRY(auto stage, make_rule_kit().stage(rule_options(file, options)));
+    version = stage->version();
+    return profile(*stage, path, raw_stream(url, source_options, tables, start));
+  }));
+  py::dict rows;
+  for (const auto& [name, table] : found) {
+    py::dict one;
+    one["target"] = table.target;
+    one["in"] = table.in;
+    one["out"] = table.out;
+    one["errors"] = table.errors;
+    one["ns"] = table.ns;
+    rows[py::str(name)] = one;
+  }
+  py::dict out;
+  out["version"] = version;
+  out["tables"] = rows;
+  return out;
+}
+
 // Writes a capture from a stream, step by step so that Python can stop in between.
 class PyCapture {
  public:
@@ -339,11 +377,14 @@ void bind_rules(py::module_& m) {
   m.def("check_rules", &check_file, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("ddl"), py::arg("job"));
   m.def("replay_rules", &replay_files, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("old_file"), py::arg("old_options"),
         py::arg("path"), py::arg("url"), py::arg("source_options"), py::arg("tables"), py::arg("start"), py::arg("examples"));
+  m.def("profile_rules", &profile_file, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("path"), py::arg("url"),
+        py::arg("source_options"), py::arg("tables"), py::arg("start"));
   py::class_<PySession>(m, "RuleSession")
       .def(py::init<const std::string&, const OptionMap&, const std::string&, bool>(), py::kw_only(), py::arg("file"), py::arg("options"),
            py::arg("script"), py::arg("trusted"))
       .def("run", &PySession::run, py::arg("sql"), py::arg("line"))
       .def("begin_capture", &PySession::begin_capture)
+      .def("finish", &PySession::finish)
       .def("tables", &PySession::tables)
       .def("outputs", &PySession::outputs)
       .def_property_readonly("unmatched", &PySession::unmatched)

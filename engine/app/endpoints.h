@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/wire.h"
+#include "format/message_format.h"
 
 namespace tailrace {
 

@@ -20,8 +20,10 @@ std::string names_of(std::span<const Info* const> table) {
 
 template <class Info>
 Result<const Info*> find_plugin(std::string_view kind, std::span<const Info* const> table, std::string_view name) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   for (const Info* info : table) {
-    if (info->name == name) return info;
+    auto same = [&](char a, char b) { return lower(a) == lower(b); };
+    if (std::equal(info->name.begin(), info->name.end(), name.begin(), name.end(), same)) return info;
   }
   std::vector<std::string> names;
   for (const Info* info : table) names.emplace_back(info->name);

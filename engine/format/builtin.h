@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-#include "format/serializer.h"
+#include "format/message_format.h"
 
 namespace tailrace {
 

@@ -72,4 +72,20 @@ std::string ddl_type(std::string_view sql) {
   return verb;
 }
 
+std::string ddl_type(const ChangeEvent& event, std::string_view known) {
+  if (!known.empty()) return std::string(known);
+  return event.op == Op::kTruncate ? std::string("TRUNCATE_TABLE") : ddl_type(event.sql);
+}
+
+std::string_view canal_ddl_type(std::string_view type) noexcept {
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"CREATE_TABLE", "CREATE"}, {"ALTER_TABLE", "ALTER"},   {"DROP_TABLE", "ERASE"},  {"TRUNCATE_TABLE", "TRUNCATE"},
+      {"RENAME_TABLE", "RENAME"}, {"CREATE_INDEX", "CINDEX"}, {"DROP_INDEX", "DINDEX"},
+  };
+  for (auto [mine, theirs] : kNames) {
+    if (mine == type) return theirs;
+  }
+  return "QUERY";
+}
+
 }  // namespace tailrace

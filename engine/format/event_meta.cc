@@ -11,9 +11,12 @@ EventMeta meta_of(const EventBatch& batch, const ChangeEvent& event) {
   int64_t seconds = txn.commit_time_us / 1'000'000;
   if (seconds > 0) {
     meta.commit_s = seconds;
+    meta.commit_ms = seconds * 1000;
+    meta.commit_us = txn.commit_time_us;
     meta.checkpoint_s = seconds;
   }
-  if (!txn.id.empty()) meta.unique_id = meta.trans_id = txn.id;
+  if (!txn.id.empty()) meta.unique_id = meta.trans_id = meta.tx_id = txn.id;
+  meta.tx_index = event.ordinal + 1;
   if (txn.server_id != 0) meta.cluster_id = txn.server_id;
   if (!txn.file.empty() && txn.end_offset != 0) {
     meta.position_file = txn.file;

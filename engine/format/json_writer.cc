@@ -1,6 +1,5 @@
 #include "format/json_writer.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #if defined(__SSE2__)
@@ -12,7 +11,6 @@
 namespace tailrace {
 namespace {
 
-constexpr size_t kFirstWindow = 1024;  // growing costs a clear of the new part, so the window starts small
 constexpr char kHexDigits[] = "0123456789ABCDEF";
 
 // A byte that cannot be copied as it is: control, quote, backslash, or part of a multi-byte character.
@@ -93,20 +91,6 @@ size_t utf8_sequence(const unsigned char* at, const unsigned char* end) noexcept
   if (c == 0xF0 && at[1] < 0x90) return 0;
   if (c == 0xF4 && at[1] > 0x8F) return 0;
   return 4;
-}
-
-JsonWriter::JsonWriter(std::string& out) : out_(out) {
-  out_.clear();
-  out_.resize(kFirstWindow);
-  at_ = out_.data();
-  end_ = at_ + out_.size();
-}
-
-void JsonWriter::grow(size_t bytes) {
-  size_t used = static_cast<size_t>(at_ - out_.data());
-  out_.resize(std::max(out_.size() * 2, used + bytes));
-  at_ = out_.data() + used;
-  end_ = out_.data() + out_.size();
 }
 
 void JsonWriter::number(int64_t value) {
@@ -196,6 +180,24 @@ void JsonWriter::hex(std::string_view bytes) {
     auto c = static_cast<unsigned char>(byte);
     *to++ = kHexDigits[c >> 4];
     *to++ = kHexDigits[c & 15];
+  }
+  *to++ = '"';
+  at_ = to;
+}
+
+void JsonWriter::latin1(std::string_view bytes) {
+  char* to = reserve(bytes.size() * 6 + 2);
+  *to++ = '"';
+  for (char byte : bytes) {
+    auto c = static_cast<unsigned char>(byte);
+    if (c >= 0x80) {
+      *to++ = static_cast<char>(0xC0 | c >> 6);
+      *to++ = static_cast<char>(0x80 | (c & 0x3F));
+    } else if (is_special(c)) {
+      to = put_escape(to, c);
+    } else {
+      *to++ = byte;
+    }
   }
   *to++ = '"';
   at_ = to;

@@ -1,29 +1,17 @@
-// JsonWriter: appends JSON tokens to a caller's string without building a document. Not thread-safe.
-//
-// It owns `out` until finish(): the string is kept longer than what was written, so that tokens go to raw memory.
-// The string's capacity survives between uses, so a reused string is not allocated again.
+// JsonWriter: appends JSON tokens to a caller's string without building a document. Not thread-safe. See OutBuffer for
+// the string.
 #pragma once
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
+#include "format/out_buffer.h"
+
 namespace tailrace {
 
-class JsonWriter {
+class JsonWriter : public OutBuffer {
  public:
-  explicit JsonWriter(std::string& out);
-
-  void raw(std::string_view text) {
-    char* to = reserve(text.size());
-    if (!text.empty()) std::memcpy(to, text.data(), text.size());
-    at_ = to + text.size();
-  }
-  void raw(char c) {
-    char* to = reserve(1);
-    *to = c;
-    at_ = to + 1;
-  }
+  using OutBuffer::OutBuffer;
   void number(int64_t value);
   void number(uint64_t value);
   // Shortest digits that read back the same. False for NaN and infinities, which JSON does not have.
@@ -31,22 +19,9 @@ class JsonWriter {
   // Quoted and escaped. False when the text is not UTF-8; what was written is then of no use.
   [[nodiscard]] bool string(std::string_view text);
   [[nodiscard]] bool string_body(std::string_view text);  // without the quotes
-  // Room for `bytes` more; the caller writes there and gives the new end to `advance`.
-  char* reserve(size_t bytes) {
-    if (static_cast<size_t>(end_ - at_) < bytes) grow(bytes);
-    return at_;
-  }
-  void advance(char* end) noexcept { at_ = end; }
-  void base64(std::string_view bytes);     // quoted
-  void hex(std::string_view bytes);        // quoted, upper case
-  // Cuts the string to what was written.
-  void finish() { out_.resize(static_cast<size_t>(at_ - out_.data())); }
-
- private:
-  void grow(size_t bytes);
-  std::string& out_;
-  char* at_;
-  char* end_;
+  void base64(std::string_view bytes);  // quoted
+  void hex(std::string_view bytes);     // quoted, upper case
+  void latin1(std::string_view bytes);  // quoted, one code point U+0000..U+00FF per byte
 };
 
 char* put_base64(char* to, std::string_view bytes) noexcept;  // REQUIRES: room for base64_size

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cmath>
 
 #include "event/value_text.h"
 #include "format/json_writer.h"
@@ -77,6 +76,34 @@ bool key_changes(const ChangeEvent& event) noexcept {
     if (!event.after[at].is_absent() && !identical(event.before[at], event.after[at])) return true;
   }
   return false;
+}
+
+bool is_ddl_event(const ChangeEvent& event) noexcept { return event.op == Op::kSchemaChange || event.op == Op::kTruncate; }
+bool is_row_event(const ChangeEvent& event) noexcept {
+  return event.table && !is_ddl_event(event) && event.op != Op::kHeartbeat;
+}
+
+Status begin_record(const EventBatch& batch, const ChangeEvent& event, bool is_row, Record& out) {
+  out.key.clear();
+  out.has_key = is_row && !event.table->primary_key.empty();
+  out.skip = false;
+  out.tombstone = false;
+  if (!out.has_key) return {};
+  Status keyed = append_key(*event.table, routing_row(event), out.key);
+  if (!keyed.ok() && event.txn < batch.txns.size()) return std::move(keyed).with("position", batch.txns[event.txn].id);
+  return keyed;
+}
+
+Status append_shown_key(const ChangeEvent& event, const Record& out, std::string& text) {
+  if (!key_changes(event)) {
+    text += out.key;
+    return {};
+  }
+  std::vector<Value> merged(event.after.begin(), event.after.end());
+  for (size_t at : event.table->primary_key) {
+    if (merged[at].is_absent()) merged[at] = event.before[at];
+  }
+  return append_key(*event.table, merged, text);
 }
 
 Status unwritable(const EventBatch& batch, const ChangeEvent& event, size_t column, std::string why) {

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "event/event_batch.h"
+#include "format/serializer.h"
 
 namespace tailrace {
 
@@ -16,6 +17,14 @@ Status append_key(const TableSchema& table, Row row, std::string& out);
 Row routing_row(const ChangeEvent& event) noexcept;
 // True when an update changed the key.
 bool key_changes(const ChangeEvent& event) noexcept;
+// Key and flags of a record, before its value is written. `is_row`: the event is one of rows.
+Status begin_record(const EventBatch& batch, const ChangeEvent& event, bool is_row, Record& out);
+// Appends the key as messages show it: of an update the key after it, parts that the image leaves out taken from before.
+// REQUIRES: out of begin_record has a key.
+Status append_shown_key(const ChangeEvent& event, const Record& out, std::string& text);
+// Whether the event is about rows of a table.
+bool is_row_event(const ChangeEvent& event) noexcept;
+bool is_ddl_event(const ChangeEvent& event) noexcept;
 // The error of a value that a format cannot write, with its place.
 Status unwritable(const EventBatch& batch, const ChangeEvent& event, size_t column, std::string why);
 

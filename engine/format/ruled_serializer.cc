@@ -24,6 +24,7 @@ Status RuledSerializer::encode(const EventBatch& batch, const ChangeEvent& event
   }
   if (route->has_payload) {
     out.skip = false;
+    out.tombstone = false;
     out.value.assign(route->payload);
     out.key.clear();
     out.has_key = !route->has_key && !event.table->primary_key.empty();

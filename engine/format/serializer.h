@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/registry.h"
 #include "base/status.h"
 #include "event/event_batch.h"
 
@@ -14,7 +13,8 @@ namespace tailrace {
 struct Record {
   std::string key, value;
   bool has_key = false;
-  bool skip = false;          // the format has no message for this event (e.g. DDL in debezium)
+  bool tombstone = false;     // a message with this key and no value follows
+  bool skip = false;          // the format has no message for this event (e.g. DDL in Debezium)
 };
 
 class Serializer {
@@ -22,6 +22,5 @@ class Serializer {
   virtual ~Serializer() = default;
   virtual Status encode(const EventBatch& batch, const ChangeEvent& event, Record& out) const = 0;
 };
-using FormatInfo = PluginInfo<Serializer>;
 
 }  // namespace tailrace

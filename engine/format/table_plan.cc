@@ -1,5 +1,7 @@
 #include "format/table_plan.h"
 
+#include <algorithm>
+
 #include "format/json_writer.h"
 
 namespace tailrace {
@@ -39,11 +41,27 @@ TablePlan plan_columns(const TableSchema& table) {
   plan.schema_id = table.schema_id;
   plan.members.reserve(table.columns.size());
   for (const Column& column : table.columns) plan.members.push_back("," + json_quoted(column.name) + ":");
-  for (size_t i = 0; i < table.primary_key.size(); ++i) {
-    if (i) plan.key_names.push_back('\x01');
-    plan.key_names += table.columns[table.primary_key[i]].name;
+  for (uint16_t at : named_key(table)) {
+    if (!plan.key_names.empty()) plan.key_names.push_back('\x01');
+    plan.key_names += table.columns[at].name;
   }
   return plan;
+}
+
+std::vector<uint16_t> named_key(const TableSchema& table) {
+  bool only_unique = table.complete && std::none_of(table.keys.begin(), table.keys.end(), [](const TableKey& key) {
+                       return key.name == "PRIMARY";
+                     }) && !table.keys.empty();
+  return only_unique ? std::vector<uint16_t>() : table.primary_key;
+}
+
+std::string json_column_names(const TableSchema& table, const std::vector<uint16_t>& columns) {
+  std::string out = "[";
+  for (uint16_t at : columns) {
+    if (out.size() > 1) out += ',';
+    out += json_quoted(table.columns[at].name);
+  }
+  return out + "]";
 }
 
 }  // namespace tailrace

@@ -19,6 +19,7 @@ struct TablePlan {
   std::string key_names;             // names of the key columns joined by U+0001
   std::string metadata;              // fragments whose meaning belongs to the format that made the plan
   std::string prologue;
+  std::string types;
 };
 
 // Plans by schema_id (never by address: schemas die, ids are not used again). Thread-safe; finding takes no lock.
@@ -60,5 +61,9 @@ class PlanCache {
 
 // members and key_names of a plan; the rest is the format's.
 TablePlan plan_columns(const TableSchema& table);
+// The columns of the primary key; empty when the table has none, although another unique key may identify its rows.
+std::vector<uint16_t> named_key(const TableSchema& table);
+// ["a","b"]
+std::string json_column_names(const TableSchema& table, const std::vector<uint16_t>& columns);
 
 }  // namespace tailrace

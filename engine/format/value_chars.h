@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "event/value_text.h"
+#include "format/time_zone.h"
 
 namespace tailrace {
 
@@ -53,21 +54,21 @@ constexpr TimeParts clock_of(uint64_t microseconds) noexcept {
 inline constexpr int64_t kDayMicroseconds = 86'400'000'000;
 
 // What is no time of day (negative, a day or more) keeps all digits of its column.
-inline char* put_time(char* to, int64_t microseconds, unsigned scale) noexcept {
+inline char* put_time(char* to, int64_t microseconds, unsigned scale, Fraction form = Fraction::kTrimmed) noexcept {
   bool of_day = microseconds >= 0 && microseconds < kDayMicroseconds;
   uint64_t magnitude = static_cast<uint64_t>(microseconds);
   if (microseconds < 0) {
     *to++ = '-';
     magnitude = 0 - magnitude;
   }
-  return put_clock(to, clock_of(magnitude), scale, of_day ? Fraction::kTrimmed : Fraction::kFull);
+  return put_clock(to, clock_of(magnitude), scale, of_day ? form : Fraction::kFull);
 }
 // Zero and partial dates keep all digits of their column.
-inline char* put_datetime(char* to, uint64_t packed, unsigned scale) noexcept {
+inline char* put_datetime(char* to, uint64_t packed, unsigned scale, Fraction form = Fraction::kTrimmed) noexcept {
   DateParts date = datetime_date(packed);
   to = put_date(to, date);
   *to++ = ' ';
-  return put_clock(to, datetime_time(packed), scale, is_real_date(date) ? Fraction::kTrimmed : Fraction::kFull);
+  return put_clock(to, datetime_time(packed), scale, is_real_date(date) ? form : Fraction::kFull);
 }
 // Seconds since 1970 with the fraction; the zero timestamp as MySQL prints it.
 inline char* put_epoch(char* to, int64_t microseconds) noexcept {
@@ -84,7 +85,7 @@ inline char* put_epoch(char* to, int64_t microseconds) noexcept {
   return put_fraction(to, static_cast<unsigned>(magnitude % 1'000'000), 6, Fraction::kTrimmed);
 }
 // "2020-11-24T16:01:02.5Z"
-inline char* put_utc(char* to, int64_t microseconds) noexcept {
+inline char* put_utc(char* to, int64_t microseconds, unsigned scale = 6, Fraction form = Fraction::kTrimmed) noexcept {
   int64_t day = microseconds / kDayMicroseconds;
   int64_t rest = microseconds % kDayMicroseconds;
   if (rest < 0) {
@@ -93,9 +94,26 @@ inline char* put_utc(char* to, int64_t microseconds) noexcept {
   }
   to = put_date(to, civil_from_days(day));
   *to++ = 'T';
-  to = put_clock(to, clock_of(static_cast<uint64_t>(rest)), 6, Fraction::kTrimmed);
+  to = put_clock(to, clock_of(static_cast<uint64_t>(rest)), scale, form);
   *to++ = 'Z';
   return to;
+}
+// "2020-11-25 00:01:02.5" in the zone; the zero timestamp as MySQL prints it.
+inline char* put_local(char* to, int64_t microseconds, const TimeZone& zone, char between = ' ', unsigned scale = 6,
+                       Fraction form = Fraction::kTrimmed) noexcept {
+  if (microseconds == 0) return put_fraction(put_epoch(to, 0), 0, scale, form);
+  int64_t seconds = microseconds / 1'000'000;
+  if (microseconds % 1'000'000 < 0) --seconds;
+  int64_t local = microseconds + zone.offset_s(seconds) * 1'000'000;
+  int64_t day = local / kDayMicroseconds;
+  int64_t rest = local % kDayMicroseconds;
+  if (rest < 0) {
+    rest += kDayMicroseconds;
+    --day;
+  }
+  to = put_date(to, civil_from_days(day));
+  *to++ = between;
+  return put_clock(to, clock_of(static_cast<uint64_t>(rest)), scale, form);
 }
 // The bytes of a BIT column, big-endian, in the last bytes of `space`: at its full width, or without leading zero
 // bytes (one byte stays).

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mysql/charset.h"
+#include "mysql/column_default.h"
 #include "mysql/ddl_apply.h"
 #include "mysql/sql_tokens.h"
 
@@ -46,7 +47,7 @@ class FileReader {
       if (auto other = create_table(parsed, context); other.ok()) made = std::move(other);
     }
     if (made.ok()) {
-      schemas_.push_back(std::move(made).value());
+      schemas_.push_back(without_defaults(**made));   // they may be of another time
       return Status();
     }
     auto line = std::count(sql_.begin(), sql_.begin() + static_cast<long>(begin), '\n') + 1;

@@ -170,6 +170,8 @@ class TableDraft {
       for (const TableItem& item : items) {
         bool concerns = item.verb == Verb::kDropColumn || item.verb == Verb::kChangeColumn || item.verb == Verb::kRenameColumn;
         if (!concerns || !same_name(item.name, column.name)) continue;
+        bool again = change && change->verb == Verb::kDropColumn && item.verb == Verb::kDropColumn && item.conditional;
+        if (again) continue;   // DROP a, DROP IF EXISTS a
         if (change) return lost(fmt::format("column `{}` changed twice", column.name));
         change = &item;
       }

@@ -22,7 +22,9 @@ Result<ColumnRule> parse_new_column(ColumnRule out, const RuleNode& node, const 
   if (const RuleNode* value = node.find("value")) {
     out.has_value = true;
     out.meta = meta_of(*value);
-    if (out.meta) {
+    if (is_sql(*value)) {
+      // May be NULL as the type says; parse_column_sql reads it.
+    } else if (out.meta) {
       out.type.nullable = out.type.nullable && meta_column(*out.meta).nullable;
     } else {
       TAILRACE_TRY(std::string text, scalar_text(*value, where + ": `value`"));
@@ -68,6 +70,10 @@ Result<ColumnRule> parse_column(const std::string& name, const RuleNode& node, c
       return out;
     }
     case Type::kHandle:
+      if (is_sql(node)) {
+        out.action = ColumnRule::Action::kSql;
+        return out;
+      }
       out.meta = meta_of(node);
       if (out.meta) {
         out.action = ColumnRule::Action::kNew;
@@ -82,8 +88,16 @@ Result<ColumnRule> parse_column(const std::string& name, const RuleNode& node, c
     default:
       break;
   }
-  return load_error(fmt::format("{} is {}; expected false, a new name, a native function, meta.… or {{ type, value = … }}", where,
+  return load_error(fmt::format("{} is {}; expected false, a new name, a native function, meta.…, sql[[…]] or {{ type, value = … }}", where,
                                 type_name(node.type)));
+}
+
+Status parse_column_sql(ColumnRule& column, const RuleNode& node, const std::string& place, const std::string& entry,
+                        const WhereOptions& options, const RuleText& file) {
+  const RuleNode* sql = column.action == ColumnRule::Action::kSql ? &node : node.find("value");
+  if (!sql || !is_sql(*sql)) return Status();
+  TAILRACE_TRY(column.sql, parse_where_rule(*sql, place, entry, options, file));
+  return Status();
 }
 
 }  // namespace tailrace

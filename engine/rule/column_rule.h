@@ -1,6 +1,7 @@
 // ColumnRule: one key of an entry's `columns`, as checked data.
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,11 +11,12 @@
 #include "rule/native_function.h"
 #include "rule/rule_node.h"
 #include "rule/text_template.h"
+#include "rule/where_rule.h"
 
 namespace tailrace {
 
 struct ColumnRule {
-  enum class Action : uint8_t { kDrop, kRename, kNative, kNew };
+  enum class Action : uint8_t { kDrop, kRename, kNative, kSql, kNew };
   Action action = Action::kDrop;
   std::string name;               // at the source; of the new column for kNew
   std::string new_name;           // kRename
@@ -24,10 +26,15 @@ struct ColumnRule {
   bool has_value = false;         // kNew: `value` was given; else `map` fills it
   TextTemplate value;             // kNew
   std::optional<MetaField> meta;  // kNew: in place of the template
+  // kSql: the column has the expression's type; kNew: in place of the template.
+  std::shared_ptr<const WhereRule> sql;
 };
 
 Result<ColumnRule> parse_column(const std::string& name, const RuleNode& node, const std::string& where,
                                 const std::map<std::string, std::string>& secrets);
+// Gives the column its `sql[[…]]`, if there is one in its node. `place`, `entry`, `file`: see parse_where_rule.
+Status parse_column_sql(ColumnRule& column, const RuleNode& node, const std::string& place, const std::string& entry,
+                        const WhereOptions& options, const RuleText& file);
 // The field that a handle `meta.x` names; nothing when the node is something else.
 std::optional<MetaField> meta_of(const RuleNode& node);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "event/value_text.h"
 #include "rule/event_place.h"
 #include "rule/value_write.h"
 
@@ -317,6 +318,7 @@ Row RowRewriter::project_work(EventBatch& batch, const RulePlan& plan, Row work,
 // Writes the output row into `place` if it fits there, else into the arena. `in` may be `place`: steps that read
 // come first and never read behind their own index.
 Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row place) {
+  if (!plan.sql.empty()) compute_sql(batch, plan, in);
   Row out = plan.steps.size() <= place.size() ? place.first(plan.steps.size()) : batch.new_row(plan.steps.size());
   auto take = [&](size_t i) {
     const ColumnStep& step = plan.steps[i];
@@ -333,6 +335,9 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
       case ColumnStep::Action::kMeta:
         out[i] = meta_value(step.meta, meta_, batch.arena);
         break;
+      case ColumnStep::Action::kSql:
+        out[i] = sql_values_[step.sql];
+        break;
       case ColumnStep::Action::kTemplate:
         break;
     }
@@ -344,6 +349,32 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
   }
   if (!plan.computed.empty()) compute(batch, plan, out);
   return out;
+}
+
+// Before the steps, which may write over the row. Of a cell that was not logged, the value is not known either.
+void RowRewriter::compute_sql(EventBatch& batch, const RulePlan& plan, Row in) {
+  sql_values_.assign(plan.sql.size(), Value::absent());
+  for (size_t i = 0; i < plan.sql.size(); ++i) {
+    const SqlColumn& sql = plan.sql[i];
+    Value& cell = sql_values_[i];
+    const std::vector<uint16_t>& reads = sql.program->reads();
+    if (std::any_of(reads.begin(), reads.end(), [&](uint16_t column) { return in[column].is_absent(); })) continue;
+    if (!sql_.value(*sql.program, in.data(), nullptr, batch.arena, cell)) {
+      fault_ = sql_.error();
+      return;
+    }
+    WriteFault write = WriteFault::kNone;
+    if (cell.is_null()) {
+      if (!sql.column.nullable) write = WriteFault::kNull;
+    } else if (sql.converts) {
+      scratch_.clear();
+      append_text(cell, sql.program->result(), scratch_);
+      write = write_any_text(cell, sql.column, scratch_, batch.arena);
+    }
+    if (write == WriteFault::kNone) continue;
+    fault_ = Status(ErrorCode::kRuleWrite, fmt::format("columns.{}: {}", sql.column.name, describe_fault(write, sql.column)));
+    return;
+  }
 }
 
 // Columns made of the row's other columns. As in SQL, a text made of NULL is NULL; of a cell that was not logged, it is

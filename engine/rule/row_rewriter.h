@@ -25,6 +25,8 @@ struct Fate {
   int32_t hook_event = kNoHooks;  // index into the hook events of the chunk, or one of the above
   uint32_t image = 0;             // first image of the event
   bool drops_before = false, drops_after = false;  // the filter's word on the images
+  // A filter or a function may have changed what becomes of the event.
+  bool was_judged() const noexcept { return hook_event >= 0 || drops_before || drops_after; }
 };
 
 // Cells that a partial image of an update leaves out, from the image before. REQUIRES: images of one layout.
@@ -70,6 +72,7 @@ class RowRewriter {
   Row project_work(EventBatch& batch, const RulePlan& plan, Row work, Row place);
   Row project(EventBatch& batch, const RulePlan& plan, Row in, Row place);
   void compute(EventBatch& batch, const RulePlan& plan, Row out);
+  void compute_sql(EventBatch& batch, const RulePlan& plan, Row in);
 
   const std::string& version_;
   StagePlans& plans_;
@@ -85,6 +88,8 @@ class RowRewriter {
   uint32_t made_ = 0;                                    // events it has become so far
   Status fault_;                                         // of a column that is computed
   std::vector<ChangeEvent> extra_;                       // rows for `outputs`
+  WhereRun sql_;
+  std::vector<Value> sql_values_;                        // of the row that is laid out, by RulePlan::sql
   std::string scratch_;
 };
 

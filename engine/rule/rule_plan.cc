@@ -35,6 +35,7 @@ class PlanBuilder {
     TAILRACE_OK(check_names());
     TAILRACE_OK(take_source_columns());
     TAILRACE_OK(add_columns());
+    TAILRACE_OK(set_sql());
     TAILRACE_OK(check_output_names());
     TAILRACE_OK(bind_computed());
     TAILRACE_OK(set_key());
@@ -93,6 +94,7 @@ class PlanBuilder {
   Status check_names() const {
     for (const ColumnRule& column : rule_.columns) {
       bool exists = source_.find_column(column.name) >= 0;
+      if (column.action == ColumnRule::Action::kSql) continue;
       if (column.action == ColumnRule::Action::kNew) {
         if (exists) return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: giving an existing column another type is not supported by this version", column.name));
       } else if (!exists) {
@@ -126,6 +128,10 @@ class PlanBuilder {
         if (!result.ok()) return fail(ErrorCode::kRuleLoad, result.status().detail());
         out = std::move(result).value();
       }
+      if (rule && rule->action == ColumnRule::Action::kSql) {
+        step.action = ColumnStep::Action::kSql;
+        sql_columns_.emplace_back(plan_.steps.size(), rule);
+      }
       plan_.steps.push_back(step);
       target_->columns.push_back(std::move(out));
       origin_.push_back(static_cast<int>(i));
@@ -133,11 +139,37 @@ class PlanBuilder {
     return Status();
   }
 
+  // Once all columns of the working row are known.
+  Status set_sql() {
+    for (const auto& [at, rule] : sql_columns_) {
+      const WhereRule& sql = *rule->sql;
+      auto made = WhereProgram::compile(*sql.tree, sql.source, plan_.work_columns, source_.qualified_name(), false);
+      if (!made.ok()) return std::move(made).status().with("table", source_.qualified_name());
+      SqlColumn out;
+      out.program = std::move(made).value();
+      out.column = out.program->result();
+      out.column.name = rule->name;
+      if (rule->action == ColumnRule::Action::kNew) {
+        out.column = rule->type;
+        out.converts = true;
+      }
+      target_->columns[at] = out.column;
+      plan_.steps[at].sql = static_cast<uint16_t>(plan_.sql.size());
+      plan_.sql.push_back(std::move(out));
+    }
+    return Status();
+  }
+
   Status add_columns() {
     for (const ColumnRule& rule : rule_.columns) {
-      if (rule.action != ColumnRule::Action::kNew) continue;
+      bool is_sql = rule.sql != nullptr;
+      bool is_new = rule.action == ColumnRule::Action::kNew || (is_sql && source_.find_column(rule.name) < 0);
+      if (!is_new) continue;
       ColumnStep step;
-      if (rule.meta || rule.value.has_columns()) {
+      if (is_sql) {
+        step.action = ColumnStep::Action::kSql;
+        sql_columns_.emplace_back(plan_.steps.size(), &rule);
+      } else if (rule.meta || rule.value.has_columns()) {
         // Made from the finished row, so that a mask has the last word; `map` does not see it.
         step.action = rule.meta ? ColumnStep::Action::kMeta : ColumnStep::Action::kTemplate;
         if (rule.meta) TAILRACE_OK(set_meta(step, *rule.meta, rule.type, "columns." + rule.name));
@@ -159,6 +191,7 @@ class PlanBuilder {
       }
       plan_.steps.push_back(step);
       target_->columns.push_back(rule.type);
+      target_->columns.back().name = rule.name;
       origin_.push_back(-1);
     }
     return Status();
@@ -283,6 +316,10 @@ class PlanBuilder {
       if (step.action == ColumnStep::Action::kMeta) {
         return fail(ErrorCode::kRuleLoad, fmt::format("key: `{}` is another in every change of a row", target_->columns[index].name));
       }
+      if (step.action == ColumnStep::Action::kSql && !output_->key_is_explicit) {
+        return fail(ErrorCode::kRuleKeyCollision, fmt::format("columns.{}: an expression can give two rows the same key; give the entry a `key`",
+                                                              target_->columns[index].name));
+      }
       if (step.action == ColumnStep::Action::kNative && !step.native->keeps_keys_apart()) {
         return fail(ErrorCode::kRuleKeyCollision,
                     fmt::format("columns.{}: {} can give two rows the same key", source_.columns[step.from].name,
@@ -320,6 +357,7 @@ class PlanBuilder {
   std::shared_ptr<RuleOutput> output_;
   std::shared_ptr<TableSchema> target_;
   RulePlan plan_;
+  std::vector<std::pair<size_t, const ColumnRule*>> sql_columns_;  // by place among the steps
   std::vector<int> origin_;  // per output column: the source column it comes from, or -1
 };
 

@@ -20,12 +20,13 @@ namespace tailrace {
 
 // One column of the output row.
 struct ColumnStep {
-  enum class Action : uint8_t { kCopy, kNative, kConstant, kMeta, kTemplate };
+  enum class Action : uint8_t { kCopy, kNative, kConstant, kMeta, kTemplate, kSql };
   Action action = Action::kCopy;
   uint16_t from = 0;                        // kCopy, kNative: column of the working row
   const NativeFunction* native = nullptr;   // kNative: of the RuleSpec
   Value constant = Value::null();           // kConstant: text lives in RuleOutput::texts
   MetaField meta = MetaField::kGtid;        // kMeta
+  uint16_t sql = 0;                         // kSql: number in RulePlan::sql
 };
 
 // A column whose text is made of other columns of the output row, when those are there.
@@ -40,6 +41,13 @@ struct RuleOutput : OutputTable {
   std::unique_ptr<const MessagePlan> message;  // null: nothing to do per row
 };
 
+// A column that SQL makes of the working row.
+struct SqlColumn {
+  std::shared_ptr<const WhereProgram> program;
+  Column column;  // of the output; as the expression's own, unless the rule gives a type
+  bool converts = false;
+};
+
 struct RulePlan {
   const TableRule* rule = nullptr;          // null: no pattern matched
   std::shared_ptr<const RuleOutput> output;  // null: the table is dropped
@@ -51,6 +59,7 @@ struct RulePlan {
   std::vector<Value> added;                 // values of the added columns before `map`
   std::vector<ColumnStep> steps;            // one per output column; empty = the working row as it is
   std::vector<uint16_t> moving_steps;       // those that do something when the row is written over itself
+  std::vector<SqlColumn> sql;               // before the steps
   std::vector<ComputedColumn> computed;     // after the steps
   DeleteRule::Action deletes = DeleteRule::Action::kApply;
   std::vector<std::pair<uint16_t, ColumnStep>> delete_set;  // kSet: column of the output row, kConstant or kMeta

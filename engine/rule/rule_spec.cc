@@ -223,6 +223,10 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
         if (const RuleNode* filter = value.find("where")) {
           TAILRACE_TRY(rule.where, parse_where_rule(*filter, where + ".where", key, spec.options, file));
         }
+        for (ColumnRule& column : rule.columns) {
+          const RuleNode& given = *value.find("columns")->find(column.name);
+          TAILRACE_OK(parse_column_sql(column, given, fmt::format("{}.columns.{}", where, column.name), key, spec.options, file));
+        }
       } else {
         return load_error(fmt::format("{} is {}; expected false, true or a table", where, type_name(value.type)));
       }

@@ -163,6 +163,7 @@ WhereCompiler::Typed WhereCompiler::arithmetic(WhereOp op, Typed left, Typed rig
   }
   step.args = {left.step, right.step};
   Typed out = emit(std::move(step), like);
+  out.is_quotient = op == WhereOp::kDivide;
   out.nullable = nullable || op == WhereOp::kDivide || op == WhereOp::kModulo || op == WhereOp::kIntegerDivide;
   return out;
 }
@@ -348,6 +349,7 @@ WhereCompiler::Typed WhereCompiler::cast(const WhereNode& node) {
     case WhereCast::kUnsigned:
       if (is_null) return constant_null(node.at, SqlType::kInt);
       if (!is_number(in) && in.type != SqlType::kText) return refuse(node.cast == WhereCast::kSigned ? "SIGNED" : "UNSIGNED");
+      if (in.is_quotient) return fail(node.at, "a server rounds this quotient to an integer before it has rounded it: write DIV, or CAST it AS DECIMAL(p,s) first");
       step.code = Code::kToInt;
       step.type = SqlType::kInt;
       step.is_unsigned = node.cast == WhereCast::kUnsigned;

@@ -108,6 +108,11 @@ WhereCompiler::Typed WhereCompiler::compare_numbers(WhereOp op, Typed left, Type
       return fail(other->at, fmt::format("{} is compared with years of four digits", describe(*year)));
     }
   }
+  // A constant beside a column is taken as the number it says.
+  for (auto [column, other] : {std::pair{&left, &right}, std::pair{&right, &left}}) {
+    bool is_exact = column->column >= 0 && column->type != SqlType::kDouble && other->type == SqlType::kDouble && other->is_constant;
+    if (is_exact && !is_oms()) *other = double_as_decimal(*other);
+  }
   if (left.type == SqlType::kDouble || right.type == SqlType::kDouble) {
     if (is_oms()) return fail(at, "FLOAT and DOUBLE are not compared in dialect \"oms\"");
     return compare_as(Code::kCompareDouble, op, to_double(std::move(left)), to_double(std::move(right)), at);
@@ -137,7 +142,12 @@ const WhereCollation* WhereCompiler::common_collation(const Typed& left, const T
   const WhereCollation* common = combine(left, right, at);
   for (const Typed* side : {&left, &right}) {
     bool is_ascii = common && common->name.starts_with("ascii");
-    if (!is_ascii || !side->is_constant) continue;
+    bool is_foreign = side->kind == Kind::kNull && !side->collation;  // UTF-8 that the server would have to convert
+    if (!is_ascii || !is_foreign) continue;
+    if (!side->is_constant) {
+      fail(side->at, fmt::format("an expression without columns of {} cannot be compared with one: add COLLATE utf8mb4_bin", common->name));
+      return nullptr;
+    }
     const std::string& text = step_of(*side).text;
     if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) continue;
     fail(side->at, fmt::format("'{}' has characters that a text of {} cannot have", text, common->name));
@@ -201,6 +211,21 @@ WhereCompiler::Typed WhereCompiler::compare_texts(WhereOp op, const Typed& left,
   return emit_truth(std::move(step), (left.nullable || right.nullable) && op != WhereOp::kNullSafeEqual);
 }
 
+// The shortest number that reads back as the double; itself where that is no DECIMAL.
+WhereCompiler::Typed WhereCompiler::double_as_decimal(const Typed& in) {
+  const WhereStep& step = step_of(in);
+  if (step.constant.is_null) return in;
+  std::string digits;
+  append_double(step.constant.d, false, digits);
+  WhereStep out;
+  out.type = SqlType::kDecimal;
+  out.at = in.at;
+  bool whole = false;
+  if (!leading_decimal(digits, out.constant.decimal, whole) || out.constant.decimal.scale > 30) return in;
+  out.scale = out.constant.decimal.scale;
+  return emit(std::move(out), {});
+}
+
 WhereCompiler::Typed WhereCompiler::bits_as_int(const Typed& bits) {
   const std::string& bytes = step_of(bits).text;
   if (bytes.size() > 8) return fail(bits.at, "the literal has more than 64 bits");
@@ -220,8 +245,22 @@ WhereCompiler::Typed WhereCompiler::literal_as_number(const Typed& text, const T
   if (other.kind == Kind::kYear && trimmed(digits).size() != 4) {
     return fail(text.at, fmt::format("{} is compared with years of four digits", describe(other)));
   }
-  // A server takes the text as an integer only beside a column itself; else both become doubles.
-  if (is_integer && (is_oms() || (other.type == SqlType::kInt && other.column >= 0))) return constant_int(text.at, integer, is_unsigned);
+  // A server takes the text as an exact number only beside a column itself, and beside an integer only a whole one; else
+  // both become doubles.
+  bool is_exact = is_oms() || (other.column >= 0 && other.type != SqlType::kDouble);
+  if (is_integer && is_exact) return constant_int(text.at, integer, is_unsigned);
+  WhereStep number;
+  bool whole = false;
+  if (is_exact && whole_number(digits) && leading_decimal(digits, number.constant.decimal, whole) && whole) {
+    Decimal rounded;
+    bool is_whole = round_decimal(number.constant.decimal, 0, rounded) && compare_decimal(rounded, number.constant.decimal) == 0;
+    if (is_oms() || other.type == SqlType::kDecimal || is_whole) {
+      number.type = SqlType::kDecimal;
+      number.at = text.at;
+      number.scale = number.constant.decimal.scale;
+      return emit(std::move(number), {});
+    }
+  }
   if (!whole_number(digits)) return fail(text.at, fmt::format("'{}' is no number, {} is compared with numbers", digits, describe(other)));
   return text;
 }

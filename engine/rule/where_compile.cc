@@ -385,7 +385,8 @@ WhereCompiler::Typed WhereCompiler::between(const WhereNode& node) {
   Typed high = expression(*node.args[2]);
   if (!error_.ok()) return Typed();
   auto is_double = [](const Typed& t) { return t.type == SqlType::kDouble; };
-  if (is_double(value) || is_double(low) || is_double(high)) {  // one type for all three
+  bool has_constants = value.column >= 0 && low.is_constant && high.is_constant;
+  if (!has_constants && (is_double(value) || is_double(low) || is_double(high))) {  // one type for all three
     for (Typed* each : {&value, &low, &high}) {
       if (is_number(*each)) *each = to_double(std::move(*each));
     }

@@ -22,6 +22,7 @@ class WhereCompiler {
     bool is_truth = false;     // 0, 1 or NULL
     bool is_literal = false;   // a text that takes the form the other side wants
     bool is_bits = false;      // x'…'
+    bool is_quotient = false;  // a / b itself
     int column = -1;           // a column itself, not an expression
     Kind kind = Kind::kNull;   // of that column
     uint8_t scale = 0;
@@ -73,6 +74,7 @@ class WhereCompiler {
   Typed literal_as_moment(const Typed& text, const Typed& other);
   Typed oms_timestamp(const Typed& literal);
   Typed literal_as_number(const Typed& text, const Typed& other);
+  Typed double_as_decimal(const Typed& in);
   Typed bits_as_int(const Typed& bits);
   const WhereCollation* collation_of(const Typed& typed);
   const WhereCollation* combine(const Typed& left, const Typed& right, uint32_t at);

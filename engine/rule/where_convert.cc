@@ -275,7 +275,8 @@ void WhereRun::int_arithmetic(const WhereStep& step, const SqlCell& a, const Sql
       r = step.op == WhereOp::kModulo ? p % q : p / q;
       break;
   }
-  bool fits = step.is_unsigned ? r >= 0 && r <= static_cast<Wide>(UINT64_MAX) : r >= INT64_MIN && r <= INT64_MAX;
+  // A server refuses the least BIGINT as a quotient.
+  bool fits = step.is_unsigned ? r >= 0 && r <= static_cast<Wide>(UINT64_MAX) : r >= INT64_MIN + (step.op == WhereOp::kIntegerDivide) && r <= INT64_MAX;
   if (!fits && step.op != WhereOp::kModulo) {
     return fail(step, step.is_unsigned ? "the result is out of the range of BIGINT UNSIGNED" : "the result is out of the range of BIGINT");
   }

@@ -106,7 +106,11 @@ class WhereRun {
   void fail(const WhereStep& step, std::string message);
   Truth truth(uint32_t at);
   Truth compare(const WhereStep& step, uint32_t left, uint32_t right);
-  void value(uint32_t at, SqlCell& out);
+  void value(uint32_t at, SqlCell& out) {
+    compute(at, out);
+    if (failed_) out.is_null = true;  // what is there may be half made
+  }
+  void compute(uint32_t at, SqlCell& out);
   void load(const WhereStep& step, SqlCell& out);
   void load_label(const WhereStep& step, SqlCell& out);
   void convert(const WhereStep& step, SqlCell& out);

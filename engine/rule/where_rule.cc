@@ -12,7 +12,7 @@ Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, 
   auto out = std::make_shared<WhereRule>();
   auto fail = [&](const std::string& detail) { return Status(ErrorCode::kRuleLoad, fmt::format("{}: {}", place, detail)); };
   const RuleNode* text = &node;
-  if (node.type == RuleNode::Type::kTable) {
+  if (node.type == RuleNode::Type::kTable || node.type == RuleNode::Type::kHandle) {
     text = node.find("1");
     for (const auto& [key, value] : node.fields) {
       if (key == "1") continue;
@@ -26,13 +26,15 @@ Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, 
       else return fail("dialect is \"mysql\" or \"oms\"");
     }
   }
-  if (!text || text->type != RuleNode::Type::kText) return fail("a filter is a text, [[…]], or { [[…]], dialect = \"oms\" }");
+  if (!text || text->type != RuleNode::Type::kText) return fail("SQL is a text, [[…]], or { [[…]], dialect = \"oms\" }");
   out->source.text = text->text;
   out->source.name = place;
   locate_where(out->source, file.name, file.text, entry);
-  if (out->source.line > 0) out->source.name = "where";
+  if (out->source.line > 0) out->source.name = is_sql(node) ? "sql" : "where";
   TAILRACE_TRY(out->tree, parse_where(out->source, options));
   return std::shared_ptr<const WhereRule>(std::move(out));
 }
+
+bool is_sql(const RuleNode& node) { return node.type == RuleNode::Type::kHandle && node.text == "sql"; }
 
 }  // namespace tailrace

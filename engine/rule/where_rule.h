@@ -10,6 +10,7 @@
 
 namespace tailrace {
 
+// A `where`, or a `sql[[…]]` among the columns.
 struct WhereRule {
   WhereSource source;
   std::unique_ptr<const WhereNode> tree;
@@ -25,5 +26,7 @@ struct RuleText {
 Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, const std::string& place,
                                                           const std::string& entry, const WhereOptions& options,
                                                           const RuleText& file);
+// Is it a handle made by `sql[[…]]`?
+bool is_sql(const RuleNode& node);
 
 }  // namespace tailrace

@@ -145,8 +145,9 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
     }
     case Code::kXor: {
       Truth left = truth(step.args[0]);
+      if (left == kUnknown) return kUnknown;
       Truth right = truth(step.args[1]);
-      if (left == kUnknown || right == kUnknown) return kUnknown;
+      if (right == kUnknown) return kUnknown;
       return left == right ? kFalse : kTrue;
     }
     case Code::kNot: {
@@ -187,7 +188,7 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
     }
     default: {
       SqlCell operand;
-      value(at, operand);
+      compute(at, operand);
       return operand.is_null ? kUnknown : operand.i ? kTrue : kFalse;
     }
   }
@@ -195,7 +196,7 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
 
 // ---- values
 
-void WhereRun::value(uint32_t at, SqlCell& out) {
+void WhereRun::compute(uint32_t at, SqlCell& out) {
   const WhereStep& step = program_->steps_[at];
   out.is_null = false;
   switch (step.code) {

@@ -429,7 +429,8 @@ ChangeEvent& RowScript::add_event(EventBatch& batch, Op op, const SchemaRef& sch
   event.op = op;
   event.txn = static_cast<uint32_t>(batch.txns.size() - 1);
   event.ordinal = ordinal_++;
-  event.table = batch.keep(schema);
+  event.table = schema.get();
+  if (std::find(batch.schemas.rbegin(), batch.schemas.rend(), schema) == batch.schemas.rend()) batch.schemas.push_back(schema);
   return event;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "rulekit/batch_copy.h"
 #include "rulekit/event_text.h"
@@ -22,7 +23,7 @@ std::string all_events(const EventBatch& batch) {
 }  // namespace
 
 Result<std::unique_ptr<RuleSession>> RuleSession::open(const RuleKit& kit, const RuleOptions& options, std::string script) {
-  std::unique_ptr<RuleSession> session(new RuleSession(std::move(script)));
+  std::unique_ptr<RuleSession> session(new RuleSession(kit, options, std::move(script)));
   TAILRACE_TRY(auto rules, kit.load(options));
   session->keeps_unlisted_ = rules->spec.fallback == RuleSpec::Default::kKeep;
   TAILRACE_TRY(session->stage_, kit.make_stage(rules, RuleStageConfig{options, false}));
@@ -39,6 +40,7 @@ bool RuleSession::is_listed(const SchemaRef& table) const { return stage_->unmat
 
 Result<std::shared_ptr<const EventBatch>> RuleSession::run(std::string_view sql, uint32_t line) {
   auto source = std::make_shared<EventBatch>();
+  auto done_before = std::exchange(has_failed_, true);
   TAILRACE_OK(script_.run(sql, line, *source));
   auto result = std::make_shared<EventBatch>(copy_batch(source));
   Status done = stage_->run(*result);
@@ -55,7 +57,29 @@ Result<std::shared_ptr<const EventBatch>> RuleSession::run(std::string_view sql,
   }
   if (!done.ok()) return done;
   TAILRACE_OK(check_unlisted(*source, *result));
+  has_failed_ = done_before;
+  statements_.emplace_back(sql, line);
+  made_ += all_events(*result);
   return std::shared_ptr<const EventBatch>(std::move(result));
+}
+
+Status RuleSession::finish() {
+  if (has_failed_) return {};
+  RowScript script(name_);
+  if (is_capture_) script.begin_capture();
+  EventBatch batch;
+  for (const auto& [sql, line] : statements_) TAILRACE_OK(script.run(sql, line, batch));
+  TAILRACE_TRY(auto stage, kit_.stage(options_));
+  Status done = stage->run(batch);
+  if (!done.ok()) return Status(ErrorCode::kInternal, "the statements run one by one, but not as one batch: " + done.to_string());
+  std::string together = all_events(batch);
+  if (together == made_) return {};
+  size_t at = 0, line = 0;
+  while (at < together.size() && at < made_.size() && together[at] == made_[at]) {
+    if (together[at++] == '\n') line = at;
+  }
+  return Status(ErrorCode::kInternal, fmt::format("one by one the statements give `{}`, as one batch `{}`", made_.substr(line, made_.find('\n', line) - line),
+                                                  together.substr(line, together.find('\n', line) - line)));
 }
 
 Status RuleSession::check_unlisted(const EventBatch& source, const EventBatch& result) const {

@@ -1,9 +1,10 @@
 // RuleSession: rules at the desk. Runs SQL statements (rulekit/row_script.h) through a rule file, no server. Each
 // statement also runs without the JIT, which must give the same, and tables that no pattern names must come out as
-// they went in. One thread.
+// they went in; finish() compares with all of them in one batch. One thread.
 #pragma once
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rulekit/row_script.h"
@@ -17,7 +18,13 @@ class RuleSession {
   static Result<std::unique_ptr<RuleSession>> open(const RuleKit& kit, const RuleOptions& options, std::string script);
   // Events as a sink would get them. kRuleCase: the statement cannot be followed; other codes come from the rules.
   Result<std::shared_ptr<const EventBatch>> run(std::string_view sql, uint32_t line);
-  void begin_capture() { script_.begin_capture(); }
+  void begin_capture() {
+    script_.begin_capture();
+    is_capture_ = true;
+  }
+  // Runs everything once more as one batch: where a job cuts the log into batches must not show. Nothing to do after a
+  // statement that failed.
+  Status finish();
 
   std::vector<SchemaRef> tables() const { return script_.tables(); }
   // Where rows of the table go; null = dropped.
@@ -27,14 +34,21 @@ class RuleSession {
   std::string version() const { return stage_->version(); }
 
  private:
-  explicit RuleSession(std::string script) : script_(std::move(script)) {}
+  RuleSession(const RuleKit& kit, const RuleOptions& options, std::string script)
+      : kit_(kit), options_(options), name_(script), script_(std::move(script)) {}
   bool is_listed(const SchemaRef& table) const;
   Status check_unlisted(const EventBatch& source, const EventBatch& result) const;
 
+  RuleKit kit_;
+  RuleOptions options_;
+  std::string name_;
   RowScript script_;
   std::unique_ptr<RuleStage> stage_, interpreted_;
   bool keeps_unlisted_ = true;
   std::vector<std::string> patterns_;
+  std::vector<std::pair<std::string, uint32_t>> statements_;  // those that ran, for finish()
+  std::string made_;                                          // all they gave
+  bool has_failed_ = false, is_capture_ = false;
 };
 
 }  // namespace tailrace

@@ -3,6 +3,9 @@
 // Threads: the pipeline's delivery thread calls open, write and flush; one polling thread of the sink serves delivery
 // reports, so that batches are acknowledged while nobody writes. abandon() may be called by any thread while open
 // waits for the broker.
+//
+// With `transactions` batches are acknowledged when the Kafka transaction they are in, which holds the checkpoint as
+// well, is committed: what a reader of committed records sees is each change once.
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
@@ -18,6 +21,7 @@
 #include "event/value_text.h"
 #include "sink/kafka_sink_deliveries.h"
 #include "sink/kafka_sink_topics.h"
+#include "sink/kafka_sink_transactions.h"
 
 namespace tailrace {
 namespace {
@@ -38,6 +42,12 @@ constexpr OptionSpec kOptions[] = {
     {"max_message_bytes", "bytes", "1000000", "the largest message sent"},
     {"buffer", "bytes", "32MiB", "messages waiting for the broker, in memory"},
     {"connect_timeout", "duration", "10s", "how long to wait for the first broker at the start"},
+    {"transactions", "bool", "false", "each change once for readers of committed records; the checkpoint is kept in Kafka"},
+    {"commit_every", "duration", "100ms", "transactions: commit at the first source transaction's end after this time; longer where commits are slow"},
+    {"commit_bytes", "bytes", "16MiB", "transactions: … or after this many bytes"},
+    {"transaction_timeout", "duration", "5m", "transactions: the broker aborts one that is open for longer; readers may wait that long for a job that was killed"},
+    {"transactional_id", "string", "tailrace-", "transactions: beginning of the transactional.id; the job's id follows"},
+    {"checkpoint_topic", "string", "tailrace.checkpoint.{job}", "transactions: compacted topic with the checkpoint; {job} is the job's id. Jobs that share a topic may have to wait for one another"},
     {"id_header", "bool", "true", "header tailrace.id = transaction:ordinal, to notice a message sent twice"},
     {"client_id", "string", "tailrace", "name shown to the broker"},
     {"security", "enum:plaintext|ssl|sasl_plaintext|sasl_ssl", "plaintext", "how to connect"},
@@ -53,6 +63,20 @@ struct KafkaSettings {
   std::chrono::milliseconds connect_timeout{10'000};
   bool id_header = true;
   std::string brokers;
+  std::optional<KafkaTransactionSettings> transactions;
+  std::chrono::microseconds commit_every{100'000};
+  size_t commit_bytes = 16u << 20;
+};
+
+// Between KafkaDeliveries and the pipeline when there are transactions: what is delivered is not yet visible.
+class FailuresOnly final : public AckReceiver {
+ public:
+  explicit FailuresOnly(AckReceiver& to) : to_(to) {}
+  void acknowledged(uint64_t) override {}
+  void failed(Status status) override { to_.failed(std::move(status)); }
+
+ private:
+  AckReceiver& to_;
 };
 
 struct ClientDeleter {
@@ -79,7 +103,13 @@ class KafkaSink final : public Sink {
   explicit KafkaSink(KafkaSettings settings) : settings_(std::move(settings)) {}
   ~KafkaSink() override { shut(); }
 
-  SinkCaps caps() const override { return {.wants_records = true, .asynchronous = true}; }
+  SinkCaps caps() const override {
+    bool transactional = settings_.transactions.has_value();
+    return {.wants_records = true, .owns_checkpoint = transactional, .asynchronous = !transactional};
+  }
+  Result<std::optional<Checkpoint>> stored_checkpoint() override {
+    return transactions_ ? transactions_->stored() : std::optional<Checkpoint>();
+  }
   Status open(const SinkContext& context, AckReceiver& acks) override;
   Status write(const LaneBatch& batch, std::stop_token stop) override;
   Status flush(std::stop_token stop) override;
@@ -90,14 +120,17 @@ class KafkaSink final : public Sink {
   static void on_error(rd_kafka_t* client, int code, const char* reason, void* self);
   static void on_log(const rd_kafka_t*, int level, const char*, const char* text);
 
-  Status make_client();
+  Status make_client(const std::string& job_id);
+  Status open_transactions(const SinkContext& context);
+  Status write_in_transaction(const LaneBatch& batch, const std::stop_token& stop);
+  Status commit(const std::stop_token& stop);
   Status connect();
   void poll_loop(const std::stop_token& stop);
   Status write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop);
   Result<const KafkaTopic*> topic_of(const ChangeEvent& event, const std::stop_token& stop);
   Result<const KafkaTopic*> said_topic(const ChangeEvent& event, const TableSchema& target, const std::stop_token& stop);
   Status send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
-              KafkaDeliveries::Batch* pending, const std::stop_token& stop);
+              KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone = false);
   std::string_view id_of(const EventBatch& batch, const ChangeEvent& event);
   void shut() noexcept;
 
@@ -107,6 +140,16 @@ class KafkaSink final : public Sink {
   std::unique_ptr<rd_kafka_t, ClientDeleter> client_;
   std::unique_ptr<KafkaTopics> topics_;
   std::jthread poller_;
+
+  // With transactions only.
+  AckReceiver* acks_ = nullptr;
+  std::unique_ptr<FailuresOnly> failures_only_;
+  std::unique_ptr<KafkaTransactions> transactions_;
+  std::vector<uint64_t> covered_;          // batches in the open transaction
+  std::optional<Checkpoint> checkpoint_;   // stands behind the last batch written
+  Clock::time_point begun_at_{};
+  Clock::duration commit_took_{};          // the last one
+  size_t bytes_ = 0;                       // sent in the open transaction
 
   // The delivery thread's own.
   struct Route {
@@ -136,12 +179,20 @@ class KafkaSink final : public Sink {
   bool login_refused_ = false;        // under error_mutex_
 };
 
-Status KafkaSink::make_client() {
+Status KafkaSink::make_client(const std::string& job_id) {
   char text[512];
   std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(), &rd_kafka_conf_destroy);
   for (const auto& [name, value] : settings_.client) {
     if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
       return Status(ErrorCode::kConfigBadValue, fmt::format("sink.properties: {}", text));
+    }
+  }
+  if (settings_.transactions) {
+    std::string id = settings_.transactions->id_prefix + job_id;
+    std::string timeout = std::to_string(settings_.transactions->timeout.count());
+    if (rd_kafka_conf_set(conf.get(), "transactional.id", id.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK ||
+        rd_kafka_conf_set(conf.get(), "transaction.timeout.ms", timeout.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
+      return Status(ErrorCode::kConfigBadValue, fmt::format("sink.transaction_timeout: {}", text));
     }
   }
   rd_kafka_conf_set_opaque(conf.get(), this);
@@ -157,12 +208,26 @@ Status KafkaSink::make_client() {
 Status KafkaSink::open(const SinkContext& context, AckReceiver& acks) {
   serializer_ = context.serializer;
   if (!serializer_) return Status(ErrorCode::kInternal, "the Kafka sink was opened without a serializer");
-  deliveries_ = std::make_unique<KafkaDeliveries>(acks);
-  TAILRACE_OK(make_client());
+  acks_ = &acks;
+  if (settings_.transactions) failures_only_ = std::make_unique<FailuresOnly>(acks);
+  deliveries_ = std::make_unique<KafkaDeliveries>(failures_only_ ? *failures_only_ : acks);
+  TAILRACE_OK(make_client(context.job_id));
   poller_ = std::jthread([this](std::stop_token stop) { poll_loop(stop); });
   TAILRACE_OK(connect());
   topics_ = std::make_unique<KafkaTopics>(client_.get(), settings_.topics);
+  if (settings_.transactions) TAILRACE_OK(open_transactions(context));
   is_open_ = true;
+  return {};
+}
+
+Status KafkaSink::open_transactions(const SinkContext& context) {
+  transactions_ = std::make_unique<KafkaTransactions>(client_.get(), *settings_.transactions, context.job_id,
+                                                      [this] { return abandoned_.load(); });
+  TAILRACE_OK(transactions_->open());
+  if (context.job_has_started && !transactions_->stored()) {
+    return Status(ErrorCode::kSinkMismatch, fmt::format("job {} has delivered before, but the topic has no checkpoint of it", context.job_id))
+        .with("topic", checkpoint_topic_of(settings_.transactions->checkpoint_topic, context.job_id));
+  }
   return {};
 }
 
@@ -203,14 +268,15 @@ void KafkaSink::poll_loop(const std::stop_token& stop) {
 void KafkaSink::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto* self = static_cast<KafkaSink*>(opaque);
   auto* origin = static_cast<KafkaDeliveries::Origin*>(message->_private);
-  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return self->deliveries_->delivered(origin->batch);
+  // The checkpoint of a transaction has no origin; whether it arrived is told by the commit.
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return origin ? self->deliveries_->delivered(origin->batch) : void();
   if (self->abandoned_) return;
   bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
   Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
                          // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
                          fmt::format("message of {} bytes not delivered: {}", message->len, rd_kafka_err2str(message->err)))
                       .with("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : "")
-                      .with("table", origin->table)
+                      .with("table", origin ? origin->table : "")
                       .with("key", printable({static_cast<const char*>(message->key), message->key_len}));
   rd_kafka_headers_t* headers = nullptr;
   const void* id = nullptr;
@@ -236,6 +302,9 @@ void KafkaSink::on_error(rd_kafka_t* client, int code, const char* reason, void*
   }
   char text[512] = "";
   rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(client, text, sizeof text);
+  if (fatal == RD_KAFKA_RESP_ERR__FENCED || fatal == RD_KAFKA_RESP_ERR_PRODUCER_FENCED) {
+    return self->deliveries_->fail(Status(ErrorCode::kSinkFenced, text));
+  }
   self->deliveries_->fail(Status(ErrorCode::kSinkWrite, fmt::format("the producer cannot go on without risking order or loss: {} ({})",
                                                                     text, rd_kafka_err2name(fatal))));
 }
@@ -299,7 +368,7 @@ std::string_view KafkaSink::id_of(const EventBatch& batch, const ChangeEvent& ev
 }
 
 Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
-                       KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
+                       KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone) {
   std::span<const MessageHeader> said = event.route ? event.route->headers : std::span<const MessageHeader>();
   parts_.resize(7 + said.size());
   rd_kafka_vu_t* parts = parts_.data();
@@ -309,8 +378,8 @@ Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const 
   parts[n].vtype = RD_KAFKA_VTYPE_PARTITION;
   parts[n++].u.i32 = partition;
   parts[n].vtype = RD_KAFKA_VTYPE_VALUE;
-  parts[n].u.mem.ptr = record_.value.data();
-  parts[n++].u.mem.size = record_.value.size();
+  parts[n].u.mem.ptr = is_tombstone ? nullptr : record_.value.data();
+  parts[n++].u.mem.size = is_tombstone ? 0 : record_.value.size();
   parts[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
   parts[n++].u.i = RD_KAFKA_MSG_F_COPY;
   parts[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
@@ -337,6 +406,7 @@ Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const 
     parts[n++].u.header.size = static_cast<ssize_t>(header.value.size());
   }
   deliveries_->sent(pending);
+  bytes_ += record_.value.size() + record_.key.size();
   while (true) {
     rd_kafka_error_t* error = rd_kafka_produceva(client_.get(), parts, n);
     if (!error) return {};
@@ -387,8 +457,10 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
       std::string_view by = event.route->partition_key;
       int32_t partition = rd_kafka_msg_partitioner_murmur2(topic->handle, by.data(), by.size(), topic->partitions, nullptr, nullptr);
       TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
+      if (record_.has_key && record_.tombstone) TAILRACE_OK(send(batch, event, *topic, partition, pending, stop, true));
     } else if (record_.has_key) {
       TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop));
+      if (record_.tombstone) TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop, true));
     } else if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) {
       // Every partition holds rows of the table, so each reader must learn of the change.
       for (int32_t partition = 0; partition < topic->partitions; ++partition) {
@@ -408,6 +480,10 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
 Status KafkaSink::write(const LaneBatch& batch, std::stop_token stop) {
   if (!broken_.ok()) return broken_;
   if (deliveries_->has_failed()) return deliveries_->failure();
+  if (transactions_) {
+    broken_ = write_in_transaction(batch, stop);
+    return broken_;
+  }
   KafkaDeliveries::Batch* pending = deliveries_->begin(batch.events->sequence);
   broken_ = write_events(*batch.events, pending, stop);
   if (!broken_.ok()) return broken_;  // never sealed, so never acknowledged
@@ -415,8 +491,44 @@ Status KafkaSink::write(const LaneBatch& batch, std::stop_token stop) {
   return {};
 }
 
+Status KafkaSink::write_in_transaction(const LaneBatch& batch, const std::stop_token& stop) {
+  // A slice of a large source transaction gets a transaction of its own: what is whole can then always be committed.
+  if (transactions_->is_open() && checkpoint_ && !batch.checkpoint) TAILRACE_OK(commit(stop));
+  if (!transactions_->is_open()) {
+    TAILRACE_OK(transactions_->begin());
+    begun_at_ = Clock::now();
+    bytes_ = 0;
+  }
+  KafkaDeliveries::Batch* pending = deliveries_->begin(batch.events->sequence);
+  TAILRACE_OK(write_events(*batch.events, pending, stop));
+  deliveries_->seal(pending);
+  covered_.push_back(batch.events->sequence);
+  checkpoint_ = batch.checkpoint;
+  if (!checkpoint_) return {};
+  // Commits are spaced out so that waiting for them takes a tenth of the time at most.
+  constexpr Clock::duration kLongestWait = std::chrono::seconds(1);
+  Clock::duration due = std::max<Clock::duration>(settings_.commit_every, std::min<Clock::duration>(9 * commit_took_, kLongestWait));
+  if (settings_.commit_every.count() == 0) due = {};
+  return bytes_ >= settings_.commit_bytes || Clock::now() - begun_at_ >= due ? commit(stop) : Status();
+}
+
+Status KafkaSink::commit(const std::stop_token& stop) {
+  auto began = Clock::now();
+  TAILRACE_OK(transactions_->commit(*checkpoint_, stop));
+  commit_took_ = Clock::now() - began;
+  checkpoint_.reset();
+  for (uint64_t sequence : covered_) acks_->acknowledged(sequence);
+  covered_.clear();
+  return {};
+}
+
 Status KafkaSink::flush(std::stop_token stop) {
   if (!broken_.ok()) return broken_;
+  if (transactions_) {
+    if (deliveries_->has_failed()) return deliveries_->failure();
+    if (transactions_->is_open() && checkpoint_) broken_ = commit(stop);
+    return broken_;
+  }
   while (true) {
     if (deliveries_->has_failed()) return deliveries_->failure();
     if (deliveries_->wait_until_empty(0, stop)) return {};
@@ -434,11 +546,13 @@ void KafkaSink::abandon() noexcept {
 
 void KafkaSink::shut() noexcept {
   abandon();
+  if (transactions_) transactions_->abort(std::chrono::milliseconds(400));
   if (poller_.joinable()) {
     poller_.request_stop();
     poller_.join();
   }
   topics_.reset();
+  transactions_.reset();
   client_.reset();
 }
 
@@ -464,6 +578,27 @@ Status add_properties(std::string_view text, std::map<std::string, std::string>&
   return {};
 }
 
+Status transaction_settings(const Options& options, KafkaSettings& settings) {
+  if (!options.boolean("transactions")) {
+    for (const OptionSpec& spec : kOptions) {
+      if (!spec.doc.starts_with("transactions:") || options.text(spec.name) == spec.default_value) continue;
+      return Status(ErrorCode::kConfigBadValue, fmt::format("sink.{} goes with sink.transactions = true", spec.name));
+    }
+    return {};
+  }
+  KafkaTransactionSettings transactions;
+  transactions.id_prefix = options.text("transactional_id");
+  transactions.checkpoint_topic = options.text("checkpoint_topic");
+  transactions.replication = settings.topics.replication;
+  transactions.timeout = std::chrono::milliseconds(options.integer("transaction_timeout") / 1000);
+  if (transactions.timeout < std::chrono::seconds(1)) return Status(ErrorCode::kConfigBadValue, "sink.transaction_timeout must be 1s or more");
+  TAILRACE_OK(check_topic_name(checkpoint_topic_of(transactions.checkpoint_topic, "job")));
+  settings.transactions = std::move(transactions);
+  settings.commit_every = std::chrono::microseconds(options.integer("commit_every"));
+  settings.commit_bytes = static_cast<size_t>(options.integer("commit_bytes"));
+  return {};
+}
+
 Result<std::unique_ptr<Sink>> create_kafka(const Options& options, const Url& url) {
   KafkaSettings settings;
   if (url.host.empty()) return Status(ErrorCode::kConfigUrl, "a kafka URL needs a broker: kafka://host:port");
@@ -479,6 +614,7 @@ Result<std::unique_ptr<Sink>> create_kafka(const Options& options, const Url& ur
   if (settings.topics.partitions < 1) return Status(ErrorCode::kConfigBadValue, "sink.topic_partitions must be 1 or more");
   settings.connect_timeout = std::chrono::milliseconds(options.integer("connect_timeout") / 1000);
   settings.id_header = options.boolean("id_header");
+  TAILRACE_OK(transaction_settings(options, settings));
   int64_t buffer = std::max<int64_t>(options.integer("buffer"), 1 << 20);
   std::string limit = std::to_string(options.integer("max_message_bytes"));
   auto& client = settings.client;
@@ -508,6 +644,13 @@ Result<std::unique_ptr<Sink>> create_kafka(const Options& options, const Url& ur
     client["sasl.mechanism"] = options.text("sasl_mechanism");
   }
   if (options.has("properties")) TAILRACE_OK(add_properties(options.text("properties"), client));
+  if (settings.transactions) {
+    for (const auto& [name, value] : client) {
+      bool connects = name == "bootstrap.servers" || name == "client.id" || name.starts_with("security.") || name.starts_with("sasl.") ||
+                      name.starts_with("ssl.") || name.starts_with("broker.") || name.starts_with("socket.");
+      if (connects) settings.transactions->consumer[name] = value;
+    }
+  }
   return std::unique_ptr<Sink>(std::make_unique<KafkaSink>(std::move(settings)));
 }
 

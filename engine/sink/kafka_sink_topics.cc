@@ -97,6 +97,9 @@ Status KafkaTopics::create(const std::string& name, const std::stop_token& stop)
   std::unique_ptr<rd_kafka_NewTopic_t, decltype(&rd_kafka_NewTopic_destroy)> wanted(
       rd_kafka_NewTopic_new(name.c_str(), settings_.partitions, settings_.replication, text, sizeof text),
       &rd_kafka_NewTopic_destroy);
+  for (const auto& [name_of, value] : settings_.config) {
+    if (wanted) rd_kafka_NewTopic_set_config(wanted.get(), name_of.c_str(), value.c_str());
+  }
   if (!wanted) return Status(ErrorCode::kSinkWrite, fmt::format("the topic cannot be described: {}", text)).with("topic", name);
   std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> options(
       rd_kafka_AdminOptions_new(client_, RD_KAFKA_ADMIN_OP_CREATETOPICS), &rd_kafka_AdminOptions_destroy);

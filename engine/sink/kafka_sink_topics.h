@@ -31,6 +31,7 @@ struct KafkaTopicSettings {
   bool create = true;
   int partitions = 1;
   int replication = -1;  // the broker's default
+  std::map<std::string, std::string> config;   // of a new topic, by Kafka's names
   std::chrono::milliseconds patience{30'000};  // for a new topic to have a leader
 };
 

@@ -15,6 +15,13 @@ std::string lower(std::string text) {
   return text;
 }
 
+// Is the database without tables behind the statement?
+bool begins_database(const DdlStatement& statement) {
+  using Kind = DdlStatement::Kind;
+  return statement.kind == Kind::kDropDatabase ||
+         (statement.kind == Kind::kCreateDatabase && (!statement.conditional || statement.replaces));
+}
+
 // A database as the store keeps it: a table without name and columns.
 SchemaRef database_entry(const std::string& name, uint16_t collation) {
   auto made = std::make_shared<TableSchema>();
@@ -78,6 +85,7 @@ Status SchemaTracker::begin(const LogPosition& at, bool continues) {
         state.reading = found;
       }
       Table& table = tables_[key_of(entry.database, entry.table)];
+      table.seen = true;
       if (position->second.reached) {
         table.next = table.history.size() + 1;
         table.state = state;
@@ -163,6 +171,10 @@ SchemaTracker::Table& SchemaTracker::look(const Key& key, const LogPosition& at)
   while (table.next < table.history.size() && log_position_reached(at, table.history[table.next].position)) {
     table.state = table.history[table.next++].state;
   }
+  if (key.second.empty() && !table.begun) {
+    table.begun = std::any_of(table.history.begin(), table.history.begin() + static_cast<long>(table.next),
+                              [](const Stored& stored) { return begins_database(read_ddl(stored.ddl, "", SqlReading())); });
+  }
   if (!table.state.json.empty()) {
     auto schema = schema_from_json(table.state.json);
     table.state.json.clear();
@@ -178,6 +190,12 @@ SchemaTracker::Table& SchemaTracker::look(const Key& key, const LogPosition& at)
   }
   if (!key.second.empty() && had != table.state.exists()) followed_[key.first] += had ? size_t{0} - 1 : 1;
   return table;
+}
+
+const SchemaTracker::State& SchemaTracker::before(const Key& key, const LogPosition& at) {
+  Table& table = look(key, at);
+  if (!table.seen && wanted_(key.first, key.second) && look({key.first, ""}, at).begun) set(key, State::absent());
+  return table.state;
 }
 
 void SchemaTracker::put(const Key& key, State state, const LogPosition& at, const std::string& ddl, SchemaOrigin origin) {
@@ -198,6 +216,7 @@ void SchemaTracker::put(const Key& key, State state, const LogPosition& at, cons
 }
 
 void SchemaTracker::set(const Key& key, State state) {
+  tables_[key].seen = true;
   State& place = tables_[key].state;
   if (!key.second.empty() && place.exists() != state.exists()) followed_[key.first] += place.exists() ? size_t{0} - 1 : 1;
   place = std::move(state);
@@ -342,7 +361,9 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
   // Read before: what it did is stored, all of it or nothing; at the start of the transaction when it is in the midst of one.
   bool stored = false, taken = false;
   for (const TableName& name : statement.tables) {
-    Table& table = look(key_of(name.database, name.table), at);
+    Key key = key_of(name.database, name.table);
+    before(key, at);
+    Table& table = tables_[key];
     taken = taken || (table.next > 0 && table.history[table.next - 1].ddl == ddl.sql && table.history[table.next - 1].position.text() == after.text());
     stored = stored || (table.next < table.history.size() && log_position_reached(after, table.history[table.next].position));
   }
@@ -421,8 +442,8 @@ Result<std::vector<SchemaRef>> SchemaTracker::apply_database(const LoggedDdl& dd
   if (parsed.kind != Kind::kCreateDatabase && parsed.kind != Kind::kAlterDatabase && parsed.kind != Kind::kDropDatabase) return gone;
   Key key = key_of(parsed.database, "");
   const State before = look(key, at).state;
-  bool new_empty = parsed.kind == Kind::kDropDatabase || (parsed.kind == Kind::kCreateDatabase && (!parsed.conditional || parsed.replaces));
-  if (new_empty) {
+  if (begins_database(parsed)) {
+    tables_[key].begun = true;
     for (auto found = tables_.lower_bound(key); found != tables_.end() && found->first.first == key.first; ++found) {
       if (found->first.second.empty()) continue;
       Table& table = look(found->first, at);

@@ -118,6 +118,8 @@ class SchemaTracker {
     State state;
     std::vector<Stored> history;   // in order
     size_t next = 0;               // first of them not reached yet
+    bool seen = false;             // something is known of it, be it that nothing is
+    bool begun = false;            // a database whose every table has been seen: it was made, or dropped, where the reader was
   };
   using Key = std::pair<std::string, std::string>;   // table "" = the database
 
@@ -125,6 +127,8 @@ class SchemaTracker {
   Key key_of(const std::string& database, const std::string& table) const;
   DdlName name_of(const std::string& database, const std::string& table) const;
   Table& look(const Key& key, const LogPosition& at);
+  // The same, where a table that has never been seen may be one that there is not.
+  const State& before(const Key& key, const LogPosition& at);
   static bool passed(Reading& reading, const LogPosition& at);
   // A state from before a statement: is it from a reading that saw the statement's effect already?
   static bool saw(const State& state, const LogPosition& after);

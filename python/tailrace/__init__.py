@@ -5,7 +5,7 @@
                        sink=tr.sink("sqlite:///copy.db"), tables=["shop.*"], rules="rules/shop.lua")
     job.run(until="caught_up")
 """
-from tailrace import errors
+from tailrace import errors, formats
 from tailrace._core import __version__
 from tailrace.endpoint import Endpoint, Report, Secret, connect, env, file, sink, source
 from tailrace.errors import TailraceError, explain
@@ -16,5 +16,5 @@ from tailrace.stream import Batch, RowBatch, Stream
 
 __all__ = [
     "Batch", "Endpoint", "MetaDB", "Migration", "Position", "Report", "RowBatch", "Secret", "Status", "Stream", "Table",
-    "TailraceError", "__version__", "attach", "connect", "env", "errors", "explain", "file", "sink", "source",
+    "TailraceError", "__version__", "attach", "connect", "env", "errors", "explain", "file", "formats", "sink", "source",
 ]

@@ -1,12 +1,10 @@
 """The command line. stdout carries results, stderr progress and messages; nothing ever asks a question."""
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,8 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 import tailrace
-from tailrace import errors
+from tailrace import cli_formats, cli_rule, errors
+from tailrace.cli_common import is_job_file, print_json, settings_of, source_of
 from tailrace.migration import Migration
 from tailrace.status import Status, summary
 from tailrace.watch import ProgressMode, make_display
@@ -48,10 +47,6 @@ def show_error(error: errors.TailraceError) -> None:
             print(f"  {label:<8} {text}", file=sys.stderr)
 
 
-def print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
-
-
 class _Terminated(KeyboardInterrupt):
     """SIGTERM: handled like Ctrl-C."""
 
@@ -68,28 +63,6 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _settings(given: list[str]) -> dict[str, object]:
-    """``a.b=1`` as TOML has it; what is not TOML is a text."""
-    changes: dict[str, object] = {}
-    for item in given:
-        key, equals, text = item.partition("=")
-        if not equals or not key:
-            raise errors.make("CFG-0003", f"--set {item}: KEY=VALUE expected")
-        try:
-            changes[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            changes[key.strip()] = text
-    return changes
-
-
-def _is_job_file(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except OSError as error:
-        raise errors.make("CFG-0001", f"{path}: {error.strerror}") from None
-
-
 @app.command()
 def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG|JOB", help="A TOML file, or the file of a job to resume.",
@@ -104,8 +77,8 @@ def run(
     """Run a job until a goal. Ctrl-C and SIGTERM drain and keep the checkpoint; running it again goes on."""
     if progress not in ("auto", "bar", "lines", "none"):
         raise errors.make("CFG-0003", f"--progress: auto, bar, lines or none expected, got {progress!r}")
-    changes = _settings(set_ or [])
-    if _is_job_file(config):
+    changes = settings_of(set_ or [])
+    if is_job_file(config):
         if changes or job is not None:
             raise errors.make("CFG-0003", "--set and --job go with a configuration, not with a job file")
         migration = tailrace.attach(config)
@@ -235,21 +208,7 @@ def doctor(target: Annotated[str, typer.Argument(metavar="URL|CONFIG", help="A s
                                                           help="An option of the source, e.g. password=${env:PW}.")] = None,
            as_json: JsonFlag = False) -> None:
     """Check that a source can be read: login, log, tables. Exit code 3 when something blocks."""
-    changes = _settings(set_ or [])
-    if "://" in target:
-        from tailrace.config import interpolate
-
-        options = interpolate({"source": changes}, lambda key: None)["source"]
-        endpoint = tailrace.source(target, **options)
-    else:
-        from tailrace.config import load
-        from tailrace.endpoint import make_endpoint
-
-        loaded = load(target, changes)
-        options = {key: value for key, value in loaded.fields["source"].items() if key not in ("url", "start")}
-        made = make_endpoint("source", loaded.fields["source"]["url"], {})
-        secrets = {key.partition(".")[2]: value for key, value in loaded.secrets.items() if key.startswith("source.")}
-        endpoint = tailrace.Endpoint("source", made.url, options, secrets)
+    endpoint, _ = source_of(target, set_)
     report = endpoint.doctor()
     if as_json:
         print_json(report.to_dict())
@@ -285,6 +244,12 @@ def resume(job: JobArgument, as_json: JsonFlag = False) -> None:
 def stop(job: JobArgument, as_json: JsonFlag = False) -> None:
     """Let the process that runs the job drain and end."""
     _steer(job, lambda migration: migration.stop(), as_json)
+
+
+app.add_typer(cli_formats.app, name="format")
+app.command()(cli_formats.conformance)
+app.add_typer(cli_rule.app, name="rule")
+app.command()(cli_rule.capture)
 
 
 def _version(wanted: bool) -> None:

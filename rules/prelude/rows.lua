@@ -10,6 +10,7 @@ local type, tonumber, tostring, error, next, setmetatable = type, tonumber, tost
 local string_of, istype = ffi.string, ffi.istype
 local set_null, set_bool, set_number, set_big = cx.set_null, cx.set_bool, cx.set_number, cx.set_big
 local set_dec, set_text, get_text, get_dec = cx.set_dec, cx.set_text, cx.get_text, cx.get_dec
+local where_test = cx.where_test
 
 local E_WRITE, E_COLUMN, E_INTERNAL = 104, 105, 1
 local ABSENT, NULL = 0, 1
@@ -130,6 +131,12 @@ function core.make_row(plan, writable)
       if kind == NULL then return nil end
       get_text(ptr, column, base + column)
       return host_text()
+    end,
+    where = function(id)
+      if base < 0 then stale() end
+      local rc = where_test(cx, ptr, id, base)
+      if rc == 2 then raise(cx.error_code, -1, host_text()) end  -- it has its own place
+      return rc == 1
     end,
     raw = function(name)
       local column = place(name)

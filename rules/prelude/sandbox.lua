@@ -227,6 +227,42 @@ function core.native(name, arguments)
   return handle
 end
 
+-- SQL over one row -----------------------------------------------------------------------------------------------------
+
+local function sql_arguments(name, given)
+  if not core.is_loading then error(name .. ": SQL is compiled once, at the top of the file", 3) end
+  if type(given) == "string" then return { given } end
+  if type(given) ~= "table" or handles[given] then error("usage: " .. name .. " [[expression]]", 3) end
+  local copied = {}
+  for k, v in next, given do copied[k] = v end
+  return copied
+end
+
+-- A column's value: columns = { total = sql [[price * count]] }.
+local function sql(given) return core.handle("sql", sql_arguments("sql", given)) end
+
+-- A test of a row, for map and row: local eu = where [[region = 'eu']]; eu(row) is true or false.
+local where_count = 0
+local function where(given)
+  local arguments = sql_arguments("where", given)
+  local id = where_count
+  where_count = where_count + 1
+  arguments.id = id
+  local handle = setmetatable({}, {
+    __index = function() error("where has no fields", 2) end,
+    __newindex = function() error("where is read-only", 2) end,
+    __call = function(_, row)
+      local found = type(row) == "table" and row_internals[row] or nil
+      if not found then error("where needs a row: row, ev.before or ev.after", 2) end
+      return found.where(id)
+    end,
+    __metatable = false,
+  })
+  handles[handle] = { kind = "where", arguments = arguments }
+  return handle
+end
+core.where_function, core.sql_function = where, sql
+
 -- the environment ----------------------------------------------------------------------------------------------------
 
 local env = {
@@ -239,7 +275,7 @@ local env = {
   bit = freeze(core.bit, "bit", true),
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
   col = freeze(col, "col", true), null = core.null, secret = secret,
-  meta = freeze(meta_fields, "meta", true),
+  meta = freeze(meta_fields, "meta", true), sql = sql, where = where,
   line = function(template)
     if type(template) ~= "string" then error("line wants a template: line \"{id} {name}\"", 2) end
     return core.handle("line", { text = template })
@@ -263,7 +299,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { sql = true, where = true, time = true, metric = true }
+local later = { time = true, metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)

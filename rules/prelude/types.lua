@@ -57,6 +57,7 @@ typedef struct tr_host {
   int32_t (*say_message)(struct tr_host*, uint32_t event, int32_t what, const char* name, uint32_t name_size, const char* text,
                          uint32_t size);
   int32_t (*end_message)(struct tr_host*, uint32_t event);
+  int32_t (*where_test)(struct tr_host*, tr_plan*, int32_t id, int32_t cell);
 } tr_host;
 ]]
 

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "format/debezium_format.h"
+#include "format/envelope_format.h"
 #include "sink/sink.h"
 
 namespace tailrace {
@@ -176,7 +176,7 @@ class Acks final : public AckReceiver {
 };
 
 Cost run_sink(const std::string& broker, const std::string& topic, const std::vector<EventBatch>& batches, size_t count) {
-  DebeziumFormat format{{}};
+  EnvelopeFormat format{{}};
   Acks acks;
   auto options = Options::parse("sink", tailrace_sink_kafka.options, {{"topic", topic}});
   auto url = parse_url("kafka://" + broker);
@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
   std::vector<EventBatch> batches;
   SchemaRef schema = sysbench_table();
   for (uint64_t i = 0; i < 50; ++i) batches.push_back(make_batch(schema, i));
-  DebeziumFormat format{{}};
+  EnvelopeFormat format{{}};
   std::vector<Prepared> messages;
   Record record;
   size_t bytes = 0;

@@ -181,6 +181,8 @@ constexpr Case kCases[] = {
     {"fan-out", kFanOut, 1, kRows, kNote},
     {"fan-out, 300 tables", kFanOut, 300, 4, kNote},
     {"where", kWhere},
+    {"where, 20 tables", kWhere, 20, 4},
+    {"where LIKE", "where = [[ c LIKE '%7-1%' OR status IN ('new', 'paid') ]]"},
     {"topic and headers", "topic = 't.{status|lower}', headers = { op = '{meta.op}' }"},
     {"serialize", kSerialize},
     {"serialize, 300 tables", kSerialize, 300, 4},

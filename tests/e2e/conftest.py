@@ -58,7 +58,9 @@ class Jobs:
         config = {"version": 1, "job": {"name": name}, "tables": list(tables),
                   "source": source if isinstance(source, dict) else source_config(source),
                   "sink": sink or {"url": f"sqlite://{self.copy}"}, **more}
-        if rules:
+        if isinstance(rules, dict):
+            config["rules"] = rules
+        elif rules:
             path = self.folder / "rules.lua"
             path.write_text(rules)
             config["rules"] = {"file": str(path)}

@@ -92,8 +92,8 @@ def change_rows(name, table, rng):
 class Recorded:
     """A statement that the server took: where the log stood behind it, and what the catalogue showed then."""
 
-    def __init__(self, place, sequence, sql, mode, tables):
-        self.place, self.sequence, self.sql, self.mode, self.tables = place, sequence, sql, mode, tables
+    def __init__(self, place, sequence, sql, mode, tables, clock):
+        self.place, self.sequence, self.sql, self.mode, self.tables, self.clock = place, sequence, sql, mode, tables, clock
 
 
 def write(database, seed, statements):
@@ -106,7 +106,9 @@ def write(database, seed, statements):
     database.run(f"CREATE DATABASE {SCHEMA}")
     while len(recorded) < statements:
         sql, refused = source.statement(tables, SCHEMA), False
-        settings = f"USE {SCHEMA}; SET NAMES utf8mb4; SET time_zone='+00:00'; SET sql_mode='{source.mode}';"
+        clock = int(time.time())   # of the statement: a NULL that becomes a TIMESTAMP NOT NULL is the time then
+        settings = (f"USE {SCHEMA}; SET NAMES utf8mb4; SET time_zone='+00:00'; SET sql_mode='{source.mode}'; "
+                    f"SET timestamp={clock};")
         try:
             lines = database.run(f"{settings} {sql}; {status}; {catalogue.queries(SCHEMA)}")
         except RuntimeError:
@@ -124,7 +126,7 @@ def write(database, seed, statements):
         if refused:  # of several tables to drop those that exist are gone; or the one that was to be replaced
             sql = "DROP TABLE " + ", ".join(map(quote, sorted(gone)))
         tables = after
-        recorded.append(Recorded((lines[cut][0], int(lines[cut][1])), sequence, sql, source.mode, tables))
+        recorded.append(Recorded((lines[cut][0], int(lines[cut][1])), sequence, sql, source.mode, tables, clock))
         for name, table in rng.sample(sorted(tables.items()), min(2, len(tables))):
             for change in change_rows(name, table, rng):
                 try:
@@ -162,9 +164,17 @@ def compare_history(engine, recorded, names):
     entries = engine.look('SELECT position, "table", schema, origin FROM v1_schema WHERE database = ? ORDER BY seq'.replace("?", f"'{SCHEMA}'"))
     wrong, unknown, at, tables = [], 0, 0, {}
     lost = set()
-    for step in recorded:
+    for step, following in zip(recorded, [*recorded[1:], None]):
         were_lost = set(lost)
-        while at < len(entries) and position_of(entries[at][0]) <= step.place:
+
+        def reached(entry, step=step, following=following):
+            place = position_of(entry[0])
+            # The table of a CREATE … SELECT, a transaction with rows, is stored as of where that begins: here, if nothing came between.
+            is_made = entry[2] is not None and following and " SELECT * FROM " in following.sql
+            is_next = is_made and entry[1] in following.tables.keys() - step.tables.keys()
+            return place < step.place or (place == step.place and not is_next)
+
+        while at < len(entries) and reached(entries[at]):
             _, table, schema, origin = entries[at]
             at += 1
             lost.discard(table)
@@ -223,7 +233,7 @@ def replay(messages, recorded, maria):
     def changed():
         step = waiting.pop(0)
         sql = step.sql.replace(f"ALTER DATABASE {SCHEMA} ", "ALTER DATABASE copy ")
-        out.append(f"SET sql_mode='{step.mode}'; {sql}{' LIMIT 0' if ' SELECT * FROM ' in sql else ''}")
+        out.append(f"SET timestamp={step.clock}; SET sql_mode='{step.mode}'; {sql}{' LIMIT 0' if ' SELECT * FROM ' in sql else ''}")
         return step.tables, step.mode
 
     for message in messages:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kill the engine with SIGKILL, again and again, while a database is written to; then compare with the truth.
 
-  tests/fault/kill_loop.py --rounds 30 --sink sqlite|kafka|file [--source mariadb|mysql9] [--seed S]
+  tests/fault/kill_loop.py --rounds 30 --sink sqlite|kafka|kafka-exactly-once|file [--source mariadb|mysql9] [--seed S]
 
 Writers: sysbench oltp_write_only, and sessions of our own on a table without key, a table whose keys are swapped and
 moved, a table with a case-insensitive text key, a wide copy and a table of all types. Each round starts the engine on
@@ -9,6 +9,9 @@ the same job file and kills it in one of three phases: while tables are copied (
 durable (mid-batch), at the sink's commit or a checkpoint's save (flush). Two kills of three come at a fault point of
 the engine (engine/base/fault_point.h), delayed by up to 3 ms; one of three at a random moment, and counts as the phase
 that the job file showed then. Every round has to get further than the one before.
+
+With kafka-exactly-once the sink works in Kafka transactions, and a reader of committed records has to see each change and
+each copied row once; else what a restart delivered again is counted.
 
 The truth: SELECT at the source, and for messages the event list of mariadb-binlog -v. Exit 1 on any difference.
 """
@@ -32,7 +35,7 @@ SKIPPED = 77
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--sink", choices=["sqlite", "kafka", "file"], default="sqlite")
+    parser.add_argument("--sink", choices=["sqlite", "kafka", "kafka-exactly-once", "file"], default="sqlite")
     parser.add_argument("--source", choices=["mariadb", "mysql9"], default="mariadb")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--seconds-per-round", type=float, default=1.5, help="how late a kill may come (default 1.5)")
@@ -47,6 +50,8 @@ def sink_config(kind, folder, broker):
         return {"url": f"sqlite://{folder / 'copy.db'}"}
     if kind == "kafka":
         return {"url": f"kafka://{broker}", "format": "default", "topic_partitions": "2"}
+    if kind == "kafka-exactly-once":
+        return {"url": f"kafka://{broker}", "format": "default", "topic_partitions": "2", "transactions": "true"}
     return {"url": f"file://{folder / 'out'}", "format": "default"}
 
 
@@ -55,7 +60,7 @@ class Loop:
         self.args, self.folder = args, folder
         self.rng = random.Random(args.seed)
         self.database = services.up(args.source, "killdb")
-        self.broker = services.up("kafka", "killkafka") if args.sink == "kafka" else None
+        self.broker = services.up("kafka", "killkafka") if args.sink.startswith("kafka") else None
         self.writers = workload.Writers(self.database, args.seed, wide_rows=40000, rate=args.rate,
                                         duplicates=args.sink == "sqlite")
         self.engine = Engine(folder / "job.db", {
@@ -89,11 +94,14 @@ class Loop:
         environment = {}
         if exact:
             # Late enough for a checkpoint to have been saved before.
-            own = self.args.sink == "sqlite"    # its checkpoint moves with every commit, that of the others twice a second
+            own = self.args.sink in ("sqlite", "kafka-exactly-once")    # its checkpoint moves with every commit, that of the others twice a second
             count = {"snapshot": self.rng.randint(4, 14) if own else self.rng.randint(20, 45), "mid-batch": self.rng.randint(80, 250),
-                     "flush": self.rng.randint(30, 80) if self.args.sink == "file" else self.rng.randint(6, 14)}[phase]
+                     "flush": self.rng.randint(30, 80) if self.args.sink == "file" else self.rng.randint(6, 14)}
+            point = phase
+            if phase == "flush" and self.args.sink == "kafka-exactly-once":
+                point, count["flush"] = "commit", self.rng.randint(10, 40)
             delay = self.rng.choice([0, 0, self.rng.randint(1, 3000)])
-            environment["TAILRACE_FAULT"] = f"kill@{phase}:{count * patience}+{delay}"
+            environment["TAILRACE_FAULT"] = f"kill@{point}:{count[phase] * patience}+{delay}"
         self.engine.start(**environment)
         if number == 0:
             self.note_start()
@@ -158,13 +166,14 @@ class Loop:
             print(f"{rows} rows of {len(workload.ALL)} tables compared value by value")
             return problems
         log = truth.changes(self.database, workload.ALL, log_start)
-        found = compare.kafka_messages(self.broker, workload.ALL) if self.args.sink == "kafka" else \
+        found = compare.kafka_messages(self.broker, workload.ALL) if self.broker else \
             compare.file_messages(self.folder / "out", workload.ALL)
         result = compare.Checked()
+        restarts = 0 if self.args.sink == "kafka-exactly-once" else self.engine.starts
         for table in workload.ALL:
             name = table.full_name()
             compare.check_messages(table, found[name], log[name], self.start, truth.rows(self.database, table),
-                                   self.engine.starts, result)
+                                   restarts, result)
         print(f"{result.changes} changes of the log looked for in {result.messages} messages "
               f"({result.reads} of the copy, {result.replays} repetitions begun after a restart)")
         return result.problems

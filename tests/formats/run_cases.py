@@ -15,7 +15,8 @@ from pathlib import Path
 
 import check
 
-BUILT = ("Default", "Debezium")
+BUILT = ("Default", "DefaultExtendColumnType", "Canal", "DataWorks", "SharePlex", "Debezium", "DebeziumFlatten",
+         "DebeziumSmt", "Avro")
 JUDGEMENT = ("expect", "exact_keys", "lexical", "soft", "ignore", "basis")
 
 

@@ -196,7 +196,7 @@ def same_change(table, change, message):
 
 
 def check_messages(table, messages, log, start, final, restarts, result):
-    """Every change of the log from `start` on is there, per key and in order; what was delivered again is a
+    """With `restarts` 0 nothing may come twice. Every change of the log from `start` on is there, per key and in order; what was delivered again is a
     contiguous repetition, at most one a restart; rows read by the copy agree with the state the messages give;
     the state at the end is what SELECT says.
 
@@ -214,6 +214,7 @@ def check_messages(table, messages, log, start, final, restarts, result):
     lanes = {message.lane for message in messages}
     can_fold = len(lanes) <= 1 or table.key
     state = {}             # key -> row, or None once deleted
+    copied = set()         # keys of rows read by the copy
     limit = len(result.problems) + SHOWN
     for message in messages:
         if len(result.problems) >= limit:
@@ -231,6 +232,9 @@ def check_messages(table, messages, log, start, final, restarts, result):
             result.reads += 1
             if can_fold:
                 row_key = table.key_of(message.after)
+                if table.key and not restarts and row_key in copied:
+                    result.add(f"{table.full_name()} {row_key}: copied twice")
+                copied.add(row_key)
                 if table.key and row_key in state and state[row_key] != message.after:
                     # A FLOAT or whatever the log shows inexactly is not in question here: both are messages.
                     result.add(f"{table.full_name()} {row_key}: the copy gave {describe(table, message.after)}, the "

@@ -112,6 +112,15 @@ def quote(text):
 class Maker:
     def __init__(self, rng, columns):
         self.rng, self.columns = rng, columns
+        # Of the two, MySQL takes all bits of a shift's width, rounds a quotient to four more digits, and takes numbers beside DECIMAL columns as exact.
+        self.is_mysql = any(column.collation == 255 for column in columns)
+
+    def negative(self, operand):
+        """Of a constant that is negative already MySQL makes a DECIMAL."""
+        return f"(-{operand})".replace("--", "- -" if self.is_mysql else "- id - -")
+
+    def divide(self):
+        return "/" if self.is_mysql else "+"
 
     def of(self, *groups):
         found = [column.name for column in self.columns if column.group in groups]
@@ -125,11 +134,12 @@ class Maker:
     def integer(self, depth):
         rng = self.rng
         if depth <= 0 or rng.random() < 0.4:
-            return self.pick(lambda: self.of("int"), lambda: self.of("int"), lambda: rng.choice(NUMBERS), lambda: rng.choice(LARGE + UNSIGNED),
+            return self.pick(lambda: self.of("int"), lambda: self.of("int"), lambda: rng.choice(NUMBERS), lambda: rng.choice((LARGE if self.is_mysql else LARGE[:-1]) + UNSIGNED),
                              lambda: str(rng.randint(-20, 20)))
         a, b = (lambda: self.integer(depth - 1)), (lambda: self.integer(depth - 1))
         return self.pick(lambda: f"({a()} {rng.choice(['+', '-', '*'])} {b()})", lambda: f"({a()} {rng.choice(['DIV', '%', 'MOD'])} {b()})",
-                         lambda: f"({a()} {rng.choice(['&', '|', '^', '<<', '>>'])} {b()})", lambda: f"(-{a()})".replace("--", "- -"), lambda: f"(~{a()})",
+                         lambda: f"({a()} {rng.choice(['&', '|', '^'])} {b()})",
+                         lambda: f"({a()} {rng.choice(['<<', '>>'])} {b() if self.is_mysql else rng.randint(0, 70)})", lambda: self.negative(a()), lambda: f"(~{a()})",
                          lambda: f"ABS({a()})", lambda: f"MOD({a()}, {b()})", lambda: f"COALESCE({a()}, {b()})",
                          lambda: f"CAST({self.decimal(depth - 1)} AS SIGNED)", lambda: f"CAST({a()} AS UNSIGNED)", lambda: f"CAST({a()} AS SIGNED)",
                          lambda: f"CAST({self.text(depth - 1)} AS SIGNED)", lambda: f"CHAR_LENGTH({self.text(depth - 1)})",
@@ -141,15 +151,15 @@ class Maker:
             return self.pick(lambda: self.of("decimal"), lambda: self.of("decimal"), lambda: rng.choice(DECIMALS), lambda: f"{rng.randint(-99, 99)}.{rng.randint(0, 999)}")
         a = lambda: self.decimal(depth - 1)  # noqa: E731
         b = lambda: self.number(depth - 1)   # noqa: E731
-        return self.pick(lambda: f"({a()} {rng.choice(['+', '-', '*', '/', '%'])} {b()})", lambda: f"({b()} / {a()})", lambda: f"(-{a()})".replace("--", "- -"),
+        return self.pick(lambda: f"({a()} {rng.choice(['+', '-', '*', self.divide(), '%'])} {b()})", lambda: f"({b()} {self.divide()} {a()})", lambda: f"(-{a()})".replace("--", "- -"),
                          lambda: f"ABS({a()})", lambda: f"CAST({b()} AS DECIMAL({rng.choice(['10,2', '5,1', '20,0', '30,10', '3,3'])}))",
-                         lambda: f"CAST({self.text(depth - 1)} AS DECIMAL(20,4))", lambda: f"({self.integer(depth - 1)} / {self.integer(depth - 1)})",
+                         lambda: f"CAST({self.text(depth - 1)} AS DECIMAL(20,4))", lambda: f"({self.integer(depth - 1)} {self.divide()} {self.integer(depth - 1)})",
                          lambda: f"IFNULL({a()}, {b()})")
 
     def double(self, depth):
         rng = self.rng
         if depth <= 0 or rng.random() < 0.5:
-            return self.pick(lambda: self.of("double"), lambda: rng.choice(["1e0", "-1.5e1", "1e300", "1e-3", "9007199254740992e0"]))
+            return self.pick(lambda: self.of("double"), lambda: rng.choice(["1e0", "-1.5e1", "1e300", "1e-3", *(["9007199254740992e0"] if self.is_mysql else [])]))
         a, b = self.double(depth - 1), self.pick(lambda: self.number(depth - 1), lambda: self.double(depth - 1))
         return self.pick(lambda: f"({a} {rng.choice(['+', '-', '*', '/', '%'])} {b})", lambda: f"CAST({b} AS DOUBLE)", lambda: f"(-{a})".replace("--", "- -"),
                          lambda: f"ABS({a})", lambda: f"CAST({self.text(depth - 1)} AS DOUBLE)")
@@ -195,9 +205,9 @@ class Maker:
         return self.pick(
             lambda: f"{self.number(depth)} {op} {self.number(depth)}", lambda: f"{self.integer(depth)} {op} {self.integer(depth)}",
             lambda: f"{self.decimal(depth)} {op} {self.number(depth)}", lambda: f"{self.double(depth)} {op} {self.number(depth)}",
-            texts, texts, texts, lambda: f"{self.text(depth)} {op} {self.text(depth)}",
-            lambda: f"{self.of('int')} {op} {quote(rng.choice(NUMBERS + LARGE + ['10.5', '1e1', ' 7 ', '+1']))}",
-            lambda: f"{self.of('decimal', 'double')} {op} {quote(rng.choice(NUMBERS + DECIMALS))}",
+            texts, texts, texts, lambda: f"{self.text(depth)} {op} {self.of('text')}", lambda: f"{self.text(depth)} {op} {self.of('text')}",
+            lambda: f"{self.of('int')} {op} {quote(rng.choice(NUMBERS + LARGE + ['10.5', '1e1', ' 7 ', '+1', '9007199254740992.0', '9.007199254740992e15']))}",
+            lambda: f"{self.of('decimal', 'double')} {op} {quote(rng.choice(NUMBERS + DECIMALS + (['9007199254740992', '1.5e0'] if self.is_mysql else [])))}",
             lambda: f"{self.of('text')} {op} {self.number(0)}",
             lambda: f"{self.moment('date')} {op} {self.moment('date')}", lambda: f"{self.moment('time')} {op} {self.moment('time')}",
             lambda: f"en {op} {self.pick(lambda: quote(rng.choice(LABELS + ['NEW', 'zed', 'x'])), lambda: str(rng.randint(0, 5)))}",

@@ -1,18 +1,27 @@
 #include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <map>
 #include <thread>
 
 #include "event/value_text.h"
 #include "format/builtin.h"
-#include "format/debezium_format.h"
-#include "format/default_format.h"
 #include "unit/catch.h"
 
 using namespace tailrace;
 using Json = nlohmann::json;
 
 namespace {
+
+std::unique_ptr<MessageFormat> make(std::string_view name, const std::map<std::string, std::string>& given = {}) {
+  const FormatInfo* info = find_format(name);
+  REQUIRE(info);
+  auto options = Options::parse("format", info->options, given);
+  REQUIRE(options.ok());
+  auto format = info->create(*options);
+  REQUIRE(format.ok());
+  return std::move(format).value();
+}
 
 SchemaRef orders(std::vector<uint16_t> key = {0}) {
   auto schema = std::make_shared<TableSchema>();
@@ -68,13 +77,13 @@ struct Fixture {
 
 TEST_CASE("default: metadata of a MySQL transaction, real clock, rising sequence") {
   Fixture f;
-  DefaultFormat format({});
+  auto format = make("default");
   Record record;
   ChangeEvent event = f.event(Op::kInsert, {}, f.row(7, "a", 1));
   uint64_t previous = 0;
   for (int i = 0; i < 5; ++i) {
     auto before = std::chrono::system_clock::now();
-    REQUIRE(format.encode(f.batch, event, record).ok());
+    REQUIRE(format->encode(f.batch, event, record).ok());
     Json meta = Json::parse(record.value).at("allMetaData");
     uint64_t sequence = meta.at("storeDataSequence");
     CHECK(sequence > previous);
@@ -111,9 +120,9 @@ TEST_CASE("sequence numbers never repeat, also when the clock stands or goes bac
 
 TEST_CASE("debezium: position, whole seconds, unsigned BIGINT as text, DDL left out") {
   Fixture f;
-  DebeziumFormat format({});
+  auto format = make("debezium");
   Record record;
-  REQUIRE(format.encode(f.batch, f.event(Op::kInsert, {}, f.row(7, "a", 3)), record).ok());
+  REQUIRE(format->encode(f.batch, f.event(Op::kInsert, {}, f.row(7, "a", 3)), record).ok());
   Json payload = Json::parse(record.value).at("payload");
   CHECK(payload.at("source").at("ts_ms") == 1'609'432'877'000);
   CHECK(payload.at("source").at("pos") == "bin.000007@4711");
@@ -124,17 +133,16 @@ TEST_CASE("debezium: position, whole seconds, unsigned BIGINT as text, DDL left 
 
   ChangeEvent ddl = f.event(Op::kSchemaChange, {}, {});
   ddl.sql = "ALTER TABLE orders ADD c INT";
-  REQUIRE(format.encode(f.batch, ddl, record).ok());
+  REQUIRE(format->encode(f.batch, ddl, record).ok());
   CHECK(record.skip);
   CHECK_FALSE(record.has_key);
-  REQUIRE(format.encode(f.batch, f.event(Op::kInsert, {}, f.row(8, "b", 3)), record).ok());
+  REQUIRE(format->encode(f.batch, f.event(Op::kInsert, {}, f.row(8, "b", 3)), record).ok());
   CHECK_FALSE(record.skip);
 }
 
 TEST_CASE("the key is the primary key as text, of an update the image before") {
-  DefaultFormat default_format({});
-  DebeziumFormat debezium_format({});
-  for (const Serializer* format : {static_cast<const Serializer*>(&default_format), static_cast<const Serializer*>(&debezium_format)}) {
+  for (const FormatInfo* info : builtin_formats()) {
+    auto format = make(info->name);
     Record record;
     Fixture f(orders({2, 1}));
     REQUIRE(format->encode(f.batch, f.event(Op::kUpdate, f.row(1, "old", 10), f.row(1, "new", 11)), record).ok());
@@ -154,11 +162,11 @@ TEST_CASE("the key is the primary key as text, of an update the image before") {
 
 TEST_CASE("default: a key change shows the new key in the message, also from a partial image") {
   Fixture f(orders({0, 1}));
-  DefaultFormat format({});
+  auto format = make("default");
   Record record;
   Row after = f.row(2, "x", 10);
   after[1] = Value::absent();
-  REQUIRE(format.encode(f.batch, f.event(Op::kUpdate, f.row(1, "old", 10), after), record).ok());
+  REQUIRE(format->encode(f.batch, f.event(Op::kUpdate, f.row(1, "old", 10), after), record).ok());
   Json message = Json::parse(record.value);
   CHECK(record.key == std::string("1\x01old"));
   CHECK(message.at("allMetaData").at("record_primary_key") == "id\x01na\"me");
@@ -168,13 +176,10 @@ TEST_CASE("default: a key change shows the new key in the message, also from a p
 
 TEST_CASE("a value that is no UTF-8 is refused with its place") {
   Fixture f;
-  for (const char* name : {"default", "debezium"}) {
-    auto options = Options::parse("format", find_format(name)->options, {});
-    REQUIRE(options.ok());
-    auto format = find_format(name)->create(*options);
-    REQUIRE(format.ok());
+  for (const FormatInfo* info : builtin_formats()) {
+    if (info->name == "avro") continue;  // its text is bytes
     Record record;
-    Status status = (*format)->encode(f.batch, f.event(Op::kInsert, {}, f.row(7, "bad \xC3", 1)), record);
+    Status status = make(info->name)->encode(f.batch, f.event(Op::kInsert, {}, f.row(7, "bad \xC3", 1)), record);
     REQUIRE_FALSE(status.ok());
     CHECK(status.code() == ErrorCode::kFormatValue);
     std::map<std::string, std::string> places(status.context().begin(), status.context().end());
@@ -190,7 +195,7 @@ TEST_CASE("a key column that is not in the image is refused") {
   Row row = f.row(7, "a", 1);
   row[0] = Value::absent();
   Record record;
-  Status status = DefaultFormat({}).encode(f.batch, f.event(Op::kInsert, {}, row), record);
+  Status status = make("default")->encode(f.batch, f.event(Op::kInsert, {}, row), record);
   REQUIRE_FALSE(status.ok());
   CHECK(status.code() == ErrorCode::kFormatValue);
 }
@@ -207,7 +212,7 @@ TEST_CASE("debezium: dates that do not exist become null or the epoch") {
   row[2] = Value::of_int(0);
   row[2].kind = Kind::kTimestamp;
   Record record;
-  REQUIRE(DebeziumFormat({}).encode(f.batch, f.event(Op::kInsert, {}, row), record).ok());
+  REQUIRE(make("debezium")->encode(f.batch, f.event(Op::kInsert, {}, row), record).ok());
   Json after = Json::parse(record.value).at("payload").at("after");
   CHECK(after.at("na\"me").is_null());
   CHECK(after.at("u") == "1970-01-01T00:00:00Z");
@@ -216,10 +221,10 @@ TEST_CASE("debezium: dates that do not exist become null or the epoch") {
 TEST_CASE("truncate, heartbeat and snapshot rows") {
   Fixture f;
   Record record;
-  DefaultFormat format({});
+  auto format = make("default");
   ChangeEvent truncate = f.event(Op::kTruncate, {}, {});
   truncate.sql = "truncate orders;";
-  REQUIRE(format.encode(f.batch, truncate, record).ok());
+  REQUIRE(format->encode(f.batch, truncate, record).ok());
   Json message = Json::parse(record.value);
   CHECK(message.at("recordType") == "DDL");
   CHECK(message.at("allMetaData").at("ddlType") == "TRUNCATE_TABLE");
@@ -228,21 +233,21 @@ TEST_CASE("truncate, heartbeat and snapshot rows") {
 
   ChangeEvent heartbeat;
   heartbeat.op = Op::kHeartbeat;
-  REQUIRE(format.encode(f.batch, heartbeat, record).ok());
+  REQUIRE(format->encode(f.batch, heartbeat, record).ok());
   message = Json::parse(record.value);
   CHECK(message.at("recordType") == "HEARTBEAT");
   CHECK(message.at("allMetaData").at("timestamp") == "1609432877");
-  REQUIRE(DebeziumFormat({}).encode(f.batch, heartbeat, record).ok());
+  REQUIRE(make("debezium")->encode(f.batch, heartbeat, record).ok());
   CHECK(Json::parse(record.value).at("payload").at("op") == "HEARTBEAT");
 
-  REQUIRE(format.encode(f.batch, f.event(Op::kRead, {}, f.row(1, "a", 1)), record).ok());
+  REQUIRE(format->encode(f.batch, f.event(Op::kRead, {}, f.row(1, "a", 1)), record).ok());
   message = Json::parse(record.value);
   CHECK(message.at("recordType") == "ROW");
   for (const char* name : {"timestamp", "uniqueId", "transId", "clusterId"}) CHECK(message.at("allMetaData").at(name).is_null());
 }
 
 TEST_CASE("one serializer serves threads whose schemas come and go") {
-  DebeziumFormat format({});
+  auto format = make("debezium");
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
@@ -254,7 +259,7 @@ TEST_CASE("one serializer serves threads whose schemas come and go") {
         schema->table = "t" + std::to_string(t) + "_" + std::to_string(i);
         Fixture f(schema);
         for (int row = 0; row < 3; ++row) {
-          if (!format.encode(f.batch, f.event(Op::kInsert, {}, f.row(row, "x", 1)), record).ok()) ++wrong;
+          if (!format->encode(f.batch, f.event(Op::kInsert, {}, f.row(row, "x", 1)), record).ok()) ++wrong;
           if (Json::parse(record.value)["payload"]["source"]["table"] != schema->table) ++wrong;
         }
       }
@@ -264,7 +269,73 @@ TEST_CASE("one serializer serves threads whose schemas come and go") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("a table whose rows are known by another unique key says so only where a key of any kind is meant") {
+  auto schema = std::make_shared<TableSchema>(*orders());
+  schema->schema_id = next_schema_id();
+  schema->complete = true;
+  schema->keys = {{"u1", true, {{0, 0}}}};
+  Fixture f(schema);
+  auto encoded = [&](const char* name, std::map<std::string, std::string> options = {}) {
+    Record record;
+    REQUIRE(make(name, options)->encode(f.batch, f.event(Op::kInsert, {}, f.row(7, "a", 1)), record).ok());
+    CHECK(record.key == "7");
+    return Json::parse(record.value);
+  };
+  CHECK(encoded("default").at("allMetaData").at("record_primary_key").is_null());
+  CHECK(encoded("canal").at("pkNames") == Json::array());
+  CHECK(encoded("dataworks").at("schema").at("pk") == Json({"id"}));
+  CHECK(encoded("shareplex").at("meta").at("rowid") == "shop.orders-");
+  CHECK(encoded("avro", {{"encoding", "print"}}).at("tags") == Json::object());
+}
+
+TEST_CASE("partial images: what an update changed") {
+  Fixture f;
+  Row before = f.row(7, "", 0), after = f.row(7, "new", 0);
+  before[1] = before[2] = Value::absent();
+  after[0] = after[2] = Value::absent();
+  ChangeEvent event = f.event(Op::kUpdate, before, after);
+  Record record;
+  REQUIRE(make("shareplex")->encode(f.batch, event, record).ok());
+  CHECK(Json::parse(record.value).at("data") == Json({{"na\"me", "new"}}));
+  REQUIRE(make("canal")->encode(f.batch, event, record).ok());
+  Json message = Json::parse(record.value);
+  CHECK(message.at("data") == Json::array({{{"na\"me", "new"}}}));
+  CHECK(message.at("old") == Json::array({Json::object()}));
+}
+
+TEST_CASE("formats for MySQL mode refuse a source in Oracle mode") {
+  for (const char* name : {"debezium", "debeziumflatten", "debeziumsmt", "avro"}) {
+    auto options = Options::parse("format", find_format(name)->options, {{"db_type", "OB_ORACLE"}});
+    REQUIRE(options.ok());
+    auto format = find_format(name)->create(*options);
+    REQUIRE_FALSE(format.ok());
+    CHECK(format.status().code() == ErrorCode::kConfigBadValue);
+  }
+  (void)make("shareplex", {{"db_type", "OB_ORACLE"}});
+}
+
+TEST_CASE("formats without a message for a heartbeat or a DDL skip it") {
+  Fixture f;
+  ChangeEvent heartbeat, ddl = f.event(Op::kSchemaChange, {}, {});
+  heartbeat.op = Op::kHeartbeat;
+  ddl.sql = "ALTER TABLE orders ADD c INT;";
+  const std::map<std::string_view, std::pair<bool, bool>> skips = {
+      {"default", {false, false}},  {"defaultextendcolumntype", {false, false}}, {"canal", {true, false}},
+      {"dataworks", {false, false}}, {"shareplex", {true, false}},               {"debezium", {false, true}},
+      {"debeziumflatten", {false, true}}, {"debeziumsmt", {true, true}},         {"avro", {true, false}}};
+  for (const FormatInfo* info : builtin_formats()) {
+    INFO(info->name);
+    Record record;
+    REQUIRE(make(info->name)->encode(f.batch, heartbeat, record).ok());
+    CHECK(record.skip == skips.at(info->name).first);
+    REQUIRE(make(info->name)->encode(f.batch, ddl, record).ok());
+    CHECK(record.skip == skips.at(info->name).second);
+    CHECK_FALSE(record.has_key);
+  }
+}
+
 TEST_CASE("formats are found by name in any case") {
+  CHECK(find_format("DefaultExtendColumnType") != nullptr);
   CHECK(find_format("Debezium") != nullptr);
   CHECK(find_format("DEFAULT") != nullptr);
   CHECK(find_format("nothing") == nullptr);

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/default_format.h"
+#include "format/full_image_format.h"
 #include "unit/catch.h"
 #include "unit/kafka/kafka_fixture.h"
 
@@ -101,7 +101,7 @@ TEST_CASE("real broker: a statement reaches every partition, without a key") {
   if (address.empty()) return;
   std::string topic = fresh("ddl");
   SinkUnderTest under(address, {{"topic", topic}, {"topic_partitions", "2"}});
-  DefaultFormat format({});
+  FullImageFormat format({});
   SinkContext context;
   context.serializer = &format;
   REQUIRE(under.sink->open(context, under.acks).ok());

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "format/debezium_format.h"
+#include "format/envelope_format.h"
 #include "sink/sink.h"
 
 namespace tailrace {
@@ -90,7 +90,7 @@ std::vector<Message> consume(const std::string& brokers, const std::string& topi
 
 // The sink with its options, opened by `open`.
 struct SinkUnderTest {
-  DebeziumFormat format{{}};
+  EnvelopeFormat format{{}};
   AckLog acks;
   std::unique_ptr<Sink> sink;
   Status made;

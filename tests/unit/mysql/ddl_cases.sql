@@ -205,3 +205,8 @@ ALTER TABLE n5 DROP d, ADD d varchar(10) NOT NULL
 mysql9 | CHARACTER SET latin1
 CREATE TABLE n4 (a varchar(30) binary collate utf8mb4_unicode_ci, b char(5) character set latin1 binary, c text binary)
 ALTER TABLE n4 ADD d varchar(30) binary collate utf8mb4_unicode_ci, CONVERT TO CHARACTER SET utf8mb4
+
+mariadb | CHARACTER SET utf8mb4
+CREATE TABLE t (a int, b int, c int, key k (b))
+ALTER TABLE t DROP a, DROP IF EXISTS a, DROP KEY k, DROP KEY IF EXISTS k
+ALTER TABLE t DROP IF EXISTS b, DROP IF EXISTS b

@@ -105,7 +105,7 @@ TEST_CASE("errors of a filter name file, line, table and key") {
              Contains("shop.lua:6: where: unknown column `regoin` in shop.orders (did you mean `region`?)") && Contains("table=shop.orders"));
   CHECK_THAT(try_stage(folder, "return {\n  api = 1, tables = {\n ['shop.*'] = { where = [[ id > ]] } } }").status().to_string(),
              Contains("RULE-0101") && Contains("shop.lua:3: where: the expression ends too early"));
-  CHECK_THAT(try_stage(folder, entry("where = 5")).status().to_string(), Contains("tables[\"shop.*\"].where: a filter is a text"));
+  CHECK_THAT(try_stage(folder, entry("where = 5")).status().to_string(), Contains("tables[\"shop.*\"].where: SQL is a text"));
   CHECK_THAT(try_stage(folder, entry("where = { 'id = 1', dialekt = 'oms' }")).status().to_string(), Contains("did you mean `dialect`?"));
   CHECK_THAT(try_stage(folder, entry("where = { 'id = 1', dialect = 'db2' }")).status().to_string(), Contains("dialect is \"mysql\" or \"oms\""));
   CHECK_THAT(try_stage(folder, entry("where = 'id' .. ' ='")).status().to_string(), Contains("tables[\"shop.*\"].where: the expression ends too early"));

@@ -37,6 +37,7 @@ TEST_CASE("statements go through the rules and come out as arrows") {
         "ddl ALTER TABLE dw.user ADD COLUMN nick varchar(20) AFTER id, MODIFY COLUMN created_at datetime(3) NOT NULL");
   CHECK(arrows(*session, "ALTER TABLE shop.user_07 ADD INDEX (nick)").empty());
   CHECK(session->unmatched().empty());
+  CHECK(session->finish().to_string() == Status().to_string());
 }
 
 TEST_CASE("a rule's failure has its own code, a statement's RULE-0120") {

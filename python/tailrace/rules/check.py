@@ -1,0 +1,133 @@
+"""What can be known of a rule file before a job runs it."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tailrace import _core, errors
+from tailrace._waiting import run_interruptibly
+from tailrace.endpoint import option_text
+
+_PLACE = re.compile(r"(?:^|\s)([^\s:]*\.lua):(\d+): ?")
+_COMMENT = re.compile(r"--(?!\[\[).*$", re.M)
+
+
+@dataclass(frozen=True)
+class Finding:
+    is_error: bool
+    code: str
+    text: str
+    file: str
+    line: int                                # 0 = the file as a whole
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}  {'error' if self.is_error else 'warn '}  {self.code}  {self.text}"
+
+
+@dataclass
+class CheckReport:
+    file: Path
+    version: str
+    findings: list[Finding] = field(default_factory=list)
+    tables: list[dict[str, Any]] = field(default_factory=list)    # source, pattern, target, create, map, row, reads
+    sources: list[dict[str, Any]] = field(default_factory=list)   # schemas the rules were planned against
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.is_error for finding in self.findings)
+
+    def plans(self) -> Iterator[str]:
+        """One line per pattern and target."""
+        groups: dict[tuple[str, str, str], list[str]] = {}
+        for table in self.tables:
+            if not table["target"]:
+                kind = "dropped" if not any(f.is_error and table["source"] in f.text for f in self.findings) else "failed"
+            elif table["map"] or table["row"]:
+                kind = "+".join(name for name in ("row", "map") if table[name]) + (", decides" if table["row"] else ", pure")
+            else:
+                kind = "native, pure, 0 Lua/row" if table["pattern"] else "as it is"
+            groups.setdefault((table["pattern"] or "(no pattern)", table["target"], kind), []).append(table["source"])
+        for (pattern, target, kind), sources in sorted(groups.items()):
+            count = f"{len(sources)} tables" if len(sources) != 1 else sources[0]
+            yield f"{pattern}  {count} -> {target or '(nowhere)'}, {kind}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"file": str(self.file), "version": self.version, "ok": self.ok, "tables": self.tables, "findings": [
+            {"level": "error" if f.is_error else "warn", "code": f.code, "text": f.text, "file": f.file, "line": f.line}
+            for f in self.findings]}
+
+
+def _line_of(source: str, pattern: str, name: str) -> int:
+    """The line of a name inside the entry of a pattern, as well as text can tell."""
+    at = source.find(pattern) if pattern else 0
+    if at < 0:
+        return 0
+    if name:
+        found = re.compile(rf"\b{re.escape(name)}\b").search(source, at)
+        at = found.start() if found else at
+    return source.count("\n", 0, at) + 1 if pattern or name else 0
+
+
+def _finding(file: Path, source: str, raw: Mapping[str, Any]) -> Finding:
+    place = _PLACE.search(raw["text"])
+    text = raw["text"]
+    if place is not None:
+        text = (text[:place.start()] + " " + text[place.end():]).strip()
+        return Finding(raw["is_error"], raw["code"], _with_table(text, raw["table"]), Path(place[1]).name, int(place[2]))
+    named = re.match(r'tables\["(.*?)"\]: (?:columns\.(\w+)|(\w+))?', text)
+    pattern = named[1] if named else raw["pattern"]
+    name = (named[2] or named[3] or "") if named else raw["name"]
+    return Finding(raw["is_error"], raw["code"], _with_table(text, raw["table"]), file.name, _line_of(source, pattern, name))
+
+
+def _with_table(text: str, table: str) -> str:
+    return f"{text}  [{table}]" if table and table not in text else text
+
+
+def _unused_options(file: Path, source: str, options: list[str]) -> Iterator[Finding]:
+    texts = [source, *(path.read_text(encoding="utf-8", errors="replace") for folder in (file.parent, file.parent / "lib")
+                       for path in sorted(folder.glob("*.lua")) if path.name != file.name
+                       and re.search(rf"require\s*\(?\s*[\"']{re.escape(path.stem)}[\"']", source))]
+    code = "\n".join(_COMMENT.sub("", text) for text in texts)
+    for name in options:
+        if len(re.findall(rf"\b{re.escape(name)}\b", code)) < 2:
+            yield Finding(False, "unused-option", f"option `{name}` is never used", file.name, _line_of(source, "", name))
+
+
+def _lossy_keys(file: Path, source: str, report: CheckReport) -> Iterator[Finding]:
+    """An exact number as a key of a Lua table is an identity: it is never found again."""
+    exact = {column["name"] for schema in report.sources for column in schema["columns"] if column["lua"] in ("bigint", "decimal")
+             for table in report.tables if table["source"] == f"{schema['database']}.{schema['table']}" and (table["map"] or table["row"])}
+    for number, line in enumerate(_COMMENT.sub("", source).split("\n"), 1):
+        for found in re.finditer(r"\w+\[\s*((?:row|ev)(?:\.\w+)?\.(\w+))\s*\]", line):
+            if found[2] in exact:
+                yield Finding(False, "exact-key", f"`{found[0]}` is never found again: write key({found[1]})", file.name, number)
+
+
+def check(file: str | Path, *, schema: str | Path | None = None, job: str | Path | None = None,
+          options: Mapping[str, object] | None = None) -> CheckReport:
+    """Compiles a rule file and, with tables from a schema file or a job, plans it and runs its functions over edge rows."""
+    path = Path(file)
+    ddl = ""
+    if schema is not None:
+        try:
+            ddl = Path(schema).read_text(encoding="utf-8")
+        except OSError as error:
+            raise errors.make("CFG-0001", f"{schema}: {error.strerror}") from None
+    wanted = {name: option_text(name, value) for name, value in (options or {}).items()}
+    try:
+        raw = run_interruptibly(lambda: _core.check_rules(file=str(path), options=wanted, ddl=ddl, job=str(job or "")))
+    except errors.RuleError as error:
+        source = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        found = {"is_error": True, "code": error.code, "text": error.detail or error.message, "table": "", "pattern": "", "name": ""}
+        return CheckReport(path, "", [_finding(path, source, found)])
+    source = path.read_text(encoding="utf-8", errors="replace")
+    report = CheckReport(path, raw["version"], [_finding(path, source, one) for one in raw["findings"]], raw["tables"], raw["sources"])
+    report.findings += _unused_options(path, source, raw["options"])
+    report.findings += _lossy_keys(path, source, report)
+    report.findings.sort(key=lambda finding: (finding.file, finding.line, not finding.is_error, finding.text))
+    return report

@@ -1,0 +1,86 @@
+"""Two versions of a rule file over the same events; nothing is written."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailrace import _core
+from tailrace._waiting import run_interruptibly
+from tailrace.endpoint import Endpoint, option_text
+
+_COUNTS = ("same", "added", "dropped", "changed", "errors")
+
+
+def _short(text: str, most: int = 100) -> str:
+    return text if len(text) <= most else text[:most - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What the new version does differently. ``hash`` is of everything it made: the same for the same events and rules."""
+
+    version: str
+    old_version: str                         # "" = there was no other
+    events: int
+    tables: Mapping[str, Mapping[str, Any]]  # same, added, dropped, changed, errors, columns
+    examples: Sequence[Mapping[str, str]]
+    hash: str
+    old_hash: str
+
+    def total(self, what: str) -> int:
+        return sum(int(table[what]) for table in self.tables.values())
+
+    @property
+    def ok(self) -> bool:
+        """No failure, and no difference from the other version."""
+        return not any(self.total(what) for what in _COUNTS[1:])
+
+    def lines(self, examples: int = 20) -> Iterator[str]:
+        """As `tailrace rule replay` prints it, the same for two runs over the same events; with so many of the examples."""
+        versions = f"{self.old_version} -> {self.version}" if self.old_version else self.version
+        yield f"{versions}   {self.events:,} events, {len(self.tables)} tables"
+        yield f"output sha256 {self.old_hash + ' -> ' if self.old_hash else ''}{self.hash}"
+        width = max([5, *(len(name) for name in self.tables)])
+        compared = bool(self.old_version)
+        names = _COUNTS if compared else ("same", "errors")
+        head = [name if compared or name != "same" else "events" for name in names]
+        yield f" {'table':<{width}}  " + "  ".join(f"{name:>10}" for name in head) + ("   changed columns" if compared else "")
+        for name, table in sorted(self.tables.items()):
+            columns = ", ".join(f"{column} {count:,}" for column, count in
+                                sorted(table["columns"].items(), key=lambda item: (-item[1], item[0])))
+            yield (f" {name:<{width}}  " + "  ".join(f"{table[what]:>10,}" for what in names) + f"   {columns}").rstrip()
+        for example in self.examples[:examples]:
+            place = f"{example['table']} {example['key']}".strip()
+            if example["kind"] == "changed":
+                what = f"{example['column']}  {_short(example['before'])} -> {_short(example['after'])}"
+            else:
+                what = f"{example['kind']}  {_short(example['before'] or example['after'])}"
+            yield f" e.g. {place}  {what}     gtid {example['gtid']}"
+
+        if len(self.examples) > examples:
+            yield f" … {len(self.examples) - examples} more examples with --json"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"version": self.version, "old_version": self.old_version, "events": self.events, "hash": self.hash,
+                "old_hash": self.old_hash, "ok": self.ok, "tables": {name: dict(table) for name, table in self.tables.items()},
+                "examples": [dict(example) for example in self.examples]}
+
+
+def texts(options: Mapping[str, object] | None) -> dict[str, str]:
+    return {name: option_text(name, value) for name, value in (options or {}).items()}
+
+
+def replay(new: str | Path, *, on: str | Path | Endpoint, against: str | Path | None = None,
+           options: Mapping[str, object] | None = None, old_options: Mapping[str, object] | None = None,
+           tables: Sequence[str] = ("*.*",), start: str = "earliest", examples: int = 3) -> Replay:
+    """Runs ``new``, and ``against`` when given, over a capture or case file, or over a source from ``start`` to where it
+    falls silent. ``old_options`` default to ``options``."""
+    endpoint = on if isinstance(on, Endpoint) else None
+    raw = run_interruptibly(lambda: _core.replay_rules(
+        file=str(new), options=texts(options), old_file=str(against or ""),
+        old_options=texts(options if old_options is None else old_options), path="" if endpoint else str(on),
+        url=endpoint.url if endpoint else "", source_options=endpoint.open_options() if endpoint else {},
+        tables=list(tables), start=start, examples=examples))
+    return Replay(raw["version"], raw["old_version"], raw["events"], raw["tables"], raw["examples"], raw["hash"], raw["old_hash"])

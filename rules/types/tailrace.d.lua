@@ -1,0 +1,185 @@
+---@meta
+-- Made by scripts/rule_abi.py of engine/rule/abi.json; do not edit.
+-- luacheck: ignore
+
+---@class tailrace.Null
+---@class tailrace.Secret
+---@class tailrace.Native native function: use it in `columns`, or call it in `map`
+---@overload fun(value: any): string?
+
+---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table
+---@field [string] any
+
+---@class tailrace.Out rows of other tables that `map` adds
+
+---@class tailrace.bigint
+---@operator add(number|tailrace.bigint): tailrace.bigint
+---@operator sub(number|tailrace.bigint): tailrace.bigint
+---@operator mul(number|tailrace.bigint): tailrace.bigint
+---@operator mod(number|tailrace.bigint): tailrace.bigint
+---@operator unm: tailrace.bigint
+
+---@class tailrace.decimal
+---@operator add(number|tailrace.decimal): tailrace.decimal
+---@operator sub(number|tailrace.decimal): tailrace.decimal
+---@operator mul(number|tailrace.decimal): tailrace.decimal
+---@operator div(number|tailrace.decimal): tailrace.decimal
+---@operator unm: tailrace.decimal
+---@field round fun(self: tailrace.decimal, scale: integer): tailrace.decimal half away from zero
+
+---@class tailrace.Event: tailrace.Row an event as `row` sees it; columns by name, too
+---@field op string compare with `op.insert` …
+---@field db string database at the source
+---@field table string table at the source
+---@field ts_us number commit time at the source in microseconds since 1970
+---@field gtid string id of the transaction
+---@field pos string place in the log
+---@field key string key of the row as text
+---@field txn { id: string, ordinal: number } the transaction, and the number of the event in it
+---@field snapshot boolean a row of the first copy
+---@field before tailrace.Row? the row before an update or delete
+---@field after tailrace.Row? the row after an insert or update
+---@field changed fun(self: tailrace.Event, ...: string): boolean did one of the columns change, or any at all
+---@field changed_only fun(self: tailrace.Event, ...: string): boolean did these columns change and no other
+
+---@class tailrace.Rules what a rule file returns
+---@field api 1 version of the rule language
+---@field tables? table<string, tailrace.Entry|boolean> pattern to entry; false drops the table, true takes it as it is
+---@field default? "keep"|"drop"|"stop" for tables that no pattern matches
+---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
+
+---@class tailrace.Entry an entry of `tables`
+---@field ops? ("insert"|"update"|"delete"|"read"|"truncate")[] events to take
+---@field where? string|{ [1]: string, dialect: string? } rows to take, as a SQL condition; both images are tested
+---@field to? string target `database.table`, a template
+---@field key? string[] key columns at the target, by their names there
+---@field columns? table<string, false|string|tailrace.Native|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds
+---@field row? fun(ev: tailrace.Event, ctx: tailrace.Context): boolean? decides per event: false drops it
+---@field map? fun(row: tailrace.Row, out: tailrace.Out, ctx: tailrace.Context): boolean? changes values per row image: false drops the image
+
+---@class tailrace.NewColumn a column that `columns` adds
+---@field [1] string SQL type, such as "varchar(64)"
+---@field value? string a template; without it `map` fills the column
+---@field null? boolean false makes it NOT NULL
+
+---@class tailrace.Context what every hook is given last
+---@field options table<string, string|number|boolean> options of the file, without secrets
+
+--- names of operations
+op = {}
+---@type string
+op.insert = nil
+---@type string
+op.update = nil
+---@type string
+op.delete = nil
+---@type string
+op.read = nil
+---@type string
+op.truncate = nil
+
+--- columns of a row
+col = {}
+--- is the column in this row image
+---@param row tailrace.Row
+---@param name string
+---@return boolean
+function col.has(row, name) end
+--- canonical text of any column
+---@param row tailrace.Row
+---@param name string
+---@return string?
+function col.text(row, name) end
+--- index of an ENUM, bits of a SET
+---@param row tailrace.Row
+---@param name string
+---@return tailrace.bigint?
+function col.raw(row, name) end
+--- names and values in the order of the table
+---@param row tailrace.Row
+---@return fun(): string, any
+function col.each(row) end
+
+--- NULL where nil cannot be written
+---@type tailrace.Null
+null = nil
+
+--- default of an option that the job must give and no rule can read
+---@type tailrace.Secret
+secret = nil
+
+--- exact text of a value
+---@param value any
+---@return string
+function text(value) end
+
+--- an exact integer of 64 bits
+---@param value string|number|tailrace.bigint
+---@return tailrace.bigint
+function bigint(value) end
+
+--- an exact decimal number
+---@param value string|number|tailrace.bigint|tailrace.decimal
+---@return tailrace.decimal
+function decimal(value) end
+
+--- text of a value for use as a table key
+---@param value any
+---@return string
+function key(value) end
+
+--- lines of the job's log
+log = {}
+---@param format string
+---@param ... any
+function log.debug(format, ...) end
+---@param format string
+---@param ... any
+function log.info(format, ...) end
+---@param format string
+---@param ... any
+function log.warn(format, ...) end
+---@param format string
+---@param ... any
+function log.error(format, ...) end
+
+---@class tailrace.lib.mask hides values, keeps their type
+local mask = {}
+--- jo@x.io becomes j***@x.io
+---@type tailrace.Native
+mask.email = nil
+--- all digits but the last four
+---@type tailrace.Native
+mask.phone = nil
+--- all digits but the last four
+---@type tailrace.Native
+mask.card = nil
+--- every character
+---@type tailrace.Native
+mask.full = nil
+--- NULL
+---@type tailrace.Native
+mask.null = nil
+--- keeps the first and last characters
+---@param arguments { first: integer?, last: integer?, with: string? }
+---@return tailrace.Native
+function mask.keep(arguments) end
+
+---@param name "tailrace.mask"
+---@return tailrace.lib.mask
+function require(name) end
+
+---@class tailrace.lib.hash one-way text of 64 hex digits
+local hash = {}
+--- `salt` names a secret option
+---@param arguments { salt: string }
+---@return tailrace.Native
+function hash.sha256(arguments) end
+--- `key` names a secret option
+---@param arguments { key: string }
+---@return tailrace.Native
+function hash.hmac(arguments) end
+
+---@param name "tailrace.hash"
+---@return tailrace.lib.hash
+function require(name) end

@@ -1,0 +1,182 @@
+"""Case files against a live MariaDB: what a job delivers into SQLite and Kafka is what the same statements give at the desk."""
+import base64
+import json
+import re
+import subprocess
+import uuid
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from harness import compare
+
+tailrace = pytest.importorskip("tailrace")
+from tailrace import _core  # noqa: E402
+from tailrace.rules.cases import CaseFile  # noqa: E402
+
+REPO = Path(__file__).resolve().parents[2]
+CASES = sorted((REPO / "rules" / "examples").glob("*.case"))
+LENIENT = "SET sql_mode='', time_zone='+00:00'"
+
+
+def sections():
+    for path in CASES:
+        for number in range(len(CaseFile(path).sections)):
+            yield pytest.param(path, number, id=f"{path.stem}-{number + 1}")
+
+
+def at_the_desk(case, section):
+    """What the statements give, in order, as outcomes."""
+    session = _core.RuleSession(file=str(case.rules), options=section.options, script=case.path.name, trusted=True)
+    return [outcome for step in section.steps for outcome in session.run(step.sql, step.line)]
+
+
+def split(section):
+    """Statements before the job begins (tables, and rows that the first copy reads), and those it follows."""
+    before, after = [], []
+    for step in section.steps:
+        sql = step.sql.strip()
+        word = sql.split()[0].upper()
+        if word == "READ":
+            before.append(re.sub(r"(?i)^read(\s+into)?", "INSERT INTO", sql))
+        elif word == "CREATE" and not after:
+            before.append(sql)
+        elif not re.match(r"(?i)set\s+gtid_next", sql):
+            after.append(sql)
+    return before, after
+
+
+def prepare(database, statements):
+    names = sorted({found for sql in statements for found in re.findall(r"(?i)(?:into|table|from|update)\s+(\w+)\.\w+", sql)})
+    database.run("; ".join([*(f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4" for name in names), LENIENT,
+                            *statements]))
+    return [f"{name}.*" for name in names]
+
+
+def run(jobs, database, case, section, sink):
+    """A job over the section: first copy of what is there before, then the rest by the log."""
+    before, after = split(section)
+    rules = {"file": str(case.rules), "options": section.options}
+    engine = jobs(database, name=f"job_{uuid.uuid4().hex[:8]}", sink=sink, tables=prepare(database, before), rules=rules)
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    database.run("; ".join([LENIENT, *after]))
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+
+
+def expected_rows(outcomes):
+    """Rows per target table after all outcomes."""
+    tables = {}
+    for outcome in outcomes:
+        rows = tables.setdefault(outcome["table"], {})
+        if outcome["op"] in ("ddl", "truncate"):
+            if outcome["op"] == "truncate":
+                rows.clear()
+            continue
+        key = outcome["key"]
+        assert key, f"{outcome['table']} has no key: name one in the example"
+        if outcome["before"] is not None:
+            rows.pop(tuple(outcome["before"][name] for name in key), None)
+        if outcome["after"] is not None:
+            rows[tuple(outcome["after"][name] for name in key)] = outcome["after"]
+    return {name: list(rows.values()) for name, rows in tables.items()}
+
+
+def in_sqlite(value):
+    if isinstance(value, Decimal) or (isinstance(value, int) and value >= 2**63):
+        return str(value)
+    return value
+
+
+@pytest.mark.parametrize(("path", "number"), list(sections()))
+def test_into_sqlite(main_database, jobs, path, number):
+    case = CaseFile(path)
+    section = case.sections[number]
+    run(jobs, main_database, case, section, None)
+    outcomes = at_the_desk(case, section)
+    if any(outcome["message"] is not None for outcome in outcomes):
+        pytest.skip("the rules of this case make messages themselves, which a database does not take")
+    import sqlite3
+    connection = sqlite3.connect(jobs.copy)
+    connection.row_factory = sqlite3.Row
+    for name, wanted in expected_rows(outcomes).items():
+        table = name.partition(".")[2]
+        exists = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+        found = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')] if exists else []
+        columns = {column for row in found for column in row}
+        wanted = [{column: in_sqlite(row.get(column)) for column in columns | set(row)} for row in wanted]
+        assert sorted(map(repr, map(sorted_items, found))) == sorted(map(repr, map(sorted_items, wanted))), name
+    connection.close()
+
+
+def sorted_items(row):
+    return sorted(row.items())
+
+
+# -- Kafka ------------------------------------------------------------------------------------------------------------
+def as_json(value):
+    """A value as the format `default` has it, numbers as their text."""
+    if value is None or isinstance(value, str):
+        return value
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def expected_messages(outcomes, topic):
+    """Rows as (topic, operation, table, before, after); messages the rules made as (topic, bytes)."""
+    kinds = {"insert": "INSERT", "update": "UPDATE", "delete": "DELETE", "read": "ROW"}
+    for outcome in outcomes:
+        to = outcome["topic"] or topic.format(*outcome["table"].split("."))
+        if outcome["message"] is not None:
+            yield to, outcome["message"]
+        elif outcome["op"] in kinds:
+            images = [None if outcome[name] is None else repr(sorted((column, as_json(value)) for column, value in outcome[name].items()))
+                      for name in ("before", "after")]
+            yield (to, kinds[outcome["op"]], outcome["table"], *images)
+
+
+def read_messages(broker, names):
+    for name in sorted(names & set(compare.kafka_topics(broker))):
+        done = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", name, "-o", "beginning", "-f", "%S\n%s\n"],
+                              capture_output=True, check=True)
+        text = done.stdout
+        while text:
+            head, _, text = text.partition(b"\n")
+            size = max(0, int(head))
+            body, text = text[:size], text[size + 1:]
+            yield name, body
+
+
+def row_message(name, body):
+    """The message as expected_messages has it; None for what is no row."""
+    message = json.loads(body, parse_int=str, parse_float=str)
+    kind, meta = message["recordType"], message["allMetaData"]
+    if kind in ("DDL", "HEARTBEAT"):
+        return None
+    images = [None if message[member] is None else repr(sorted(message[member].items())) for member in ("prevStruct", "postStruct")]
+    return (name, kind, f"{meta['db']}.{meta['table_name']}", *images)
+
+
+@pytest.mark.parametrize(("path", "number"), list(sections()))
+def test_into_kafka(main_database, broker, jobs, path, number):
+    case = CaseFile(path)
+    section = case.sections[number]
+    prefix = f"case-{uuid.uuid4().hex[:8]}"
+    topic = prefix + ".{}.{}"
+    outcomes = at_the_desk(case, section)
+    wanted = Counter(expected_messages(outcomes, topic))
+    names = {message[0] for message in wanted} | {topic.format(*outcome["table"].split(".")) for outcome in outcomes if outcome["table"]}
+    already = Counter(read_messages(broker, names))  # a topic that a rule names may have messages of an earlier run
+    run(jobs, main_database, case, section, {"url": f"kafka://{broker}", "format": "default", "topic": prefix + ".{db}.{table}",
+                                             "topic_partitions": "1"})
+    found = Counter(read_messages(broker, names))
+    found.subtract(already)
+    own = {message for message in wanted if len(message) == 2}
+    made = Counter()
+    for (name, body), count in found.items():
+        message = (name, body) if (name, body) in own or not body.startswith(b"{") else row_message(name, body)
+        if message is not None and count:
+            made[message] += count
+    assert made == wanted

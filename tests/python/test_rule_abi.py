@@ -1,0 +1,96 @@
+"""engine/rule/abi.json names everything that rules see, and nothing else; what is made of it is up to date."""
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tailrace as tr
+from tailrace import testing
+
+REPO = Path(__file__).resolve().parents[2]
+ABI = json.loads((REPO / "engine/rule/abi.json").read_text())
+SANDBOX = (REPO / "rules/prelude/sandbox.lua").read_text()
+ROWS = (REPO / "rules/prelude/rows.lua").read_text()
+
+
+def names(section):
+    return {one["name"] for one in ABI[section]}
+
+
+def known_keys(folder, text):
+    """The keys the engine offers for one that it does not know."""
+    (folder / "r.lua").write_text(text)
+    with pytest.raises(tr.errors.RuleError) as caught:
+        testing.Rule(folder / "r.lua")
+    found = re.search(r"known are ([\w, ]+)", str(caught.value))
+    assert found, caught.value
+    return {name.strip() for name in found[1].split(",")}
+
+
+def test_what_is_made_of_the_table_is_up_to_date():
+    done = subprocess.run([sys.executable, REPO / "scripts/rule_abi.py", "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_annotations_parse_and_name_every_hook_and_helper():
+    file = REPO / "rules/types/tailrace.d.lua"
+    subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
+    text = file.read_text()
+    for section in ("file", "entry", "new_column", "event", "context"):
+        for one in ABI[section]:
+            assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
+    for one in [*ABI["globals"], *ABI["modules"]]:
+        prefix = one["name"].rpartition(".")[2]
+        for name in [f"{prefix}.{member['name']}" for member in one.get("fields", [])] or [prefix]:
+            assert re.search(rf"^(function {re.escape(name)}\(|{re.escape(name)} = )", text, re.M), name
+
+
+def test_keys_are_those_the_engine_knows(tmp_path):
+    assert known_keys(tmp_path, "return { api = 1, tables = {}, zqzqzqzq = 1 }") == names("file")
+    assert known_keys(tmp_path, 'return { api = 1, tables = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("entry")
+
+
+def test_globals_are_those_of_the_sandbox():
+    body = SANDBOX[SANDBOX.index("local env = {"):SANDBOX.index("local safe_math")]
+    # Keys at the outermost level of the table.
+    depth, found, at = 0, set(), 0
+    for match in re.finditer(r"[{(]|[})]|\bfunction\b|\bend\b|\bdo\b|(?<=[\s,{])(\w+) = ", body):
+        word = match[0]
+        if match[1] and depth == 1:
+            found.add(match[1])
+        depth += word in ("{", "(", "function", "do")
+        depth -= word in ("}", ")", "end")
+        at = match.end()
+    assert at and found
+    found |= set(re.findall(r"^env\.(\w+) = ", SANDBOX, re.M)) | set(re.findall(r'^rawset\(env, "(\w+)"', SANDBOX, re.M))
+    assert found == names("globals") | set(ABI["lua"])
+
+
+def test_event_fields_are_those_of_the_prelude():
+    body = ROWS[ROWS.index("local fields = {"):]
+    found = set(re.findall(r"^    (\w+) = function", body[:body.index("\n  }\n")], re.M))
+    assert found - {"append"} | ({"append"} & names("event")) == names("event")
+
+
+def test_every_name_is_there_in_a_rule(tmp_path):
+    checks = []
+    for one in ABI["globals"]:
+        checks.append(f"assert({one['name']} ~= nil)")
+        checks += [f"assert({one['name']}.{member['name']} ~= nil)" for member in one.get("fields", [])]
+    checks += [f"assert({name} ~= nil)" for name in ABI["lua"]]
+    for module in ABI["modules"]:
+        checks += [f'assert(require("{module["name"]}").{member["name"]} ~= nil)' for member in module["fields"]]
+    checks += [f'assert({one["of"]}("1").{one["name"]} ~= nil)' for one in ABI["numbers"]]
+    (tmp_path / "r.lua").write_text("\n".join(checks) + "\nreturn { api = 1, tables = {} }\n")
+    testing.Rule(tmp_path / "r.lua")
+
+
+def test_modules_are_those_of_the_library():
+    built_in = {f"tailrace.{path.stem}": path.read_text() for path in (REPO / "rules/lib").glob("*.lua")}
+    assert set(built_in) == names("modules")
+    for module in ABI["modules"]:
+        found = set(re.findall(r"^  (\w+) = ", built_in[module["name"]], re.M))
+        assert found == {member["name"] for member in module["fields"]}, module["name"]
