@@ -20,7 +20,7 @@ class RuledSerializer final : public Serializer {
   struct Named {
     const FormatInfo* info;
     std::once_flag once;
-    std::unique_ptr<Serializer> format;
+    std::unique_ptr<MessageFormat> format;
     Status failure;
   };
   Result<const Serializer*> named(std::string_view name) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstring>
 #include <vector>
 
 #include "event/time_parse.h"
@@ -277,10 +278,29 @@ bool native_text(const NativeFunction& function, std::string_view in, std::strin
   return false;
 }
 
+// mask.keep and mask.full of the commonest text, written where it stays.
+static Value keep_ends_of_ascii(const NativeFunction& function, const Value& value, Arena& arena) {
+  size_t size = value.size, first = function.first, last = function.last;
+  if (size <= first + last) first = last = 0;
+  char* to = static_cast<char*>(arena.allocate(size, 1));
+  if (size <= 16) {  // calls would cost more than the bytes
+    for (size_t i = 0; i < size; ++i) to[i] = i < first || i >= size - last ? value.p[i] : function.with[0];
+    return Value::of_text(Kind::kText, to, value.size);
+  }
+  std::memset(to, function.with[0], size);
+  std::memcpy(to, value.p, first);
+  std::memcpy(to + size - last, value.p + size - last, last);
+  return Value::of_text(Kind::kText, to, value.size);
+}
+
 Value apply_native(const NativeFunction& function, const Value& value, const Column& in, Arena& arena,
                    std::string& scratch) {
   if (value.is_null() || value.is_absent()) return value;
   if (function.id == Id::kNull) return Value::null();
+  if ((function.id == Id::kKeep || function.id == Id::kFull) && function.with.size() == 1 && has_text_payload(value.kind) &&
+      is_ascii(value.text())) {
+    return keep_ends_of_ascii(function, value, arena);
+  }
   scratch.clear();
   bool has_result = false;
   if (has_text_payload(value.kind)) {

@@ -72,11 +72,13 @@ inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const 
 inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   if (fate.hook_event != Fate::kKeepAsIs) {
     const RulePlan& plan = fate.entry->plan;
-    if (!plan.is_simple) return rewrite_event(batch, event, fate, hooks);
+    bool is_said = plan.row >= 0 && fate.hook_event >= 0 && hooks.event(fate.hook_event).route;
+    if (!plan.is_simple || is_said) return rewrite_event(batch, event, fate, hooks);
     if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) return Status();
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     if (event.op == Op::kUpdate && key_changed(event)) {
       made_ = 0;
+      said_ = nullptr;
       return add_main(batch, event, plan);
     }
   }
@@ -318,7 +320,7 @@ Row RowRewriter::project_work(EventBatch& batch, const RulePlan& plan, Row work,
 Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row place) {
   if (!plan.sql.empty()) compute_sql(batch, plan, in);
   Row out = plan.steps.size() <= place.size() ? place.first(plan.steps.size()) : batch.new_row(plan.steps.size());
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
+  auto take = [&](size_t i) {
     const ColumnStep& step = plan.steps[i];
     switch (step.action) {
       case ColumnStep::Action::kCopy:
@@ -339,6 +341,11 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
       case ColumnStep::Action::kTemplate:
         break;
     }
+  };
+  if (out.data() == in.data()) {
+    for (uint16_t i : plan.moving_steps) take(i);
+  } else {
+    for (size_t i = 0; i < plan.steps.size(); ++i) take(i);
   }
   if (!plan.computed.empty()) compute(batch, plan, out);
   return out;

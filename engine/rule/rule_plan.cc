@@ -44,6 +44,10 @@ class PlanBuilder {
                        target_->table == source_.table && target_->primary_key == source_.primary_key &&
                        !output_->key_is_explicit;
     if (!changes_rows()) plan_.steps.clear();
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      bool stays = plan_.steps[i].action == ColumnStep::Action::kCopy && plan_.steps[i].from == i;
+      if (!stays) plan_.moving_steps.push_back(static_cast<uint16_t>(i));
+    }
     if (is_identity) {
       output_->schema = output_->source;
     } else {
@@ -408,7 +412,7 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
   }
   TAILRACE_TRY(plan, PlanBuilder(*rule, source, context).build());
   if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, context));
-  plan.is_simple = plan.outputs.empty() && plan.row < 0 && !plan.output->message && plan.computed.empty() &&
+  plan.is_simple = plan.outputs.empty() && !plan.output->message && plan.computed.empty() &&
                    plan.deletes == DeleteRule::Action::kApply &&
                    std::none_of(plan.steps.begin(), plan.steps.end(),
                                 [](const ColumnStep& step) { return step.action == ColumnStep::Action::kMeta; });

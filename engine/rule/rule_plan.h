@@ -58,6 +58,7 @@ struct RulePlan {
   std::vector<Column> work_columns;
   std::vector<Value> added;                 // values of the added columns before `map`
   std::vector<ColumnStep> steps;            // one per output column; empty = the working row as it is
+  std::vector<uint16_t> moving_steps;       // those that do something when the row is written over itself
   std::vector<SqlColumn> sql;               // before the steps
   std::vector<ComputedColumn> computed;     // after the steps
   DeleteRule::Action deletes = DeleteRule::Action::kApply;
@@ -65,7 +66,7 @@ struct RulePlan {
   int map = -1, row = -1;
   std::shared_ptr<const WhereProgram> where;  // over the source's columns; null: every row
   bool may_merge = false;                   // other tables can go to the same target
-  // One event in gives one event out, unless its key changes, with nothing to say about its message.
+  // One event in gives one event out, unless its key changes, and only `row` can say something about its message.
   bool is_simple = true;
   uint32_t id = 0;                          // given by the stage
   bool has_hooks() const noexcept { return map >= 0 || row >= 0; }

@@ -457,6 +457,7 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
       std::string_view by = event.route->partition_key;
       int32_t partition = rd_kafka_msg_partitioner_murmur2(topic->handle, by.data(), by.size(), topic->partitions, nullptr, nullptr);
       TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
+      if (record_.has_key && record_.tombstone) TAILRACE_OK(send(batch, event, *topic, partition, pending, stop, true));
     } else if (record_.has_key) {
       TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop));
       if (record_.tombstone) TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop, true));

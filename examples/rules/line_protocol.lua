@@ -1,4 +1,5 @@
--- A message format written wholly in Lua: InfluxDB line protocol, one line per reading, alerts in a topic of their own.
+-- A message format written wholly in Lua: InfluxDB line protocol, one line per reading; alerts have their own
+-- topic.
 --   sink = { url = "kafka://broker:9092" }  or  { url = "file://./out" }
 return {
   api = 1,

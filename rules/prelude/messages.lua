@@ -3,7 +3,7 @@
 local core = ...
 local cx = core.cx
 local raise, host_text, band, text = core.raise, core.host_text, core.bit.band, core.text
-local type, tostring, pcall, select, setmetatable, error = type, tostring, pcall, select, setmetatable, error
+local type, tostring, pcall, setmetatable, error = type, tostring, pcall, setmetatable, error
 
 local E_COLUMN = 105
 local TOPIC, PARTITION_KEY, HEADER, KEY = 1, 2, 3, 4

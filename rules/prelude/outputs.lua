@@ -3,23 +3,46 @@
 local core = ...
 local cx = core.cx
 local raise, write_cell, band = core.raise, core.write_cell, core.bit.band
-local type, next, tostring, setmetatable, error = type, next, tostring, setmetatable, error
+local type, next, tostring, setmetatable, error, table = type, next, tostring, setmetatable, error, table
 
 local E_COLUMN, E_OUTPUT = 105, 106
 local outputs, output_names = {}, {}
+
+local function nearest(name, names)
+  local near = core.nearest_name(tostring(name), names)
+  return near ~= "" and ": did you mean `" .. near .. "`?" or ""
+end
+
+-- One pair of the table that the rule gave. Level 5 is the rule: raise, this, fill, give, its caller, the rule.
+local function put(output, base, column_name, value)
+  local code = output.index[column_name]
+  if code == nil then
+    raise(E_COLUMN, 5,
+      output.name .. " has no column `" .. core.describe_key(column_name) .. "`" .. nearest(column_name, output.names))
+  end
+  local column = band(code, 0xffff)
+  write_cell(output.ptr, output, column, base + column, column_name, value, 6)
+end
+
+-- A loop here would keep the batch loop from being compiled as a whole, so the steps are written out, one per column. A
+-- table with more keys than columns has one that is no column.
+local function make_fill(output)
+  local lines = { "local output, put, next = ...", "return function(values, base)", "local k, v = next(values)" }
+  for _ = 1, #output.names + 1 do
+    lines[#lines + 1] = "if k == nil then return end put(output, base, k, v) k, v = next(values, k)"
+  end
+  lines[#lines + 1] = "end"
+  return core.compile(table.concat(lines, "\n"), "=tailrace.fill")(output, put, next)
+end
 
 -- `output`: id, ptr, name, names, codes, append. Called by the engine once per output, in the order of their numbers.
 function core.prepare_output(output)
   output.ptr = core.ffi.cast("tr_plan*", output.ptr)
   output.index = {}
   for i = 1, #output.names do output.index[output.names[i]] = output.codes[i] end
+  output.fill = make_fill(output)
   outputs[output.name] = output
   output_names[#output_names + 1] = output.name
-end
-
-local function nearest(name, names)
-  local near = core.nearest_name(tostring(name), names)
-  return near ~= "" and ": did you mean `" .. near .. "`?" or ""
 end
 
 -- Level 4 is the rule: raise, give, its caller, the rule.
@@ -39,15 +62,7 @@ local function give(what, name, values, append)
   if base < 0 then
     raise(E_OUTPUT, 3, base == -1 and what .. ": more than 1000 rows for one image" or what .. ": out of memory")
   end
-  local index, ptr = output.index, output.ptr
-  for column_name, value in next, values do
-    local code = index[column_name]
-    if code == nil then
-      raise(E_COLUMN, 3, name .. " has no column `" .. core.describe_key(column_name) .. "`" .. nearest(column_name, output.names))
-    end
-    local column = band(code, 0xffff)
-    write_cell(ptr, output, column, base + column, column_name, value, 4)
-  end
+  output.fill(values, base)
   local lacking = cx.close_row(cx, output.id)
   if lacking >= 0 then
     raise(E_OUTPUT, 3, what .. ": column `" .. output.names[lacking + 1] .. "` of " .. name .. " needs a value")

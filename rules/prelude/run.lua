@@ -2,7 +2,7 @@
 -- The batch loop: one call from the engine per batch, the loop over runs and rows is here so that the JIT sees it.
 local core = ...
 local cx = core.cx
-local pcall, select, type, setmetatable, error = pcall, select, type, setmetatable, error
+local pcall, select, type = pcall, select, type
 
 local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
 local plans = {}  -- by number of the plan

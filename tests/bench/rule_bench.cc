@@ -136,6 +136,7 @@ struct Case {
   const char* rules;  // "" = none
   int tables = 1;
   size_t run_length = kRows;
+  const char* file = "";  // further keys of the file
 };
 
 struct Runner {
@@ -157,18 +158,35 @@ struct Runner {
   double mean() const { return std::accumulate(samples.begin(), samples.end(), 0.0) / static_cast<double>(samples.size()); }
 };
 
+constexpr char k3And1[] = "map = function(row) if row.id > 0 and row.status ~= '' then row.k = row.k + 1 end end";
+constexpr char kNative[] = "columns = { status = mask.keep { first = 1 }, pad = 'padding' }";
+constexpr char kFanOut[] = "map = function(row, out) out:add('dw.note', { id = row.id, k = row.k }) end";
+constexpr char kNote[] = "outputs = { ['dw.note'] = { key = { 'id' }, columns = { 'id int not null', 'k int not null' } } }, ";
+constexpr char kSerialize[] = "serialize = function(ev, out) out:put('r,s='):col('status'):put(' k='):col('k'):put(' '):col('id') end";
+constexpr char kWhere[] = "where = [[ k > 1000 AND status <> 'closed' ]]";
+
 constexpr Case kCases[] = {
     {"no rule", ""},
     {"identity map", "map = function(row) end"},
-    {"map 3+1", "map = function(row) if row.id > 0 and row.status ~= '' then row.k = row.k + 1 end end"},
-    {"map 3+1, 20 tables", "map = function(row) if row.id > 0 and row.status ~= '' then row.k = row.k + 1 end end", 20, 4},
+    {"native mask and rename", kNative},
+    {"native mask and rename, 20 tables", kNative, 20, 4},
+    {"native mask and rename, 300 tables", kNative, 300, 4},
+    {"native mask of 120 characters", "columns = { c = mask.keep { first = 4 }, pad = 'padding' }"},
+    {"rename", "to = 'dw.{table}', columns = { pad = 'padding' }"},
+    {"map 3+1", k3And1},
+    {"map 3+1, 20 tables", k3And1, 20, 4},
+    {"map 3+1, 300 tables", k3And1, 300, 4},
     {"map 3+1, unique text", "map = function(row) if row.id > 0 and row.pad ~= '' then row.k = row.k + 1 end end"},
     {"row: drop by op", "row = function(ev) return ev.op ~= op.delete end"},
-    {"native mask and rename", "columns = { c = mask.keep { first = 4 }, pad = 'padding' }"},
-    {"rename", "to = 'dw.{table}', columns = { pad = 'padding' }"},
-    {"where", "where = [[ k > 1000 AND status <> 'closed' ]]"},
-    {"where, 20 tables", "where = [[ k > 1000 AND status <> 'closed' ]]", 20, 4},
+    {"fan-out", kFanOut, 1, kRows, kNote},
+    {"fan-out, 300 tables", kFanOut, 300, 4, kNote},
+    {"where", kWhere},
+    {"where, 20 tables", kWhere, 20, 4},
     {"where LIKE", "where = [[ c LIKE '%7-1%' OR status IN ('new', 'paid') ]]"},
+    {"topic and headers", "topic = 't.{status|lower}', headers = { op = '{meta.op}' }"},
+    {"serialize", kSerialize},
+    {"serialize, 300 tables", kSerialize, 300, 4},
+    {"serialize = line", "serialize = line 'r,s={status} k={k} {id}'"},
 };
 
 }  // namespace
@@ -182,7 +200,7 @@ int main(int argc, char** argv) {
     RuleStageConfig config;
     if (*what.rules) {
       config.rules.file = fmt::format("{}/bench.lua", folder);
-      std::ofstream(config.rules.file) << "local mask = require 'tailrace.mask'\nreturn { api = 1, tables = { ['sbtest.*'] = { "
+      std::ofstream(config.rules.file) << "local mask = require 'tailrace.mask'\nreturn { api = 1, " << what.file << "tables = { ['sbtest.*'] = { "
                                        << what.rules << " } } }\n";
     }
     auto stage = make_rule_stage(config);
