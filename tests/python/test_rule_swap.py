@@ -247,3 +247,25 @@ def test_swap_and_back_of_a_job_that_stands_still(shop, folder, cli):
     assert sqlite3.connect("copy.db").execute("SELECT id, version FROM ledger ORDER BY id").fetchall() == [(1, 1), (2, 0), (3, 1)]
 
 
+
+
+def test_swaps_during_the_first_copy(shop, load, folder):
+    """Rows of a copy have the version at the time they are copied; none is lost, and each has one."""
+    shop.query(f"INSERT INTO {shop.database}.ledger SELECT -seq, 0, 0 FROM seq_1_to_20000")
+    load.rows.update((-number, 0) for number in range(1, 20001))
+    write(folder / "rules.lua", rules(0))
+    job = migration(shop, tr.sink("sqlite://./copy.db"), rules=folder / "rules.lua", chunk_rows=100)
+    during = 0
+    with job:
+        job.start()
+        wait_until(lambda: job.status.phase == "snapshot" and job.status.rows_done > 0)
+        for number in range(1, 6):
+            write(folder / "rules.lua", rules(number))
+            job.swap_rules("rules.lua")
+            during += not job.status.snapshot_done
+        load.stop()
+        job.wait("caught_up", timeout=60)
+    found = {row[0]: row[1:] for row in sqlite3.connect("copy.db").execute("SELECT id, t, version FROM ledger")}
+    assert {id_: row[0] for id_, row in found.items()} == load.rows
+    assert {version for _, version in found.values()} <= set(range(6))
+    assert during > 0
