@@ -142,7 +142,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
   SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
   PipelineOptions options = config.pipeline;
   if (by_transactions) {
-    options.batch_bytes = 1;
+    options.batch_bytes = 0;   // a batch per transaction
     parts.swap = nullptr;
   }
   auto current = std::make_shared<Pipeline>(options, parts);
