@@ -213,7 +213,7 @@ void bind_jobs(py::module_& m) {
                             bool apply_ddl, int64_t timeout_ms) {
         auto job = self.job();
         auto answer = take(without_gil([&] {
-          return job->swap_rules(RuleChange{file, options, back, apply_ddl}, milliseconds(timeout_ms));
+          return job->swap_rules(RuleChange{file, options, back, apply_ddl, milliseconds(timeout_ms)});
         }));
         py::dict out;
         out["before"] = answer.before;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -47,6 +48,10 @@ std::vector<std::string> movable(const JobConfig& config, const std::optional<Jo
   return {"/source/url", "/source/socket", "/source/tls", "/source/tls_ca", "/source/password"};
 }
 
+Status no_boundary() {
+  return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were");
+}
+
 // What one run is made of. Later members refer to earlier ones, so it stays where it is.
 struct Parts {
   TableFilter filter;
@@ -78,6 +83,8 @@ struct Job::Impl {
   JobFactories factories;
   std::optional<JobRules> job_rules;    // over the three above
   RuleSwap rule_swap;
+  std::atomic<bool> to_held{false};     // this run goes to a held statement, a transaction at a time
+  Clock::time_point rules_until;        // when rules_command is given up
   std::optional<int64_t> rules_command; // waits for a boundary; service thread only
 
   mutable std::mutex mutex;             // guards everything below
@@ -103,7 +110,7 @@ struct Job::Impl {
 
   JobStatus status() const;
   void run_loop(std::stop_token stop);
-  Status run_once(std::stop_token stop, bool& got_open, bool& progressed, bool& again);
+  Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, bool& progressed, bool& again);
   void service_loop(std::stop_token stop);
   void write_status();
   void take_commands();
@@ -119,7 +126,7 @@ struct Job::Impl {
   }
 };
 
-Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progressed, bool& again) {
+Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, bool& progressed, bool& again) {
   Parts made;
   std::string rules_were;
   {
@@ -133,7 +140,12 @@ Status Job::Impl::run_once(std::stop_token stop, bool& got_open, bool& progresse
 
   TAILRACE_TRY(auto job, file->read_job());
   SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
-  auto current = std::make_shared<Pipeline>(config.pipeline, parts);
+  PipelineOptions options = config.pipeline;
+  if (by_transactions) {
+    options.batch_bytes = 0;   // a batch per transaction
+    parts.swap = nullptr;
+  }
+  auto current = std::make_shared<Pipeline>(options, parts);
   {
     std::lock_guard lock(mutex);
     pipeline = current;
@@ -167,13 +179,17 @@ void Job::Impl::run_loop(std::stop_token stop) {
   milliseconds backoff = kFirstBackoff;
   bool got_open = false;
   auto began = Clock::now();
+  to_held = false;
   while (true) {
     bool progressed = false, again = false;
-    Status status = run_once(stop, got_open, progressed, again);
+    Status status = run_once(stop, to_held, got_open, progressed, again);
     if (progressed) backoff = kFirstBackoff;
     std::unique_lock lock(mutex);
     bool stopping = stop.stop_requested();
     if (again && !stopping) continue;
+    // The transactions before a held statement came in one batch with it. Once more, one by one, and they are delivered.
+    to_held = status.code() == ErrorCode::kSchemaHeld && !to_held;
+    if (to_held && !stopping) continue;
     if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
       state = stop_state;
       error = Status();
@@ -286,6 +302,7 @@ void Job::Impl::take_commands() {
       auto asked = change.ok() ? ask_rules(*change) : Result<std::optional<RuleSwapAnswer>>(change.status());
       if (asked.ok() && !*asked) {
         rules_command = command.id;   // answered at a boundary
+        rules_until = Clock::now() + change->timeout;
         continue;
       }
       done = asked.ok() ? Status() : asked.status();
@@ -304,7 +321,9 @@ void Job::Impl::service_loop(std::stop_token stop) {
     write_status();
     take_commands();
     if (rules_command) {
-      if (auto answer = rules_answer(milliseconds(0))) {
+      auto answer = rules_answer(milliseconds(0));
+      if (!answer && Clock::now() >= rules_until && rule_swap.cancel()) answer = no_boundary();
+      if (answer) {
         finish(*rules_command, answer->ok() ? Status() : answer->status(), answer->ok() ? to_json(**answer) : "");
         rules_command.reset();
       }
@@ -316,6 +335,7 @@ void Job::Impl::service_loop(std::stop_token stop) {
 
 Status Job::Impl::decide_ddl(const DdlDecision& decision) {
   int64_t id = decision.id;
+  if (to_held) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
   TAILRACE_TRY(auto held, file->held_ddl());
   if (id == 0) {
     if (held.size() != 1) return Status(ErrorCode::kJobState, fmt::format("{} statements are held; name one by its number", held.size()));
@@ -471,14 +491,13 @@ Status Job::pause(milliseconds patience) {
   return {};
 }
 JobStatus Job::status() const { return impl_->status(); }
-Result<RuleSwapAnswer> Job::swap_rules(const RuleChange& change, milliseconds timeout) {
+Result<RuleSwapAnswer> Job::swap_rules(const RuleChange& change) {
   TAILRACE_TRY(auto at_once, impl_->ask_rules(change));
   if (at_once) return std::move(*at_once);
-  auto until = Clock::now() + timeout;
+  auto until = Clock::now() + change.timeout;
   for (;;) {
     if (auto answer = impl_->rules_answer(milliseconds(20))) return std::move(*answer);
-    if (Clock::now() < until || !impl_->rule_swap.cancel()) continue;
-    return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were");
+    if (Clock::now() >= until && impl_->rule_swap.cancel()) return no_boundary();
   }
 }
 Status Job::decide_ddl(const DdlDecision& decision) { return impl_->decide_ddl(decision); }

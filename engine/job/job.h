@@ -53,6 +53,7 @@ struct RuleChange {
   std::map<std::string, std::string> options;
   bool back = false;
   bool apply_ddl = false;              // what the targets look like may change
+  std::chrono::milliseconds timeout{60000};
 };
 
 // About a statement that the rules hold (v1_ddl); id 0 = the only one.
@@ -77,7 +78,7 @@ class Job {
 
   // Gives a running job other rules at its next transaction boundary, and waits for that; a job that stands still has them
   // from its next start. RULE-0111 when the output schema changes and must not; a failure leaves the rules as they are.
-  Result<RuleSwapAnswer> swap_rules(const RuleChange& change, std::chrono::milliseconds timeout);
+  Result<RuleSwapAnswer> swap_rules(const RuleChange& change);
 
   // A job that waits for it goes on.
   Status decide_ddl(const DdlDecision& decision);
@@ -100,7 +101,7 @@ class Job {
 // Looks at a job file from another process: its last written status. JOB-0009 when there is none.
 Result<JobStatus> read_job_status(const std::string& path);
 // Posts a command to the process that owns the job: "pause", "resume", "stop". Returns its row id.
-// Also, with arguments as JSON: "rules" {"file", "options", "back", "apply_ddl"} and "ddl" {"id", "release"}.
+// Also, with arguments as JSON: "rules" {"file", "options", "back", "apply_ddl", "timeout_ms"} and "ddl" {"id", "release"}.
 Result<int64_t> post_job_command(const std::string& path, std::string_view verb, std::string_view arguments = "{}");
 
 }  // namespace tailrace

@@ -147,6 +147,10 @@ Status Pipeline::run(const SinkContext& sink_context) {
     } else if (!finished.ok() || by_stop) {
       status = Status(ErrorCode::kJobAborted, "");
     }
+  } else if (status.code() == ErrorCode::kSchemaHeld) {
+    // The job stands still here, perhaps for long: what came before the statement is not to wait for it.
+    Status finished = guarded([&] { return delivery.finish(); });
+    if (!finished.ok()) status = std::move(finished);
   } else {
     // What the sink has made durable counts even when the run ends badly.
     Status saved = guarded([&] { return delivery.save(); });

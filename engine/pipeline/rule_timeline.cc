@@ -23,9 +23,13 @@ RuleTimeline::RuleTimeline(std::unique_ptr<RuleStage> only, Tables known) : know
 
 Status RuleTimeline::start(const Source& source, const Position& at) {
   if (cuts_.empty()) return {};
-  size_t now = 0;
-  for (size_t i = 0; i < cuts_.size(); ++i) {
-    if (cuts_[i].from.text.empty() || source.reached(at, cuts_[i].from)) now = i;
+  // The first one holds from the job's beginning on. When not even that is reached, the source's log was begun anew and its
+  // positions tell nothing: then the newest.
+  size_t now = cuts_.size() - 1;
+  for (size_t i = cuts_.size(); i-- > 0;) {
+    if (!cuts_[i].from.text.empty() && !source.reached(at, cuts_[i].from)) continue;
+    now = i;
+    break;
   }
   later_.assign(std::make_move_iterator(cuts_.begin() + static_cast<std::ptrdiff_t>(now) + 1), std::make_move_iterator(cuts_.end()));
   cuts_.resize(now + 1);

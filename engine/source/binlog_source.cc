@@ -64,11 +64,12 @@ class BinlogFileSource : public Source {
     out.reset();
     if (!failure_.ok()) return failure_;
     if (done_) return ReadState::kEnd;
+    constexpr size_t kUsualBatch = 256u << 10;   // of a transaction that would be too large for one
     size_t taken = 0;
     while (true) {
       if (stop.stop_requested() || interrupted_) return ReadState::kIdle;
-      if (assembler_.pending_bytes() >= max_bytes ||
-          (assembler_.can_cut() && assembler_.has_rows() && taken >= kMaxItems)) {
+      const bool is_full = assembler_.pending_bytes() >= (max_bytes > 0 ? max_bytes : kUsualBatch);
+      if (is_full || (assembler_.can_cut() && assembler_.has_rows() && (max_bytes == 0 || taken >= kMaxItems))) {
         TAILRACE_TRY(ReadState state, hand_out(out));
         if (out) return state;
         continue;

@@ -267,10 +267,12 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
   BinlogWire* wire = wire_.get();
   if (!wire) return Status(ErrorCode::kInternal, "the source is not open");
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
+  constexpr size_t kUsualBatch = 256u << 10;   // of a transaction that would be too large for one
   size_t taken = 0, events = 0;
   while (true) {
-    if (assembler_.pending_bytes() >= max_bytes ||
-        (assembler_.can_cut() && assembler_.has_rows() && (taken >= kMaxItems || assembler_.file_changed()))) {
+    const bool is_full = assembler_.pending_bytes() >= (max_bytes > 0 ? max_bytes : kUsualBatch);
+    if (is_full || (assembler_.can_cut() && assembler_.has_rows() &&
+                    (max_bytes == 0 || taken >= kMaxItems || assembler_.file_changed()))) {
       TAILRACE_TRY(ReadState state, hand_out(out));
       if (out) return state;
       continue;

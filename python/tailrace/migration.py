@@ -236,13 +236,14 @@ class Migration(AbstractContextManager["Migration"]):
 
     def _swap(self, file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout: Duration) -> RuleSwap:
         job = self._job
+        patience_ms = int(seconds(timeout) * 1000)
         if job is None and self.owner:
-            answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl), timeout)
+            # The owner gives up first, so that its answer tells what became of it.
+            answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl, patience_ms), seconds(timeout) + 5)
             if not answer:
                 raise errors.make("JOB-0007", "the job's process ended", job=self.path)
             return rule_swap.from_core(json.loads(answer))
         opened = job or _core.Job(str(self.path), "", self._secrets)
-        patience_ms = int(seconds(timeout) * 1000)
         try:
             return rule_swap.from_core(run_interruptibly(
                 lambda: opened.swap_rules(file, rule_swap.option_texts(options), back, apply_ddl, patience_ms)))

@@ -41,8 +41,9 @@ def failure(verb: str, answer: str, job: object) -> errors.TailraceError:
     return errors.make(found[1], found[2].removeprefix(info.message).removeprefix(": "), job=job)
 
 
-def arguments(file: str, options: Mapping[str, object], back: bool, apply_ddl: bool) -> str:
-    return json.dumps({"file": file, "options": option_texts(options), "back": back, "apply_ddl": apply_ddl})
+def arguments(file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout_ms: int) -> str:
+    return json.dumps({"file": file, "options": option_texts(options), "back": back, "apply_ddl": apply_ddl,
+                       "timeout_ms": timeout_ms})
 
 
 def option_texts(options: Mapping[str, object]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from harness.engine import Engine, source_config
 
 # Name -> threads, trusted (else the JIT is off); those that begin with "plain" have no rule.
 RUNS = {"plain": (1, None), "plain-2": (2, None), "jit-1": (1, True), "jit-2": (2, True), "nojit-1": (1, False), "nojit-2": (2, False)}
-NUMBER = re.compile(rb'"([^"]+)":"?(-?\d+)')
+NUMBER = re.compile(rb'"([^"]+)":"?(-?\d[\d:T-]*)')   # or a time
 
 
 def run(database, folder, name, phases, form, threads, trusted, start):
@@ -44,7 +44,7 @@ def clock_fields(one, other):
 def without(fields, lines):
     if not fields:
         return lines
-    pattern = re.compile(rb'"(' + b"|".join(map(re.escape, sorted(fields))) + rb')":"?\d+"?')
+    pattern = re.compile(rb'"(' + b"|".join(map(re.escape, sorted(fields))) + rb')":"?-?\d[\d:T-]*"?')
     return [pattern.sub(rb'"\1":0', line) for line in lines]
 
 

@@ -45,9 +45,11 @@ def test_a_held_statement_waits_for_a_person(ledger, folder, cli, spawn):
     write(folder / "job.toml", config(ledger, "sqlite://./copy.db"))
     process = spawn(command("run", "job.toml", "--job", "shop.db", "--progress", "none"))
     wait_until(lambda: (now := status_of()) and now.phase == "stream" and now.checkpoint)
-    ledger.query(f"TRUNCATE {ledger.database}.ledger; INSERT INTO {ledger.database}.ledger VALUES (3, 3)")
+    # What was committed just before it is delivered, what follows is not.
+    ledger.query(f"USE {ledger.database}; INSERT INTO ledger VALUES (10, 1), (11, 1); INSERT INTO ledger VALUES (12, 1); TRUNCATE ledger; "
+                 "INSERT INTO ledger VALUES (3, 3)")
     wait_until(is_held)
-    assert ids() == [1, 2]
+    assert ids() == [1, 2, 10, 11, 12]
     listed = cli("ddl", "list", "shop.db")
     assert "TRUNCATE" in listed.stdout and "the rules deny truncate" in listed.stdout and f"{ledger.database}.ledger" in listed.stdout
     assert "SCH-0005" in cli("status", "shop.db").stdout
@@ -59,7 +61,7 @@ def test_a_held_statement_waits_for_a_person(ledger, folder, cli, spawn):
     nothing = cli("ddl", "skip", "shop.db", "77")
     assert nothing.returncode == 6 and "JOB-0006" in nothing.stderr
     assert cli("ddl", "skip", "shop.db").returncode == 0
-    wait_until(lambda: ids() == [1, 2, 3])
+    wait_until(lambda: ids() == [1, 2, 3, 10, 11, 12])
     ledger.query(f"TRUNCATE {ledger.database}.ledger; INSERT INTO {ledger.database}.ledger VALUES (4, 4)")
     wait_until(is_held)
     assert cli("ddl", "release", "shop.db").returncode == 0

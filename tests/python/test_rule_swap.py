@@ -54,11 +54,6 @@ class Load:
             number, gtid = self.client.stdout.readline().split()
             self.numbers[int(number)] = int(gtid.rsplit("-", 1)[1])
 
-    def more(self):
-        """Waits for a few transactions."""
-        have = len(self.numbers)
-        wait_until(lambda: len(self.numbers) > have + 3)
-
     def stop(self):
         self.stopping.set()
         self.thread.join()
@@ -98,6 +93,12 @@ def streams():
         return False
 
 
+def deliver_some(job):
+    """Waits until rows went through the rules in force."""
+    before = job.status.rows_done
+    wait_until(lambda: job.status.rows_done > before)
+
+
 def test_fifty_swaps_under_load(shop, load, folder):
     write(folder / "rules.lua", rules(0))
     job = migration(shop, tr.sink("sqlite://./copy.db"), rules=folder / "rules.lua")
@@ -107,7 +108,7 @@ def test_fifty_swaps_under_load(shop, load, folder):
         job.wait("snapshot", timeout=60)
         for number in range(1, SWAPS + 1):
             write(folder / "rules.lua", rules(number))
-            load.more()
+            deliver_some(job)
             answer = job.swap_rules("rules.lua")
             assert answer.before != answer.after and answer.changes == ()
             cuts.append((answer.position, number))
@@ -129,11 +130,11 @@ def test_messages_of_one_version_each(shop, load, folder):
     cuts = []
     with job:
         job.start()
-        wait_until(lambda: job.status.checkpoint is not None)
+        deliver_some(job)
         for number in range(1, 11):
             write(folder / "rules.lua", rules(number))
             cuts.append((job.swap_rules("rules.lua").position, number))
-            load.more()
+            deliver_some(job)
         load.stop()
         job.wait("caught_up", timeout=60)
     seen = set()
@@ -247,3 +248,25 @@ def test_swap_and_back_of_a_job_that_stands_still(shop, folder, cli):
     assert sqlite3.connect("copy.db").execute("SELECT id, version FROM ledger ORDER BY id").fetchall() == [(1, 1), (2, 0), (3, 1)]
 
 
+
+
+def test_swaps_during_the_first_copy(shop, load, folder):
+    """Rows of a copy have the version at the time they are copied; none is lost, and each has one."""
+    shop.query(f"USE {shop.database}; INSERT INTO ledger SELECT -seq, 0, 0 FROM seq_1_to_20000")
+    load.rows.update((-number, 0) for number in range(1, 20001))
+    write(folder / "rules.lua", rules(0))
+    job = migration(shop, tr.sink("sqlite://./copy.db"), rules=folder / "rules.lua", chunk_rows=100)
+    during = 0
+    with job:
+        job.start()
+        wait_until(lambda: job.status.phase == "snapshot" and job.status.rows_done > 0)
+        for number in range(1, 6):
+            write(folder / "rules.lua", rules(number))
+            job.swap_rules("rules.lua")
+            during += not job.status.snapshot_done
+        load.stop()
+        job.wait("caught_up", timeout=60)
+    found = {row[0]: row[1:] for row in sqlite3.connect("copy.db").execute("SELECT id, t, version FROM ledger")}
+    assert {id_: row[0] for id_, row in found.items()} == load.rows
+    assert {version for _, version in found.values()} <= set(range(6))
+    assert during > 0

@@ -304,3 +304,73 @@ TEST_CASE("a killed owner leaves a job file that the next one takes over") {
   CHECK((*job->load())->position.text == "kept");
   CHECK(job->create_or_check_config("shop", kConfig, "s").ok());
 }
+
+TEST_CASE("versions of rules are kept once, and a cut placed later passes over those behind it") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  RuleVersionRow version;
+  version.hash = "aa";
+  version.version = "shop@aa";
+  version.file = "rules/shop.lua";
+  version.options = "{}";
+  version.files = {{"", "@rules/shop.lua", std::string("return {}\0\xff", 11)}, {"mod", "@rules/mod.lua", "return 1"}};
+  auto first = job->keep_rule_version(version);
+  REQUIRE(first.ok());
+  CHECK(*job->keep_rule_version(version) == *first);
+  version.options = R"({"region":"eu"})";
+  auto second = job->keep_rule_version(version);
+  REQUIRE(second.ok());
+  CHECK(*second != *first);
+  auto row = job->rule_version(*first);
+  REQUIRE(row.ok());
+  CHECK(row->options == "{}");
+  REQUIRE(row->files.size() == 2);
+  CHECK(row->files[0].text == std::string("return {}\0\xff", 11));
+  CHECK_FALSE(job->rule_version(99).ok());
+
+  REQUIRE(job->add_rule_cut({0, *first, {"mysql", "gtid=0-1-1"}, "file", ""}).ok());
+  auto later = job->add_rule_cut({0, *second, {"mysql", "gtid=0-1-9"}, "swap", "ALTER TABLE …"});
+  REQUIRE(later.ok());
+  REQUIRE(job->add_rule_cut({0, *second, {}, "swap", ""}).ok());
+  auto waiting = job->add_rule_cut({0, *first, {}, "swap", ""});   // the last wish counts
+  REQUIRE(waiting.ok());
+  auto cuts = job->rule_cuts();
+  REQUIRE(cuts.ok());
+  REQUIRE(cuts->size() == 3);
+  CHECK(cuts->back().id == *waiting);
+  CHECK(cuts->back().position.text.empty());
+  std::vector<int64_t> passed_over{*later};
+  REQUIRE(job->place_rule_cut(*waiting, {"mysql", "gtid=0-1-5"}, passed_over).ok());
+  cuts = job->rule_cuts();
+  REQUIRE(cuts->size() == 2);
+  CHECK(cuts->back().position.text == "gtid=0-1-5");
+  auto shown = job->query("SELECT version, position, state FROM v1_rule WHERE state <> 'holds' ORDER BY id");
+  REQUIRE(shown.ok());
+  CHECK(shown->rows.size() == 2);
+}
+
+TEST_CASE("a statement is held until it is decided about, all its tables at once") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  StoppedDdl drop{"0-1-7", 0, "shop", "a", "DROP TABLE a, b", "drop_table", "the rules deny drop_table"};
+  CHECK(*job->hold(drop) == DdlState::kHeld);
+  CHECK(*job->hold(drop) == DdlState::kHeld);
+  auto held = job->held_ddl();
+  REQUIRE(held.ok());
+  REQUIRE(held->size() == 1);
+  CHECK(job->decide_ddl(held->front() + 1, DdlState::kReleased).code() == ErrorCode::kJobState);
+  REQUIRE(job->decide_ddl(held->front(), DdlState::kReleased).ok());
+  CHECK(job->decide_ddl(held->front(), DdlState::kSkipped).code() == ErrorCode::kJobState);
+  CHECK(*job->hold(drop) == DdlState::kReleased);
+  drop.ordinal = 1;
+  drop.table = "b";
+  CHECK(*job->hold(drop) == DdlState::kReleased);
+  drop.txn = "0-1-8";
+  CHECK(*job->hold(drop) == DdlState::kHeld);
+  StoppedDdl skipped{"0-1-9", 0, "shop", "c", "TRUNCATE c", "truncate", "no"};
+  REQUIRE(job->note(skipped, DdlState::kSkipped).ok());
+  auto shown = job->query(R"(SELECT state, "table", reason FROM v1_ddl ORDER BY id)");
+  REQUIRE(shown.ok());
+  REQUIRE(shown->rows.size() == 4);
+  CHECK(std::get<std::string>(shown->rows[3][0]) == "skipped");
+}
