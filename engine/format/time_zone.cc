@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -59,8 +60,14 @@ Result<TimeZone> TimeZone::parse(std::string_view text) {
 
 // The zone table as RFC 8536 lays it out: a block of 32-bit times that is skipped, then one of 64-bit times.
 Result<TimeZone> TimeZone::named(std::string_view name) {
-  if (name.empty() || name.front() == '/' || name.find("..") != std::string_view::npos) return bad_zone(name, "no such zone");
-  std::ifstream file(std::string(kFolder).append(name), std::ios::binary);
+  bool is_name = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '+' || c == '/';
+  });
+  if (name.empty() || !is_name || name.front() == '/') return bad_zone(name, "no such zone");
+  std::string path = std::string(kFolder).append(name);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return bad_zone(name, "this machine has no such zone");
+  std::ifstream file(path, std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(file)), {});
   std::string_view rest = bytes;
   if (rest.substr(0, 4) != "TZif") return bad_zone(name, "this machine has no such zone");

@@ -13,7 +13,8 @@ TEST_CASE("offsets of time zones") {
     REQUIRE(zone.ok());
     CHECK(zone->offset_s(0) == seconds);
   }
-  for (const char* text : {"", "+", "+25:00", "+08:60", "8", "../etc/passwd", "/etc/passwd", "No/Where", "+08:00:00"}) {
+  for (const char* text : {"", "+", "+25:00", "+08:60", "8", "../etc/passwd", "/etc/passwd", "No/Where", "+08:00:00", "Asia", "Asia/",
+                           "tzdata.zi", "a\nb"}) {
     INFO(text);
     auto zone = TimeZone::parse(text);
     REQUIRE_FALSE(zone.ok());
