@@ -51,7 +51,7 @@ def split_params(text):
 
 
 def annotations(abi):
-    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line", "---@class tailrace.Message",
+    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Serialize", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line", "---@class tailrace.Message",
            "---@class tailrace.Native native function: use it in `columns`, or call it in `map`",
            "---@overload fun(value: any): string?", "",
            "---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table",

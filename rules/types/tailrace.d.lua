@@ -4,6 +4,7 @@
 
 ---@class tailrace.Null
 ---@class tailrace.Secret
+---@class tailrace.Serialize
 ---@class tailrace.Meta
 ---@class tailrace.Sql
 ---@class tailrace.Line
@@ -52,6 +53,9 @@
 ---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
+---@field txn? fun(t: { id: string, server_id: number, ts_us: number }, ctx: tailrace.Context): boolean? where a transaction begins; false drops it whole
+---@field start? fun(ctx: tailrace.Context) once per Lua state, before the first row
+---@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): ("stop"|"dead_letter"|"skip")? asked about each event that failed; never weaker than the job's policy
 
 ---@class tailrace.Entry an entry of `tables`
 ---@field ops? ("insert"|"update"|"delete"|"read"|"truncate")[] events to take
@@ -168,6 +172,15 @@ meta.table = nil
 meta.ts = nil
 ---@type tailrace.Meta
 meta.ts_us = nil
+
+--- a message made of a template, for `serialize`
+---@param template string
+---@return tailrace.Serialize
+function line(template) end
+
+--- the row as a JSON object, for `serialize`
+---@type tailrace.Serialize
+json = nil
 
 --- a SQL expression as the value of a column
 ---@param expression string|{ [1]: string, dialect: string? }

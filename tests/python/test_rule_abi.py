@@ -58,11 +58,11 @@ def test_globals_are_those_of_the_sandbox():
     body = SANDBOX[SANDBOX.index("local env = {"):SANDBOX.index("local safe_math")]
     # Keys at the outermost level of the table.
     depth, found, at = 0, set(), 0
-    for match in re.finditer(r"[{(]|[})]|\bfunction\b|\bend\b|\bdo\b|(?<=[\s,{])(\w+) = ", body):
+    for match in re.finditer(r"[{(]|[})]|\bfunction\b|\bend\b|\bdo\b|\bif\b|(?<=[\s,{])(\w+) = ", body):
         word = match[0]
         if match[1] and depth == 1:
             found.add(match[1])
-        depth += word in ("{", "(", "function", "do")
+        depth += word in ("{", "(", "function", "do", "if")
         depth -= word in ("}", ")", "end")
         at = match.end()
     assert at and found
