@@ -106,6 +106,10 @@ def server_values(database, questions):
     return out
 
 
+def fails_as_column(database, text, number):
+    return isinstance(run_all(database, [f"SELECT ({text}) FROM t WHERE id = {number}"])[0], str)
+
+
 def same(expected, actual, kind):
     if isinstance(expected, Exception) or isinstance(actual, dict):
         return isinstance(expected, Exception) and isinstance(actual, dict)
@@ -146,6 +150,10 @@ def compare(database, seed, count):
             wrong = []
             for number, (expected, actual) in enumerate(zip(server, answer["values"], strict=True)):
                 errors += isinstance(expected, Exception)
+                # A server's plan may leave out an operand that fails; evaluated as a column, in order, it fails as well.
+                if isinstance(actual, dict) and not isinstance(expected, Exception) and fails_as_column(database, text, number):
+                    errors += 1
+                    continue
                 if not same(expected, actual, kind):
                     row = dict(zip([c.name for c in table], rows[number], strict=True))
                     used = {name: row[name] for name in row if re.search(rf"\b{name}\b", text)}
