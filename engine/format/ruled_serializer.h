@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "format/serializer.h"
+#include "format/message_format.h"
 
 namespace tailrace {
 

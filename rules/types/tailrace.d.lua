@@ -7,7 +7,6 @@
 ---@class tailrace.Meta
 ---@class tailrace.Sql
 ---@class tailrace.Line
----@class tailrace.Message
 ---@class tailrace.Native native function: use it in `columns`, or call it in `map`
 ---@overload fun(value: any): string?
 
@@ -44,6 +43,9 @@
 ---@field changed fun(self: tailrace.Event, ...: string): boolean did one of the columns change, or any at all
 ---@field changed_only fun(self: tailrace.Event, ...: string): boolean did these columns change and no other
 ---@field append fun(self: tailrace.Event, output: string, values: table<string, any>) a row of a table in `outputs` that has `append`
+---@field topic string set it in `row`: the topic of the message
+---@field partition_key string set it in `row`: what chooses the partition
+---@field headers table<string, string|number> set fields of it in `row`: message headers
 
 ---@class tailrace.Rules what a rule file returns
 ---@field api 1 version of the rule language
@@ -51,6 +53,9 @@
 ---@field default? "keep"|"drop"|"stop" for tables that no pattern matches
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
+---@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): ("stop"|"dead_letter"|"skip")? asked about each event that failed
+---@field txn? fun(t: { id: string, server_id: number, ts_us: number }, ctx: tailrace.Context): boolean? where a transaction begins: false drops it whole
+---@field start? fun(ctx: tailrace.Context) once per Lua state, before the first row
 
 ---@class tailrace.Entry an entry of `tables`
 ---@field ops? ("insert"|"update"|"delete"|"read"|"truncate")[] events to take
@@ -62,7 +67,7 @@
 ---@field topic? string template of the message's topic
 ---@field partition_by? string[] columns whose values choose the partition
 ---@field headers? table<string, string> templates of message headers
----@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message) makes the message: a format, a `line` template, or a function
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) makes the message: a format, a `line` template, or a function
 ---@field row? fun(ev: tailrace.Event, ctx: tailrace.Context): boolean? decides per event: false drops it
 ---@field map? fun(row: tailrace.Row, out: tailrace.Out, ctx: tailrace.Context): boolean? changes values per row image: false drops the image
 
@@ -73,7 +78,7 @@
 ---@field topic? string as in an entry
 ---@field partition_by? string[] as in an entry
 ---@field headers? table<string, string> as in an entry
----@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message) as in an entry
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) as in an entry
 
 ---@class tailrace.NewColumn a column that `columns` adds
 ---@field [1] string SQL type, such as "varchar(64)"
@@ -82,6 +87,14 @@
 
 ---@class tailrace.Out what `map` is given second
 ---@field add fun(self: tailrace.Out, output: string, values: table<string, any>) a row of a table in `outputs`
+
+---@class tailrace.Message what `serialize` is given second
+---@field put fun(self: tailrace.Message, text: string|number|tailrace.bigint|tailrace.decimal): tailrace.Message appends text
+---@field col fun(self: tailrace.Message, column: string, filter: string?): tailrace.Message appends a column of the target row
+---@field key string|number|tailrace.bigint|tailrace.decimal set it: the message key
+---@field topic string set it: the topic
+---@field partition_key string set it: what chooses the partition
+---@field headers table<string, string|number> set fields of it: message headers
 
 ---@class tailrace.Context what every hook is given last
 ---@field options table<string, string|number|boolean> options of the file, without secrets
@@ -163,6 +176,15 @@ function sql(expression) end
 ---@param condition string|{ [1]: string, dialect: string? }
 ---@return fun(row: tailrace.Row): boolean
 function where(condition) end
+
+--- a message made by a template, for `serialize`
+---@param template string
+---@return tailrace.Line
+function line(template) end
+
+--- the row as one JSON object, for `serialize`
+---@type tailrace.Line
+json = nil
 
 --- exact text of a value
 ---@param value any

@@ -39,7 +39,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     file = REPO / "rules/types/tailrace.d.lua"
     subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = file.read_text()
-    for section in ("file", "entry", "output", "new_column", "out", "event", "context"):
+    for section in ("file", "entry", "output", "new_column", "out", "message", "event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
     for one in [*ABI["globals"], *(module for module in ABI["modules"] if "fields" in module)]:
@@ -58,11 +58,11 @@ def test_globals_are_those_of_the_sandbox():
     body = SANDBOX[SANDBOX.index("local env = {"):SANDBOX.index("local safe_math")]
     # Keys at the outermost level of the table.
     depth, found, at = 0, set(), 0
-    for match in re.finditer(r"[{(]|[})]|\bfunction\b|\bend\b|\bdo\b|(?<=[\s,{])(\w+) = ", body):
+    for match in re.finditer(r"[{(]|[})]|\bfunction\b|\bend\b|\bdo\b|\bif\b|(?<=[\s,{])(\w+) = ", body):
         word = match[0]
         if match[1] and depth == 1:
             found.add(match[1])
-        depth += word in ("{", "(", "function", "do")
+        depth += word in ("{", "(", "function", "do", "if")
         depth -= word in ("}", ")", "end")
         at = match.end()
     assert at and found
@@ -73,6 +73,8 @@ def test_globals_are_those_of_the_sandbox():
 def test_event_fields_are_those_of_the_prelude():
     body = ROWS[ROWS.index("local fields = {"):]
     found = set(re.findall(r"^    (\w+) = function", body[:body.index("\n  }\n")], re.M))
+    found |= set(re.findall(r"(\w+) = ", re.search(r"^local sayable = \{(.*?)\}", ROWS, re.M)[1]))
+    found |= set(re.findall(r"then fields\.(\w+) = ", ROWS))
     assert found == names("event")
 
 
@@ -80,6 +82,12 @@ def test_out_is_that_of_the_prelude():
     text = (REPO / "rules/prelude/outputs.lua").read_text()
     found = re.search(r"local out_fields = \{(.*?)\}", text, re.S)
     assert set(re.findall(r"(\w+) = ", found[1])) == names("out")
+
+
+def test_messages_are_those_of_the_prelude():
+    text = (REPO / "rules/prelude/messages.lua").read_text()
+    offered = re.search(r"in serialize; it has ([\w, ]+)", text)
+    assert {name.strip() for name in offered[1].split(",")} == names("message")
 
 
 def test_every_name_is_there_in_a_rule(tmp_path):
