@@ -51,6 +51,7 @@
 ---@field api 1 version of the rule language
 ---@field tables? table<string, tailrace.Entry|boolean> pattern to entry; false drops the table, true takes it as it is
 ---@field default? "keep"|"drop"|"stop" for tables that no pattern matches
+---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
 ---@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): ("stop"|"dead_letter"|"skip")? asked about each event that failed
@@ -84,6 +85,20 @@
 ---@field [1] string SQL type, such as "varchar(64)"
 ---@field value? string a template; without it `map` fills the column
 ---@field null? boolean false makes it NOT NULL
+
+---@class tailrace.DdlEvent a schema change as `ddl` sees it
+---@field db string database at the source
+---@field table string table at the source
+---@field statement string as it was logged
+---@field target string what the target would be told; empty: nothing
+---@field kinds string what it does, such as `drop_column, add_index`
+---@field gtid string id of the transaction
+---@field ts_us number commit time at the source in microseconds since 1970
+---@field has fun(self: tailrace.DdlEvent, ...: string): boolean is it of one of these kinds
+---@field without fun(self: tailrace.DdlEvent, ...: string): boolean leaves kinds out
+---@field only fun(self: tailrace.DdlEvent, ...: string): boolean leaves all other kinds out
+---@field hold fun(self: tailrace.DdlEvent, reason: string): boolean the job pauses before it until a person decides
+---@field sql fun(self: tailrace.DdlEvent, text: string): boolean this text in place of the statement
 
 ---@class tailrace.Out what `map` is given second
 ---@field add fun(self: tailrace.Out, output: string, values: table<string, any>) a row of a table in `outputs`

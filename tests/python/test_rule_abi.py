@@ -39,7 +39,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     file = REPO / "rules/types/tailrace.d.lua"
     subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = file.read_text()
-    for section in ("file", "entry", "output", "new_column", "out", "message", "event", "context"):
+    for section in ("file", "entry", "output", "new_column", "out", "message", "event", "ddl_event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
     for one in [*ABI["globals"], *(module for module in ABI["modules"] if "fields" in module)]:
@@ -88,6 +88,13 @@ def test_messages_are_those_of_the_prelude():
     text = (REPO / "rules/prelude/messages.lua").read_text()
     offered = re.search(r"in serialize; it has ([\w, ]+)", text)
     assert {name.strip() for name in offered[1].split(",")} == names("message")
+
+
+def test_fields_of_a_schema_change_are_those_of_the_prelude():
+    body = (REPO / "rules/prelude/ddl.lua").read_text()
+    body = body[body.index("local fields = {"):]
+    body = body[:body.index("\n  }\n")]
+    assert set(re.findall(r"(?:^    |, )(\w+) = (?:q\.|concat|function)", body, re.M)) == names("ddl_event")
 
 
 def test_every_name_is_there_in_a_rule(tmp_path):
