@@ -276,7 +276,70 @@ function hash.sha256(arguments) end
 ---@param arguments { key: string }
 ---@return tailrace.Native
 function hash.hmac(arguments) end
+--- a number from 0 to n-1 for `columns`
+---@param arguments { n: integer }
+---@return tailrace.Native
+function hash.bucket(arguments) end
+--- a number from 0 to n-1, the same for the same values
+---@param n integer
+---@param ... any
+---@return number
+function hash.uint(n, ...) end
 
 ---@param name "tailrace.hash"
 ---@return tailrace.lib.hash
+function require(name) end
+
+---@class tailrace.lib.json parts of JSON texts by path
+local json = {}
+--- the value at a path such as "$.a[0]"; with a table, for `columns`
+---@param document string|{ path: string }|nil
+---@param path string?
+---@return any
+function json.get(document, path) end
+--- the text with another value at the path
+---@param document string?
+---@param path string
+---@param value any
+---@return string?
+function json.set(document, path, value) end
+--- the text without the path
+---@param document string?
+---@param path string
+---@return string?
+function json.remove(document, path) end
+
+---@param name "tailrace.json"
+---@return tailrace.lib.json
+function require(name) end
+
+---@class tailrace.lib.time dates and times in canonical text
+local time = {}
+--- microseconds since 1970
+---@type tailrace.Native
+time.epoch_us = nil
+--- milliseconds since 1970
+---@type tailrace.Native
+time.epoch_ms = nil
+--- seconds since 1970
+---@type tailrace.Native
+time.epoch_s = nil
+--- the text of a point in time
+---@param us number|tailrace.bigint|nil
+---@return string?
+function time.from_epoch_us(us) end
+--- cut to a unit such as "day"; with a table, for `columns`
+---@param value string|{ unit: string }|nil
+---@param unit string?
+---@return any
+function time.trunc(value, unit) end
+--- from one zone to another
+---@param value string?
+---@param from string
+---@param to string
+---@return string?
+function time.shift(value, from, to) end
+
+---@param name "tailrace.time"
+---@return tailrace.lib.time
 function require(name) end
