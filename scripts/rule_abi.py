@@ -14,7 +14,7 @@ RECORDS = (("file", "tailrace.Rules", "what a rule file returns"), ("entry", "ta
            ("output", "tailrace.Output", "an entry of `outputs`"),
            ("new_column", "tailrace.NewColumn", "a column that `columns` adds"),
            ("ddl_event", "tailrace.DdlEvent", "a schema change as `ddl` sees it"),
-           ("out", "tailrace.Out", "what `map` is given second"),
+           ("out", "tailrace.Out", "what `map` is given second"), ("message", "tailrace.Message", "what `serialize` is given second"),
            ("context", "tailrace.Context", "what every hook is given last"))
 ARITHMETIC = {"bigint": ("add", "sub", "mul", "mod", "unm"), "decimal": ("add", "sub", "mul", "div", "unm")}
 
@@ -51,7 +51,7 @@ def split_params(text):
 
 
 def annotations(abi):
-    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Serialize", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line", "---@class tailrace.Message",
+    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line",
            "---@class tailrace.Native native function: use it in `columns`, or call it in `map`",
            "---@overload fun(value: any): string?", "",
            "---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table",
@@ -115,7 +115,7 @@ def manual(abi):
         out.extend(f"| `{name}` | `{cell(kind)}` | {cell(doc)} |" if kind else f"| `{name}` | | {cell(doc)} |" for name, kind, doc in rows)
         out.append("")
 
-    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("out", "Rows of outputs (`out` of `map`)"),
+    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("out", "Rows of outputs (`out` of `map`)"), ("message", "The message (`out` of `serialize`)"),
                            ("event", "The event (`ev`)"), ("ddl_event", "The event of `ddl`"), ("context", "The context (`ctx`)")):
         table(title, [(one["name"], one["type"], one.get("doc", "")) for one in abi[section]])
     rows = []

@@ -4,11 +4,9 @@
 
 ---@class tailrace.Null
 ---@class tailrace.Secret
----@class tailrace.Serialize
 ---@class tailrace.Meta
 ---@class tailrace.Sql
 ---@class tailrace.Line
----@class tailrace.Message
 ---@class tailrace.Native native function: use it in `columns`, or call it in `map`
 ---@overload fun(value: any): string?
 
@@ -45,6 +43,9 @@
 ---@field changed fun(self: tailrace.Event, ...: string): boolean did one of the columns change, or any at all
 ---@field changed_only fun(self: tailrace.Event, ...: string): boolean did these columns change and no other
 ---@field append fun(self: tailrace.Event, output: string, values: table<string, any>) a row of a table in `outputs` that has `append`
+---@field topic string set it in `row`: the topic of the message
+---@field partition_key string set it in `row`: what chooses the partition
+---@field headers table<string, string|number> set fields of it in `row`: message headers
 
 ---@class tailrace.Rules what a rule file returns
 ---@field api 1 version of the rule language
@@ -53,9 +54,9 @@
 ---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
----@field txn? fun(t: { id: string, server_id: number, ts_us: number }, ctx: tailrace.Context): boolean? where a transaction begins; false drops it whole
+---@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): ("stop"|"dead_letter"|"skip")? asked about each event that failed
+---@field txn? fun(t: { id: string, server_id: number, ts_us: number }, ctx: tailrace.Context): boolean? where a transaction begins: false drops it whole
 ---@field start? fun(ctx: tailrace.Context) once per Lua state, before the first row
----@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): ("stop"|"dead_letter"|"skip")? asked about each event that failed; never weaker than the job's policy
 
 ---@class tailrace.Entry an entry of `tables`
 ---@field ops? ("insert"|"update"|"delete"|"read"|"truncate")[] events to take
@@ -67,7 +68,7 @@
 ---@field topic? string template of the message's topic
 ---@field partition_by? string[] columns whose values choose the partition
 ---@field headers? table<string, string> templates of message headers
----@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message) makes the message: a format, a `line` template, or a function
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) makes the message: a format, a `line` template, or a function
 ---@field row? fun(ev: tailrace.Event, ctx: tailrace.Context): boolean? decides per event: false drops it
 ---@field map? fun(row: tailrace.Row, out: tailrace.Out, ctx: tailrace.Context): boolean? changes values per row image: false drops the image
 
@@ -78,7 +79,7 @@
 ---@field topic? string as in an entry
 ---@field partition_by? string[] as in an entry
 ---@field headers? table<string, string> as in an entry
----@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message) as in an entry
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) as in an entry
 
 ---@class tailrace.NewColumn a column that `columns` adds
 ---@field [1] string SQL type, such as "varchar(64)"
@@ -101,6 +102,14 @@
 
 ---@class tailrace.Out what `map` is given second
 ---@field add fun(self: tailrace.Out, output: string, values: table<string, any>) a row of a table in `outputs`
+
+---@class tailrace.Message what `serialize` is given second
+---@field put fun(self: tailrace.Message, text: string|number|tailrace.bigint|tailrace.decimal): tailrace.Message appends text
+---@field col fun(self: tailrace.Message, column: string, filter: string?): tailrace.Message appends a column of the target row
+---@field key string|number|tailrace.bigint|tailrace.decimal set it: the message key
+---@field topic string set it: the topic
+---@field partition_key string set it: what chooses the partition
+---@field headers table<string, string|number> set fields of it: message headers
 
 ---@class tailrace.Context what every hook is given last
 ---@field options table<string, string|number|boolean> options of the file, without secrets
@@ -173,15 +182,6 @@ meta.ts = nil
 ---@type tailrace.Meta
 meta.ts_us = nil
 
---- a message made of a template, for `serialize`
----@param template string
----@return tailrace.Serialize
-function line(template) end
-
---- the row as a JSON object, for `serialize`
----@type tailrace.Serialize
-json = nil
-
 --- a SQL expression as the value of a column
 ---@param expression string|{ [1]: string, dialect: string? }
 ---@return tailrace.Sql
@@ -191,6 +191,15 @@ function sql(expression) end
 ---@param condition string|{ [1]: string, dialect: string? }
 ---@return fun(row: tailrace.Row): boolean
 function where(condition) end
+
+--- a message made by a template, for `serialize`
+---@param template string
+---@return tailrace.Line
+function line(template) end
+
+--- the row as one JSON object, for `serialize`
+---@type tailrace.Line
+json = nil
 
 --- exact text of a value
 ---@param value any
@@ -257,7 +266,7 @@ function mask.keep(arguments) end
 ---@return tailrace.lib.mask
 function require(name) end
 
----@class tailrace.lib.hash one-way text of 64 hex digits, and even numbers of any values
+---@class tailrace.lib.hash one-way text of 64 hex digits
 local hash = {}
 --- `salt` names a secret option
 ---@param arguments { salt: string }
@@ -267,14 +276,14 @@ function hash.sha256(arguments) end
 ---@param arguments { key: string }
 ---@return tailrace.Native
 function hash.hmac(arguments) end
---- 0 to n - 1, the same for the same value
+--- a number from 0 to n-1 for `columns`
 ---@param arguments { n: integer }
 ---@return tailrace.Native
 function hash.bucket(arguments) end
---- 0 to n - 1, the same for the same values
+--- a number from 0 to n-1, the same for the same values
 ---@param n integer
 ---@param ... any
----@return integer
+---@return number
 function hash.uint(n, ...) end
 
 ---@param name "tailrace.hash"
@@ -283,28 +292,28 @@ function require(name) end
 
 ---@class tailrace.lib.json parts of JSON texts by path
 local json = {}
---- the value at the path; with a table a function for columns
----@param text string|{ path: string }|nil
+--- the value at a path such as "$.a[0]"; with a table, for `columns`
+---@param document string|{ path: string }|nil
 ---@param path string?
 ---@return any
-function json.get(text, path) end
---- the text with the value at the path
----@param text string?
+function json.get(document, path) end
+--- the text with another value at the path
+---@param document string?
 ---@param path string
 ---@param value any
 ---@return string?
-function json.set(text, path, value) end
---- the text without the value at the path
----@param text string?
+function json.set(document, path, value) end
+--- the text without the path
+---@param document string?
 ---@param path string
 ---@return string?
-function json.remove(text, path) end
+function json.remove(document, path) end
 
 ---@param name "tailrace.json"
 ---@return tailrace.lib.json
 function require(name) end
 
----@class tailrace.lib.time dates and points in time as text; UTC without a zone
+---@class tailrace.lib.time dates and times in canonical text
 local time = {}
 --- microseconds since 1970
 ---@type tailrace.Native
@@ -315,16 +324,16 @@ time.epoch_ms = nil
 --- seconds since 1970
 ---@type tailrace.Native
 time.epoch_s = nil
---- the point in time
----@param us integer|tailrace.bigint|nil
+--- the text of a point in time
+---@param us number|tailrace.bigint|nil
 ---@return string?
 function time.from_epoch_us(us) end
---- the begin of the year, month, day, hour, minute or second; with a table a function for columns
+--- cut to a unit such as "day"; with a table, for `columns`
 ---@param value string|{ unit: string }|nil
 ---@param unit string?
 ---@return any
 function time.trunc(value, unit) end
---- between offsets: +08:00, UTC
+--- from one zone to another
 ---@param value string?
 ---@param from string
 ---@param to string

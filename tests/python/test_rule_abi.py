@@ -39,7 +39,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     file = REPO / "rules/types/tailrace.d.lua"
     subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = file.read_text()
-    for section in ("file", "entry", "output", "new_column", "out", "event", "ddl_event", "context"):
+    for section in ("file", "entry", "output", "new_column", "out", "message", "event", "ddl_event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
     for one in [*ABI["globals"], *(module for module in ABI["modules"] if "fields" in module)]:
@@ -73,6 +73,8 @@ def test_globals_are_those_of_the_sandbox():
 def test_event_fields_are_those_of_the_prelude():
     body = ROWS[ROWS.index("local fields = {"):]
     found = set(re.findall(r"^    (\w+) = function", body[:body.index("\n  }\n")], re.M))
+    found |= set(re.findall(r"(\w+) = ", re.search(r"^local sayable = \{(.*?)\}", ROWS, re.M)[1]))
+    found |= set(re.findall(r"then fields\.(\w+) = ", ROWS))
     assert found == names("event")
 
 
@@ -80,6 +82,12 @@ def test_out_is_that_of_the_prelude():
     text = (REPO / "rules/prelude/outputs.lua").read_text()
     found = re.search(r"local out_fields = \{(.*?)\}", text, re.S)
     assert set(re.findall(r"(\w+) = ", found[1])) == names("out")
+
+
+def test_messages_are_those_of_the_prelude():
+    text = (REPO / "rules/prelude/messages.lua").read_text()
+    offered = re.search(r"in serialize; it has ([\w, ]+)", text)
+    assert {name.strip() for name in offered[1].split(",")} == names("message")
 
 
 def test_fields_of_a_schema_change_are_those_of_the_prelude():
