@@ -11,7 +11,10 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 NOTE = "Made by scripts/rule_abi.py of engine/rule/abi.json; do not edit."
 RECORDS = (("file", "tailrace.Rules", "what a rule file returns"), ("entry", "tailrace.Entry", "an entry of `tables`"),
+           ("output", "tailrace.Output", "an entry of `outputs`"),
            ("new_column", "tailrace.NewColumn", "a column that `columns` adds"),
+           ("ddl_event", "tailrace.DdlEvent", "a schema change as `ddl` sees it"),
+           ("out", "tailrace.Out", "what `map` is given second"),
            ("context", "tailrace.Context", "what every hook is given last"))
 ARITHMETIC = {"bigint": ("add", "sub", "mul", "mod", "unm"), "decimal": ("add", "sub", "mul", "div", "unm")}
 
@@ -48,11 +51,11 @@ def split_params(text):
 
 
 def annotations(abi):
-    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret",
+    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line", "---@class tailrace.Message",
            "---@class tailrace.Native native function: use it in `columns`, or call it in `map`",
            "---@overload fun(value: any): string?", "",
            "---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table",
-           "---@field [string] any", "", "---@class tailrace.Out rows of other tables that `map` adds", ""]
+           "---@field [string] any", ""]
     for kind, operators in ARITHMETIC.items():
         out.append(f"---@class tailrace.{kind}")
         for operator in operators:
@@ -77,6 +80,10 @@ def annotations(abi):
         out.append("")
     for module in abi["modules"]:
         local = module["name"].rpartition(".")[2]
+        if "function" in module:
+            kind = next(f"fun({one['params']}): {one['returns']}" for one in abi["globals"] if one["name"] == module["function"])
+            out += [f"---@param name \"{module['name']}\"", f"---@return {kind}", "function require(name) end", ""]
+            continue
         class_name = "tailrace.lib." + local
         out += [f"---@class {class_name} {module['doc']}", f"local {local} = {{}}"]
         out += table_members(local, module["fields"])
@@ -108,13 +115,13 @@ def manual(abi):
         out.extend(f"| `{name}` | `{cell(kind)}` | {cell(doc)} |" if kind else f"| `{name}` | | {cell(doc)} |" for name, kind, doc in rows)
         out.append("")
 
-    for section, title in (("file", "The file"), ("entry", "An entry"), ("new_column", "A new column"),
-                           ("event", "The event (`ev`)"), ("context", "The context (`ctx`)")):
+    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("out", "Rows of outputs (`out` of `map`)"),
+                           ("event", "The event (`ev`)"), ("ddl_event", "The event of `ddl`"), ("context", "The context (`ctx`)")):
         table(title, [(one["name"], one["type"], one.get("doc", "")) for one in abi[section]])
     rows = []
     for one in [*abi["globals"], *abi["modules"]]:
         if "fields" not in one:
-            rows.append((one["name"], f"({one['params']})" if "params" in one else one["type"], one["doc"]))
+            rows.append((one["name"], f"({one['params']})" if "params" in one else one.get("type", ""), one["doc"]))
         for member in one.get("fields", []):
             kind = f"({member['params']})" if "params" in member else "native" if member.get("native") else member["type"]
             rows.append((f"{one['name']}.{member['name']}", kind, member.get("doc", one["doc"])))

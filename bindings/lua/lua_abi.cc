@@ -1,5 +1,6 @@
 #include "lua_abi.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "event/value_text.h"
 #include "rule/hook_chunk.h"
+#include "rule/library_call.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -21,6 +23,7 @@ void set_host_text(LuaHostData* host, std::string_view text) {
 namespace {
 
 constexpr uint32_t kLogLinesPerSecond = 20;
+constexpr uint32_t kLogLineBytes = 4096;
 
 int32_t code(WriteFault fault) { return static_cast<int32_t>(fault); }
 
@@ -29,6 +32,15 @@ Value& cell_at(LuaPlan* plan, int32_t cell) { return plan->host->abi.cells[cell]
 void show_text(LuaHostData* host) {
   host->abi.text = host->text.data();
   host->abi.text_size = static_cast<uint32_t>(host->text.size());
+}
+
+// Texts that are written over stay in the batch's arena, so a rule that writes in a loop is stopped like one that takes
+// too much of its own memory.
+bool is_full(LuaPlan* plan) {
+  LuaHostData* host = plan->host;
+  if (host->batch->arena.bytes() <= host->arena_limit) return false;
+  host->abi.exhausted = 2;
+  return true;
 }
 
 int32_t set_null(LuaPlan* plan, int32_t column, int32_t cell) noexcept {
@@ -51,20 +63,24 @@ int32_t set_number(LuaPlan* plan, int32_t column, int32_t cell, double value) no
       return 0;
     }
   }
+  if (is_full(plan)) return code(WriteFault::kMemory);
   return code(write_number(cell_at(plan, cell), plan->columns[column], value, plan->host->batch->arena));
 }
 
 int32_t set_big(LuaPlan* plan, int32_t column, int32_t cell, int64_t value, int32_t is_unsigned) noexcept {
+  if (is_full(plan)) return code(WriteFault::kMemory);
   return code(write_integer(cell_at(plan, cell), plan->columns[column], value, is_unsigned != 0, plan->host->batch->arena));
 }
 
 int32_t set_dec(LuaPlan* plan, int32_t column, int32_t cell, const Decimal* value) noexcept {
+  if (is_full(plan)) return code(WriteFault::kMemory);
   char digits[kDecimalTextBytes];
   size_t n = format_decimal(*value, digits);
   return code(write_decimal(cell_at(plan, cell), plan->columns[column], {digits, n}, plan->host->batch->arena));
 }
 
 int32_t set_text(LuaPlan* plan, int32_t column, int32_t cell, const char* text, uint32_t size) noexcept {
+  if (is_full(plan)) return code(WriteFault::kMemory);
   return code(write_text(cell_at(plan, cell), plan->columns[column], {text, size}, plan->host->batch->arena));
 }
 
@@ -206,10 +222,19 @@ void number_text(LuaHostData* host, double value) noexcept {
 int32_t native_call(LuaHostData* host, int32_t id, const char* text, uint32_t size) noexcept {
   if (id < 0 || static_cast<size_t>(id) >= host->natives.size()) return 1;
   std::string out;
-  native_text(host->natives[static_cast<size_t>(id)], {text, size}, out);
+  if (!native_text(host->natives[static_cast<size_t>(id)], {text, size}, out)) return 2;
   host->text = std::move(out);
   show_text(host);
   return 0;
+}
+
+int32_t library(LuaHostData* host, int32_t function, const char* a, uint32_t a_size, const char* b, uint32_t b_size, const char* c,
+                uint32_t c_size) noexcept {
+  std::string out;
+  LibraryResult result = call_library(static_cast<LibraryFunction>(function), {a, a_size}, {b, b_size}, {c, c_size}, out);
+  host->text = std::move(out);
+  show_text(host);
+  return static_cast<int32_t>(result);
 }
 
 void write_log(LuaHostData* host, int32_t level, const char* text, uint32_t size) noexcept {
@@ -220,7 +245,7 @@ void write_log(LuaHostData* host, int32_t level, const char* text, uint32_t size
     host->log_lines = 0;
   }
   if (++host->log_lines > kLogLinesPerSecond) return;
-  log(static_cast<LogLevel>(level), std::string("rule: ").append(text, size));
+  log(static_cast<LogLevel>(level), std::string("rule: ").append(text, std::min(size, kLogLineBytes)));
 }
 
 // First cell of a new row for an output; -1: too many for one image, -2: no memory.
@@ -290,6 +315,7 @@ void fill_abi(LuaHostAbi& abi) noexcept {
   abi.native_call = native_call;
   abi.log = write_log;
   abi.where_test = where_test;
+  abi.library = library;
   abi.emit = emit;
   abi.close_row = close_row;
   fill_message_abi(abi);

@@ -80,6 +80,7 @@ struct LuaHostAbi {
   int32_t (*say_message)(LuaHostData*, uint32_t, int32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
   int32_t (*end_message)(LuaHostData*, uint32_t) noexcept;
   int32_t (*where_test)(LuaHostData*, LuaPlan*, int32_t, int32_t) noexcept;
+  int32_t (*library)(LuaHostData*, int32_t, const char*, uint32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
 };
 
 // The host's data begins with what Lua sees. Address is stable for the life of the state.
@@ -87,6 +88,7 @@ struct LuaHostData {
   LuaHostAbi abi{};
   const RuleSpec* spec = nullptr;          // after loading
   EventBatch* batch = nullptr;             // during run
+  size_t arena_limit = 0;                  // of the batch, for what rules write
   HookChunk* chunk = nullptr;
   std::string payload;                     // of the message being written
   std::vector<TextFilter> filters;         // by number, of out:col

@@ -8,12 +8,20 @@ namespace tailrace {
 namespace {
 
 constexpr int kMaxNodeDepth = 8;
+constexpr size_t kMaxNodes = 200'000;  // a table that holds another a thousand times is a thousand tables here
+constexpr size_t kNodeBytes = 128;     // of text that count as one
 
 }  // namespace
+
+bool LuaState::too_many_nodes() const noexcept { return node_count_ > kMaxNodes; }
 
 // The value at `index` as data. Never calls Lua code: tables are read raw, and only plain ones.
 RuleNode LuaState::to_node(int index, int depth) {
   RuleNode out;
+  if (++node_count_ > kMaxNodes) {
+    node_error_ = "the returned table holds too many values";
+    return out;
+  }
   switch (lua_type(lua_, index)) {
     case LUA_TNIL:
       return out;
@@ -27,6 +35,8 @@ RuleNode LuaState::to_node(int index, int depth) {
       return out;
     case LUA_TSTRING:
       out.type = RuleNode::Type::kText;
+      node_count_ += lua_objlen(lua_, index) / kNodeBytes;
+      if (node_count_ > kMaxNodes) return out;  // the next one says so
       out.text = text_at(lua_, index);
       return out;
     case LUA_TFUNCTION:
@@ -92,6 +102,8 @@ std::string LuaState::collect_fields(int index, int depth, RuleNode& out) {
       if (key < 1 || key > 1e6 || key != static_cast<double>(static_cast<int>(key))) return "a list has a key that is no place in it";
       places.push_back(static_cast<int>(key));
     } else if (lua_type(lua_, -1) == LUA_TSTRING) {
+      node_count_ += lua_objlen(lua_, -1) / kNodeBytes;
+      if (node_count_ > kMaxNodes) return "the returned table holds too much text";
       names.push_back(text_at(lua_, -1));
     } else {
       return "a table has a key that is neither text nor number";

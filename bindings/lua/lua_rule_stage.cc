@@ -51,6 +51,7 @@ class LuaRuleHost final : public RuleHost {
     return state_->on_error(batch, rules_->spec.on_error, failure, hook, policy);
   }
   Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
+  Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
 
  private:

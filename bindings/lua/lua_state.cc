@@ -50,14 +50,19 @@ LuaState* LuaState::self_of(lua_State* lua) {
 }
 
 void LuaState::count_hook(lua_State* lua, lua_Debug*) {
-  LuaHostAbi& abi = self_of(lua)->data_.abi;
+  LuaState* self = self_of(lua);
+  LuaHostAbi& abi = self->data_.abi;
   abi.steps_left -= kHookInterval;
-  if (abi.steps_left > 0) return;
+  // One instruction can be a call that copies megabytes: the clock bounds those.
+  if (abi.steps_left > 0 && std::chrono::steady_clock::now() < self->deadline_) return;
   abi.exhausted = kSteps;
   luaL_error(lua, "the rule ran too long (instruction budget)");
 }
 
+void LuaState::start_clock() { deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.wall_ms); }
+
 Status LuaState::open() {
+  start_clock();
   fill_abi(data_.abi);
   lua_ = lua_newstate(&LuaState::allocate, this);
   if (!lua_) return Status(ErrorCode::kRuleMemory, "no Lua state could be made");
@@ -105,7 +110,9 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.run", kPreludeRun, false));
   TAILRACE_OK(run_chunk("=tailrace.messages", kPreludeMessages, false));
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
-  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere}}) {
+  TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
+  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere},
+                               std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
     get_core("builtins");
@@ -205,7 +212,7 @@ int LuaState::where(lua_State* lua) {
 Result<const LuaFiles::File*> LuaState::module_file(const std::string& name) {
   auto found = files_.files.find(name);
   if (found != files_.files.end()) return &found->second;
-  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.mask and tailrace.where");
+  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.json, tailrace.mask, tailrace.time and tailrace.where");
   bool plain = !name.empty() && name.find("..") == std::string::npos && name.front() != '.' &&
                name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == std::string::npos;
   if (!plain) return Status(ErrorCode::kRuleLoad, "a module name has letters, digits, _, - and single dots only");
@@ -234,6 +241,7 @@ Result<RuleNode> LuaState::load_file() {
   lua_pushlstring(lua_, file.chunk.data(), file.chunk.size());
   if (lua_pcall(lua_, 2, 1, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
   RuleNode root = to_node(lua_gettop(lua_), 0);
+  if (node_error_.empty() && too_many_nodes()) node_error_ = "the returned table holds too much text";
   if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);
   return root;
 }
@@ -295,6 +303,8 @@ void LuaState::show(const HookBatch& batch) {
   abi.events = batch.events;
   abi.runs = batch.runs;
   abi.run_count = batch.run_count;
+  data_.arena_limit = batch.batch->arena.bytes() * 4 + options_.memory_bytes;
+  if (!options_.trusted) start_clock();
   abi.error_code = 0;
   abi.exhausted = 0;
   abi.steps_left = kLoadSteps;  // of the loop itself; each row sets its own

@@ -1,5 +1,6 @@
 // LuaState: one LuaJIT state with a memory cap, the prelude and one loaded rule file. One thread at a time.
 #pragma once
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,6 +53,7 @@ class LuaState {
   Result<bool> keeps(int function, const Transaction& txn);
   // `loop`: the prelude's function, "run" or "serialize".
   std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
+  Result<DdlAnswer> ddl(int function, const DdlQuestion& question);   // lua_ddl.cc
 
  private:
   explicit LuaState(const RuleOptions& options, LuaFiles& files)
@@ -61,8 +63,10 @@ class LuaState {
   Status failure(ErrorCode fallback, const std::string& message);
   ErrorCode code_of(ErrorCode fallback, const std::string& message) const;
   RuleText main_text() const;
+  void start_clock();
   void get_core(const char* field);  // pushes core[field]
   RuleNode to_node(int index, int depth);
+  bool too_many_nodes() const noexcept;
   std::string collect_fields(int index, int depth, RuleNode& out);
 
   LuaPlan* add_plan(const std::vector<Column>& columns);
@@ -88,6 +92,8 @@ class LuaState {
   int core_ref_ = -1;
   int functions_ref_ = -1;
   int function_count_ = 0;
+  size_t node_count_ = 0;
+  std::chrono::steady_clock::time_point deadline_;  // looked at where instructions are counted
   std::map<int, RuleNode> natives_;  // by number of the handle
   std::string node_error_;
 };

@@ -222,6 +222,10 @@ void bind_jobs(py::module_& m) {
         out["changes"] = answer.changes;
         return out;
       }, py::arg("file"), py::arg("options"), py::arg("back"), py::arg("apply_ddl"), py::arg("timeout_ms"))
+      .def("decide_ddl", [](PyJob& self, int64_t id, bool release) {
+        auto job = self.job();
+        check(without_gil([&] { return job->decide_ddl(DdlDecision{id, release}); }));
+      }, py::arg("id"), py::arg("release"))
       .def("status", [](PyJob& self) {
         auto job = self.job();
         return status_of(without_gil([&] { return job->status(); }));

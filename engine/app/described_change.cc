@@ -106,6 +106,7 @@ Result<Op> op_of(const Json& change) {
                                                  {"row", Op::kRead},      {"ddl", Op::kSchemaChange}, {"heartbeat", Op::kHeartbeat}};
   const Json& given = member(change, "op");
   std::string name = given.is_string() ? given.get<std::string>() : given.dump();
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   auto it = kOps.find(name);
   if (it != kOps.end()) return it->second;
   std::vector<std::string> names;

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "app/wire.h"
 #include "base/log.h"
@@ -50,7 +51,13 @@ Status run(Job& job, const std::string& until) {
       marked = goal.ok();
       if (!goal.ok() && goal.retry() != Retry::kTransient) return goal;
     }
-    TAILRACE_TRY(bool reached, job.wait(std::chrono::milliseconds(100)));
+    auto waited = job.wait(std::chrono::milliseconds(100));
+    if (!waited.ok()) {
+      // A statement is held: whoever decides about it finds the job here.
+      if (stop_requested || job.status().error.code() != ErrorCode::kSchemaHeld) return std::move(waited).status();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    bool reached = waited.ok() && *waited;
     if (reached && marked) return job.stop(std::chrono::milliseconds(10000));
     if (stop_requested) {
       TAILRACE_OK(job.stop(std::chrono::milliseconds(800)));

@@ -1,10 +1,15 @@
 // The Avro format: records of the DTS schema, python/tailrace/formats/record.avsc. See docs/formats.md.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+
 #include "format/avro_values.h"
 #include "format/ddl_type.h"
 #include "format/message_format.h"
 #include "format/record_key.h"
+#include "format/schema_registry.h"
 #include "format/text_values.h"
 #include "format/type_names.h"
 
@@ -15,6 +20,8 @@ enum class Encoding : uint8_t { kBinary, kConfluent, kPrint };
 // Branches of the unions ["null", X] and ["null", "string", array], and places of the enums' symbols.
 constexpr char kSome = 1 << 1, kNone = 0, kText = 1 << 1, kArray = 2 << 1, kMysql = 0;
 enum Operation : int64_t { kInsert = 0, kUpdate = 1, kDelete = 2, kDdl = 3, kInit = 16 };
+
+constexpr size_t kHeadBytes = 128;  // more than the numbers and positions before the images take
 
 struct AvroOptions {
   std::string source_version;
@@ -45,24 +52,31 @@ std::string_view name_of(Operation operation) noexcept {
 
 struct Head {
   int64_t id, source_timestamp, born_ms;
-  std::string position;  // seconds of the checkpoint
+  std::array<char, 24> digits;
+  std::string_view position;  // seconds of the checkpoint, in `digits`
 };
-Head head_of(const EventMeta& meta, Op op) {
-  Head head{};
+void fill_head(const EventMeta& meta, Op op, Head& head) {
   if (op == Op::kRead) {
     head.source_timestamp = meta.safe_point_s.value_or(meta.now_ms / 1000);
-    return head;
+    return;
   }
   head.id = static_cast<int64_t>(meta.sequence.value_or(0));
   head.source_timestamp = meta.commit_s.value_or(0);
   head.born_ms = meta.commit_ms.value_or(0);
-  if (meta.checkpoint_s) head.position = fmt::to_string(*meta.checkpoint_s);  // ten digits: no allocation
-  return head;
+  if (!meta.checkpoint_s) return;
+  char* end = std::to_chars(head.digits.data(), head.digits.data() + head.digits.size(), *meta.checkpoint_s).ptr;
+  head.position = {head.digits.data(), static_cast<size_t>(end - head.digits.data())};
 }
 
 class AvroFormat final : public MessageFormat {
  public:
-  explicit AvroFormat(AvroOptions options) : MessageFormat(true), options_(std::move(options)) {}
+  explicit AvroFormat(AvroOptions options) : MessageFormat(true), options_(std::move(options)) {
+    AvroWriter source(source_);
+    source.text("");  // sourceTxid
+    source.raw(kMysql);
+    source.text(options_.source_version);
+    source.finish();
+  }
 
   Status write(const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const override {
     bool is_row = is_row_event(event);
@@ -79,7 +93,7 @@ class AvroFormat final : public MessageFormat {
   }
 
  private:
-  // metadata: objectName. types: tags and fields. prologue: sourceTxid and source.
+  // metadata: objectName. types: tags and fields.
   TablePlan make_plan(const TableSchema& table) const {
     TablePlan plan = plan_columns(table);
     std::vector<uint16_t> key = named_key(table);
@@ -120,30 +134,31 @@ class AvroFormat final : public MessageFormat {
   Status write_binary(const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta,
                       Record& out) const {
     Operation operation = operation_of(event.op);
-    Head head = head_of(meta, event.op);
+    Head head{};
+    fill_head(meta, event.op, head);
     AvroWriter avro(out.value);
+    // All but the images in one piece of memory.
+    std::string_view object = plan ? std::string_view(plan->metadata) : std::string_view(&kNone, 1);
+    char* to = avro.reserve(kHeadBytes + source_.size() + object.size());
     if (options_.encoding == Encoding::kConfluent) {
-      avro.raw('\0');
-      for (int shift = 24; shift >= 0; shift -= 8) avro.raw(static_cast<char>(options_.schema_id >> shift));
+      *to++ = '\0';
+      for (int shift = 24; shift >= 0; shift -= 8) *to++ = static_cast<char>(options_.schema_id >> shift);
     }
-    avro.integer(1);  // version
-    avro.integer(head.id);
-    avro.integer(head.source_timestamp);
-    avro.text(head.position);
-    avro.text(head.position);
-    avro.text("");
-    avro.raw(kMysql);
-    avro.text(options_.source_version);
-    avro.integer(operation);
-    if (plan) {
-      avro.raw(plan->metadata);
-    } else {
-      avro.raw(kNone);
+    to = put_zigzag(to, 1);  // version
+    to = put_zigzag(to, head.id);
+    to = put_zigzag(to, head.source_timestamp);
+    for (int i = 0; i < 2; ++i) {  // sourcePosition, safeSourcePosition
+      to = put_zigzag(to, static_cast<int64_t>(head.position.size()));
+      to = std::copy(head.position.begin(), head.position.end(), to);
     }
-    avro.raw(kSome);
-    avro.integer(1);
-    avro.integer(meta.now_ms);
-    avro.integer(0);
+    to = std::copy(source_.begin(), source_.end(), to);
+    to = put_zigzag(to, operation);
+    to = std::copy(object.begin(), object.end(), to);
+    *to++ = kSome;  // processTimestamps, an array of one
+    to = put_zigzag(to, 1);
+    to = put_zigzag(to, meta.now_ms);
+    to = put_zigzag(to, 0);
+    avro.advance(to);
     if (operation == kDdl) {
       avro.integer(0);  // no tags
       avro.raw(kNone);
@@ -166,7 +181,8 @@ class AvroFormat final : public MessageFormat {
   Status print(const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta,
                Record& out) const {
     Operation operation = operation_of(event.op);
-    Head head = head_of(meta, event.op);
+    Head head{};
+    fill_head(meta, event.op, head);
     JsonWriter json(out.value);
     json.raw(fmt::format(R"({{"version":1,"id":{},"sourceTimestamp":{},"sourcePosition":"{}","safeSourcePosition":"{}",)", head.id,
                          head.source_timestamp, head.position, head.position));
@@ -199,6 +215,7 @@ class AvroFormat final : public MessageFormat {
   }
 
   const AvroOptions options_;
+  std::string source_;  // sourceTxid and source, encoded
   PlanCache plans_;
 };
 
@@ -207,7 +224,14 @@ constexpr OptionSpec kOptions[] = {
     {"source_version", "string", "", "source.version; OBMySQL for an OceanBase source when empty"},
     {"encoding", "enum:binary|confluent|print", "binary", "Avro, Avro behind a schema id, or readable JSON"},
     {"schema_id", "int", "0", "encoding confluent: the schema's id in the registry"},
+    {"registry", "string", "", "encoding confluent: the registry that gives the schema its id, http://host:port"},
+    {"subject", "string", "com.alibaba.dts.formats.avro.Record", "the schema's subject in the registry"},
 };
+
+// The schema that the registry is told.
+constexpr std::string_view kSchema =
+#include "avro_schema.inc"
+    ;
 
 Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   TAILRACE_OK(refuse_oracle_mode("Avro", options.text("db_type")));
@@ -217,9 +241,13 @@ Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   const std::string& encoding = options.text("encoding");
   given.encoding = encoding == "print" ? Encoding::kPrint : encoding == "confluent" ? Encoding::kConfluent : Encoding::kBinary;
   int64_t id = options.integer("schema_id");
+  if (given.encoding == Encoding::kConfluent && options.has("registry")) {
+    if (id != 0) return Status(ErrorCode::kConfigBadValue, "schema_id, registry: one of both expected");
+    TAILRACE_TRY(id, register_schema(options.text("registry"), options.text("subject"), kSchema));
+  }
   if (id < 0 || id > UINT32_MAX || (given.encoding == Encoding::kConfluent && id == 0)) {
     return Status(ErrorCode::kConfigBadValue,
-                  fmt::format("schema_id: the number the registry gave the schema expected (1 … 4294967295), got {}", id));
+                  fmt::format("schema_id: the number that the registry gave the schema (1 … 4294967295), or `registry`, expected; got {}", id));
   }
   given.schema_id = static_cast<uint32_t>(id);
   return std::unique_ptr<MessageFormat>(std::make_unique<AvroFormat>(std::move(given)));

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "event/value_text.h"
 #include "format/ewkt.h"
@@ -15,7 +16,6 @@ namespace {
 constexpr int64_t kIntegerPrecision = 8, kFloatPrecision = 8, kFloatScale = 64;
 constexpr int64_t kZeroTimestamp = -9223372022400;  // OceanBase's zero datetime in seconds
 constexpr int64_t kNanosecondsPerMicrosecond = 1000;
-constexpr std::string_view kCharset = "utf8mb4";
 constexpr std::string_view kNoGeometry = "is no geometry that can be read";
 
 struct Digits {
@@ -98,18 +98,6 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
-// Decimal digits of a number without an allocation.
-struct NumberText {
-  std::array<char, 24> space;
-  std::string_view text;
-  template <class T>
-  explicit NumberText(T value) {
-    char* end = std::to_chars(space.data(), space.data() + space.size(), value).ptr;
-    text = {space.data(), static_cast<size_t>(end - space.data())};
-  }
-  NumberText(const NumberText&) = delete;
-};
-
 // Label of an ENUM, labels of a SET. False: no such label.
 bool label_of(const Value& value, const Column& column, std::string& out) {
   if (value.kind == Kind::kEnum && value.u > column.labels.size()) return false;
@@ -119,10 +107,25 @@ bool label_of(const Value& value, const Column& column, std::string& out) {
 
 void branch(AvroWriter& avro, AvroBranch which) { avro.raw(static_cast<char>(static_cast<uint8_t>(which) << 1)); }
 
-void write_integer(AvroWriter& avro, std::string_view digits) {
-  branch(avro, AvroBranch::kInteger);
-  avro.integer(kIntegerPrecision);
-  avro.text(digits);
+// Branch, precision, and the digits behind their length, which is a single byte.
+template <class T>
+void write_integer(AvroWriter& avro, T value) {
+  char* to = avro.reserve(32);
+  to[0] = static_cast<char>(static_cast<uint8_t>(AvroBranch::kInteger) << 1);
+  to[1] = static_cast<char>(kIntegerPrecision << 1);
+  char* end = std::to_chars(to + 3, to + 3 + 24, value).ptr;
+  to[2] = static_cast<char>((end - (to + 3)) << 1);
+  avro.advance(end);
+}
+
+void write_characters(AvroWriter& avro, std::string_view text) {
+  constexpr std::string_view kHead("\x04\x0Eutf8mb4", 9);  // branch, length of the charset's name, the name
+  static_assert(static_cast<uint8_t>(AvroBranch::kCharacter) << 1 == 4);
+  char* to = avro.reserve(kHead.size() + 10 + text.size());
+  std::memcpy(to, kHead.data(), kHead.size());
+  to = put_zigzag(to + kHead.size(), static_cast<int64_t>(text.size()));
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());
+  avro.advance(to + text.size());
 }
 
 std::string_view write_object(AvroWriter& avro, AvroBranch which, const Column& column, std::string_view value) {
@@ -140,9 +143,9 @@ std::string_view write_value(AvroWriter& avro, const Column& column, const Value
       avro.integer(1);  // NONE
       return {};
     case Kind::kNull: branch(avro, AvroBranch::kNull); return {};
-    case Kind::kInt: write_integer(avro, NumberText(value.i).text); return {};
+    case Kind::kInt: write_integer(avro, value.i); return {};
     case Kind::kUint:
-    case Kind::kBit: write_integer(avro, NumberText(value.u).text); return {};
+    case Kind::kBit: write_integer(avro, value.u); return {};
     case Kind::kDouble:
       branch(avro, AvroBranch::kFloat);
       avro.real(value.flags & kFloat32 ? float_as_printed(static_cast<float>(value.d)) : value.d);
@@ -157,11 +160,7 @@ std::string_view write_value(AvroWriter& avro, const Column& column, const Value
       avro.integer(digits.scale);
       return {};
     }
-    case Kind::kText:
-      branch(avro, AvroBranch::kCharacter);
-      avro.text(kCharset);
-      avro.text(value.text());
-      return {};
+    case Kind::kText: write_characters(avro, value.text()); return {};
     case Kind::kTimestamp: {
       Seconds time = seconds_of(value);
       branch(avro, AvroBranch::kTimestamp);
@@ -197,9 +196,10 @@ std::string_view write_value(AvroWriter& avro, const Column& column, const Value
   return "is of a kind this format does not know";
 }
 
-void print_integer(JsonWriter& json, std::string_view digits) {
+template <class T>
+void print_integer(JsonWriter& json, T value) {
   json.raw(R"({"precision":8,"value":")");
-  json.raw(digits);
+  json.number(value);
   json.raw("\"}");
 }
 
@@ -217,9 +217,9 @@ std::string_view print_value(JsonWriter& json, const Column& column, const Value
   switch (value.kind) {
     case Kind::kAbsent: json.raw(R"("NONE")"); return {};
     case Kind::kNull: json.raw("null"); return {};
-    case Kind::kInt: print_integer(json, NumberText(value.i).text); return {};
+    case Kind::kInt: print_integer(json, value.i); return {};
     case Kind::kUint:
-    case Kind::kBit: print_integer(json, NumberText(value.u).text); return {};
+    case Kind::kBit: print_integer(json, value.u); return {};
     case Kind::kDouble:
       json.raw(R"({"value":)");
       if (!json.number(value.d, value.flags & kFloat32)) return "is not a finite number";

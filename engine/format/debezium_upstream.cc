@@ -126,6 +126,8 @@ class DebeziumUpstream final : public MessageFormat {
     return plan;
   }
 
+  static Fraction fraction_of(Op op) noexcept { return op == Op::kRead ? Fraction::kTrimmed : Fraction::kFull; }
+
   Status write_key(const TablePlan& plan, const EventBatch& batch, const ChangeEvent& event, Record& out) const {
     Row row = routing_row(event);
     JsonWriter json(out.key);
@@ -137,7 +139,7 @@ class DebeziumUpstream final : public MessageFormat {
       json.raw(first ? member.substr(1) : member);
       first = false;
       if (at >= row.size() || row[at].is_absent()) return unwritable(batch, event, at, "is not in the row image");
-      std::string_view wrong = write_value(json, event.table->columns[at], row[at]);
+      std::string_view wrong = write_value(json, event.table->columns[at], row[at], fraction_of(event.op));
       if (!wrong.empty()) return unwritable(batch, event, at, std::string(wrong));
     }
     json.raw(options_.include_schema ? "}}" : "}");
@@ -185,7 +187,7 @@ class DebeziumUpstream final : public MessageFormat {
       std::string_view member = plan.members[i];
       json.raw(first ? member.substr(1) : member);
       first = false;
-      std::string_view wrong = write_value(json, event.table->columns[i], row[i]);
+      std::string_view wrong = write_value(json, event.table->columns[i], row[i], fraction_of(event.op));
       if (!wrong.empty()) return unwritable(batch, event, i, std::string(wrong));
     }
     json.raw('}');
@@ -258,7 +260,8 @@ class DebeziumUpstream final : public MessageFormat {
     json.base64({bytes.data(), std::min<size_t>((column.length + 7) / 8, bytes.size())});
   }
 
-  std::string_view write_value(JsonWriter& json, const Column& column, const Value& value) const {
+  // `fraction`: of TIMESTAMP; Debezium cuts zeros off what it reads from tables, and not off what it reads from the log.
+  std::string_view write_value(JsonWriter& json, const Column& column, const Value& value, Fraction fraction) const {
     switch (value.kind) {
       case Kind::kAbsent:
       case Kind::kNull: json.raw("null"); return {};
@@ -290,7 +293,7 @@ class DebeziumUpstream final : public MessageFormat {
         }
         char* to = json.reserve(kValueChars);
         *to++ = '"';
-        to = put_utc(to, value.i, column.scale, Fraction::kFull);
+        to = put_utc(to, value.i, column.scale, fraction);
         *to++ = '"';
         json.advance(to);
         return {};

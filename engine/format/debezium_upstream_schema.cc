@@ -66,6 +66,7 @@ std::string column_schema(const Column& column, DecimalMode decimals) {
   if (!type.fields.empty()) out += type.type == "array" ? fmt::format(R"(,"items":{})", type.fields) : fmt::format(R"(,"fields":[{}])", type.fields);
   out += fmt::format(R"(,"optional":{})", column.nullable);
   if (!type.name.empty()) out += fmt::format(R"(,"name":"{}","version":1)", type.name);
+  if (type.type == "struct") out += column.type_name == "point" ? R"j(,"doc":"Geometry (POINT)")j" : R"j(,"doc":"Geometry")j";
   if (!type.parameters.empty()) out += fmt::format(R"(,"parameters":{})", type.parameters);
   return out + fmt::format(R"(,"field":{}}})", json_quoted(column.name));
 }
@@ -105,7 +106,7 @@ std::string debezium_value_schema(const TableSchema& table, const DebeziumUpstre
     return fmt::format(R"({{"type":"struct","fields":[{}],"optional":true,"name":{},"field":"{}"}})", columns, value_name, field);
   };
   return fmt::format(
-      R"({{"type":"struct","fields":[{},{},{{"type":"struct","fields":[{}],"optional":false,"name":"io.debezium.connector.{}.Source","version":1,"field":"source"}},{}],"optional":false,"name":{},"version":2}})",
+      R"({{"type":"struct","fields":[{},{},{{"type":"struct","fields":[{}],"optional":false,"name":"io.debezium.connector.{}.Source","field":"source"}},{}],"optional":false,"name":{},"version":2}})",
       image("before"), image("after"), kSourceFields, options.connector, kTail, schema_name(table, options, "Envelope"));
 }
 

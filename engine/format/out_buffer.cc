@@ -4,7 +4,7 @@
 
 namespace tailrace {
 namespace {
-constexpr size_t kFirstWindow = 1024;
+constexpr size_t kFirstWindow = 640;
 constexpr size_t kStep = 512;  // growing clears the new part, so known capacity is taken in steps
 }  // namespace
 

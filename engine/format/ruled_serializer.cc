@@ -23,8 +23,7 @@ Status RuledSerializer::encode(const EventBatch& batch, const ChangeEvent& event
     return format->encode(batch, event, out);
   }
   if (route->has_payload) {
-    out.skip = false;
-    out.tombstone = false;
+    out.skip = out.tombstone = false;
     out.value.assign(route->payload);
     out.key.clear();
     out.has_key = !route->has_key && !event.table->primary_key.empty();

@@ -108,6 +108,7 @@ struct Job::Impl {
   void write_status();
   void take_commands();
   void finish(int64_t command, const Status& done, const std::string& answer);
+  Status decide_ddl(const DdlDecision& decision);
   Result<std::optional<RuleSwapAnswer>> ask_rules(const RuleChange& change);
   std::optional<Result<RuleSwapAnswer>> rules_answer(milliseconds slice);
   Status begin();
@@ -198,13 +199,14 @@ void Job::Impl::run_loop(std::stop_token stop) {
         continue;
       }
     } else {
-      state = JobState::kFailed;
+      // A held statement is no failure: a person decides, and the job goes on.
+      state = status.code() == ErrorCode::kSchemaHeld ? JobState::kPaused : JobState::kFailed;
       error = status;
     }
     changed.notify_all();
     std::string text = error.ok() ? std::string(job_state_name(state)) : error.to_string();
     std::string_view code = error.ok() ? "" : error_info(error.code()).text;
-    std::string_view level = error.ok() ? "info" : "error";
+    std::string_view level = error.ok() ? "info" : state == JobState::kPaused ? "warn" : "error";
     lock.unlock();
     note(level, code, text);
     write_status();
@@ -276,6 +278,9 @@ void Job::Impl::take_commands() {
       end(milliseconds(800), command.verb == "pause" ? JobState::kPaused : JobState::kStopped);
     } else if (command.verb == "resume") {
       done = begin();
+    } else if (command.verb == "ddl") {
+      auto decision = ddl_decision_from_json(command.args);
+      done = decision.ok() ? decide_ddl(*decision) : decision.status();
     } else if (command.verb == "rules") {
       auto change = rule_change_from_json(command.args);
       auto asked = change.ok() ? ask_rules(*change) : Result<std::optional<RuleSwapAnswer>>(change.status());
@@ -307,6 +312,23 @@ void Job::Impl::service_loop(std::stop_token stop) {
     std::unique_lock lock(sleep_mutex);
     wake.wait_for(lock, stop, milliseconds(rules_command ? 20 : 250), [] { return false; });
   }
+}
+
+Status Job::Impl::decide_ddl(const DdlDecision& decision) {
+  int64_t id = decision.id;
+  TAILRACE_TRY(auto held, file->held_ddl());
+  if (id == 0) {
+    if (held.size() != 1) return Status(ErrorCode::kJobState, fmt::format("{} statements are held; name one by its number", held.size()));
+    id = held[0];
+  }
+  TAILRACE_OK(file->decide_ddl(id, decision.release ? DdlState::kReleased : DdlState::kSkipped));
+  note("info", "", fmt::format("statement {} was {}", id, decision.release ? "released" : "skipped"));
+  bool waits = false;
+  {
+    std::lock_guard lock(mutex);
+    waits = state == JobState::kPaused && error.code() == ErrorCode::kSchemaHeld;
+  }
+  return waits && held.size() == 1 ? begin() : Status();
 }
 
 // Sets `rule_swap` going; a job that stands still is answered at once.
@@ -459,6 +481,7 @@ Result<RuleSwapAnswer> Job::swap_rules(const RuleChange& change, milliseconds ti
     return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were");
   }
 }
+Status Job::decide_ddl(const DdlDecision& decision) { return impl_->decide_ddl(decision); }
 JobFile& Job::file() { return *impl_->file; }
 const JobConfig& Job::config() const { return impl_->config; }
 

@@ -55,6 +55,12 @@ struct RuleChange {
   bool apply_ddl = false;              // what the targets look like may change
 };
 
+// About a statement that the rules hold (v1_ddl); id 0 = the only one.
+struct DdlDecision {
+  int64_t id = 0;
+  bool release = false;                // else it is skipped
+};
+
 class Job {
  public:
   // Opens or creates the job file and takes its ownership. `secrets` ("source.password", "sink.password") are used by
@@ -72,6 +78,9 @@ class Job {
   // Gives a running job other rules at its next transaction boundary, and waits for that; a job that stands still has them
   // from its next start. RULE-0111 when the output schema changes and must not; a failure leaves the rules as they are.
   Result<RuleSwapAnswer> swap_rules(const RuleChange& change, std::chrono::milliseconds timeout);
+
+  // A job that waits for it goes on.
+  Status decide_ddl(const DdlDecision& decision);
 
   enum class Until : uint8_t { kSnapshot, kCaughtUp, kPosition, kEnd };
   // Waits at most `slice` for the goal. true = reached; JOB-0008 is not used here: false means call again. A failed job
@@ -91,7 +100,7 @@ class Job {
 // Looks at a job file from another process: its last written status. JOB-0009 when there is none.
 Result<JobStatus> read_job_status(const std::string& path);
 // Posts a command to the process that owns the job: "pause", "resume", "stop". Returns its row id.
-// "rules" takes its arguments as JSON: {"file", "options", "back", "apply_ddl"}.
+// Also, with arguments as JSON: "rules" {"file", "options", "back", "apply_ddl"} and "ddl" {"id", "release"}.
 Result<int64_t> post_job_command(const std::string& path, std::string_view verb, std::string_view arguments = "{}");
 
 }  // namespace tailrace

@@ -21,6 +21,16 @@ Result<RuleChange> rule_change_from_json(std::string_view text) {
   }
 }
 
+Result<DdlDecision> ddl_decision_from_json(std::string_view text) {
+  json in = json::parse(text, nullptr, false);
+  if (!in.is_object()) return Status(ErrorCode::kConfigSyntax, "the arguments of the command are no JSON object");
+  try {
+    return DdlDecision{in.value("id", int64_t{0}), in.at("release").get<bool>()};
+  } catch (const json::exception& error) {
+    return Status(ErrorCode::kConfigBadValue, error.what());
+  }
+}
+
 std::string to_json(const RuleSwapAnswer& answer) {
   json out = {{"before", answer.before}, {"after", answer.after}, {"position", answer.at.text}, {"changes", answer.changes}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);

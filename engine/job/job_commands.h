@@ -8,6 +8,7 @@
 namespace tailrace {
 
 Result<RuleChange> rule_change_from_json(std::string_view text);
+Result<DdlDecision> ddl_decision_from_json(std::string_view text);
 std::string to_json(const RuleSwapAnswer& answer);
 
 }  // namespace tailrace

@@ -83,7 +83,7 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
 
 Status parse_rules(json& node, RuleOptions& out) {
   if (node.is_string()) node = json{{"file", node}};
-  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope"}));
+  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope", "trusted"}));
   if (node.contains("file")) {
     TAILRACE_TRY(out.file, scalar("rules.file", node.at("file")));
   }
@@ -92,6 +92,10 @@ Status parse_rules(json& node, RuleOptions& out) {
     for (const auto& [key, value] : node.at("options").items()) {
       TAILRACE_TRY(out.options[key], scalar("rules.options." + key, value));
     }
+  }
+  if (node.contains("trusted")) {
+    if (!node.at("trusted").is_boolean()) return bad_value("rules.trusted", "true or false");
+    out.trusted = node.at("trusted").get<bool>();
   }
   if (node.contains("memory")) {
     TAILRACE_TRY(std::string text, scalar("rules.memory", node.at("memory")));

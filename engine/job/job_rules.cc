@@ -47,7 +47,12 @@ void JobRules::note(const std::string& text) const {
 
 Result<std::unique_ptr<RuleStage>> JobRules::load(std::shared_ptr<const RuleSource> stored, const std::string& file,
                                                   const Texts& options) const {
-  RuleStageConfig config{config_.rules, sink_detects_collisions_, sink_takes_messages_, &file_, {}};
+  RuleStageConfig config;
+  config.rules = config_.rules;
+  config.sink_detects_collisions = sink_detects_collisions_;
+  config.sink_takes_messages = config.writes_statements = sink_takes_messages_;
+  config.dead_letters = &file_;
+  config.ddl = &file_;
   config.rules.file = file;
   config.rules.options.clear();
   for (const auto& [name, value] : options) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "event/ddl_desk.h"
 #include "event/quarantine.h"
 #include "event/stores.h"
 #include "metadb/job_rows.h"
@@ -22,7 +23,7 @@ class Database;
 }
 class JobFileLock;
 
-class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore, public Quarantine {
+class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore, public Quarantine, public DdlDesk {
  public:
   // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may
   // look and post commands while the owner runs.
@@ -58,6 +59,14 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Result<std::vector<Name>> quarantined() override;
   Status set_aside(const DeadLetter& first) override;
 
+  // DdlDesk
+  Result<DdlState> hold(const StoppedDdl& statement) override;
+  Status note(const StoppedDdl& statement, DdlState state) override;
+  // Those that wait for a decision, oldest first.
+  Result<std::vector<int64_t>> held_ddl();
+  // JOB-0006 when no statement of that number is held.
+  Status decide_ddl(int64_t id, DdlState state);
+
   // One transaction for all of them. Tables and chunks not named stay as they are.
   Status write_status(const StatusRow& status, std::span<const TableStat> tables = {},
                       std::span<const ChunkRow> chunks = {});
@@ -92,6 +101,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status prepare_file();
   Status add_locked(const DeadLetter& letter);
   Status append_locked(const std::vector<Entry>& entries);
+  Status keep_ddl(const StoppedDdl& statement, DdlState state);
   // Runs `body` in one transaction that outlives a power cut.
   Status durably(const std::function<Status()>& body);
   Status require_owner(std::string_view what) const;

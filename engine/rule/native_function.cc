@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstring>
 #include <vector>
 
+#include "event/time_parse.h"
 #include "event/value_text.h"
 #include "rule/digest.h"
+#include "rule/library_call.h"
 
 namespace tailrace {
 namespace {
@@ -23,6 +26,9 @@ constexpr NativeName kNames[] = {
     {"mask.card", Id::kCard, ""},         {"mask.keep", Id::kKeep, "first last with"},
     {"mask.full", Id::kFull, ""},         {"mask.null", Id::kNull, ""},
     {"hash.sha256", Id::kSha256, "salt"}, {"hash.hmac", Id::kHmac, "key"},
+    {"hash.bucket", Id::kBucket, "n"},    {"time.epoch_us", Id::kEpochUs, ""},
+    {"time.epoch_ms", Id::kEpochMs, ""},  {"time.epoch_s", Id::kEpochS, ""},
+    {"time.trunc", Id::kTrunc, "unit"},   {"json.get", Id::kJsonGet, "path"},
 };
 
 size_t character_bytes(std::string_view text, size_t at) {
@@ -117,6 +123,17 @@ void set_varchar(Column& out, uint32_t length) {
   if (out.charset == 0 || out.charset == 63) out.charset = 45;  // utf8mb4_general_ci
 }
 
+void set_integer(Column& out, std::string_view type, bool is_unsigned) {
+  out.kind = is_unsigned ? Kind::kUint : Kind::kInt;
+  out.type_name = type;
+  out.type_text = is_unsigned ? out.type_name + " unsigned" : out.type_name;
+  out.is_unsigned = is_unsigned;
+  out.length = 0;
+  out.scale = 0;
+  out.charset = 0;
+  out.labels.clear();
+}
+
 }  // namespace
 
 Result<NativeFunction> make_native(const RuleNode& node, const std::map<std::string, std::string>& secrets) {
@@ -135,6 +152,18 @@ Result<NativeFunction> make_native(const RuleNode& node, const std::map<std::str
           return Status(ErrorCode::kRuleLoad, fmt::format("{}: `{}` is a number of characters", node.text, key));
         }
         (key == "first" ? out.first : out.last) = static_cast<uint32_t>(value.number);
+      } else if (key == "n") {
+        if (value.type != RuleNode::Type::kNumber || !(value.number >= 1 && value.number <= 4294967295.0) ||
+            value.number != static_cast<double>(static_cast<uint32_t>(value.number))) {
+          return Status(ErrorCode::kRuleLoad, fmt::format("{}: `n` is a number of buckets", node.text));
+        }
+        out.buckets = static_cast<uint32_t>(value.number);
+      } else if (key == "unit") {
+        out.unit = value.text;
+      } else if (key == "path") {
+        auto path = parse_json_path(value.text);
+        if (!path.ok()) return Status(ErrorCode::kRuleLoad, fmt::format("{}: {}", node.text, path.status().detail()));
+        out.path = std::make_shared<const JsonPath>(std::move(path).value());
       } else if (key == "with") {
         if (value.type != RuleNode::Type::kText || count_characters(value.text) != 1) {
           return Status(ErrorCode::kRuleLoad, fmt::format("{}: `with` is one character", node.text));
@@ -151,6 +180,12 @@ Result<NativeFunction> make_native(const RuleNode& node, const std::map<std::str
     }
     if (out.id == Id::kHmac && out.secret.empty()) {
       return Status(ErrorCode::kRuleLoad, "hash.hmac needs `key`, the name of a `secret` option");
+    }
+    if (out.id == Id::kBucket && out.buckets == 0) return Status(ErrorCode::kRuleLoad, "hash.bucket needs `n`, the number of buckets");
+    if (out.id == Id::kJsonGet && !out.path) return Status(ErrorCode::kRuleLoad, "json.get needs `path`, like \"$.a\"");
+    std::string unused;
+    if (out.id == Id::kTrunc && call_library(LibraryFunction::kTrunc, "2000-01-01", out.unit, {}, unused) != LibraryResult::kText) {
+      return Status(ErrorCode::kRuleLoad, "time.trunc: `unit`: " + unused);
     }
     return out;
   }
@@ -169,6 +204,31 @@ Result<Column> native_result(const NativeFunction& function, const Column& in) {
     out.type_text = "char(64)";
     return out;
   }
+  if (function.id == Id::kBucket) {
+    set_integer(out, "int", true);
+    return out;
+  }
+  bool is_moment = in.kind == Kind::kDate || in.kind == Kind::kDateTime || in.kind == Kind::kTimestamp;
+  bool is_epoch = function.id == Id::kEpochUs || function.id == Id::kEpochMs || function.id == Id::kEpochS;
+  if (is_epoch || function.id == Id::kTrunc) {
+    if (!is_moment) {
+      return Status(ErrorCode::kRuleLoad, fmt::format("{} needs a date or a point in time, column `{}` is {}", function.name, in.name, in.type_text));
+    }
+    if (is_epoch) set_integer(out, "bigint", false);
+    out.nullable = true;  // zero and partial dates are no point in time
+    return out;
+  }
+  if (function.id == Id::kJsonGet) {
+    if (in.kind != Kind::kJson && in.kind != Kind::kText) {
+      return Status(ErrorCode::kRuleLoad, fmt::format("json.get needs JSON, column `{}` is {}", in.name, in.type_text));
+    }
+    out.kind = Kind::kText;
+    out.type_name = out.type_text = "longtext";
+    out.length = 0;
+    out.nullable = true;
+    if (out.charset == 0 || out.charset == 63) out.charset = 45;
+    return out;
+  }
   if (in.kind == Kind::kJson || in.kind == Kind::kBytes || in.kind == Kind::kGeometry) {
     return Status(ErrorCode::kRuleLoad, fmt::format("{} needs text or a number, column `{}` is {}", function.name,
                                                     in.name, in.type_text));
@@ -184,17 +244,38 @@ Result<Column> native_result(const NativeFunction& function, const Column& in) {
   return out;
 }
 
-void native_text(const NativeFunction& function, std::string_view in, std::string& out) {
+bool native_text(const NativeFunction& function, std::string_view in, std::string& out) {
+  int64_t micros = 0;
+  std::string_view value;
   switch (function.id) {
-    case Id::kEmail: mask_email(in, out); return;
+    case Id::kEmail: mask_email(in, out); return true;
     case Id::kPhone:
-    case Id::kCard: keep_last_digits(in, out); return;
-    case Id::kKeep: keep_ends(in, function.first, function.last, function.with, out); return;
-    case Id::kFull: keep_ends(in, 0, 0, "*", out); return;
-    case Id::kNull: return;
-    case Id::kSha256: out += sha256_hex(function.secret.empty() ? in : function.secret + std::string(in)); return;
-    case Id::kHmac: out += hmac_sha256_hex(function.secret, in); return;
+    case Id::kCard: keep_last_digits(in, out); return true;
+    case Id::kKeep: keep_ends(in, function.first, function.last, function.with, out); return true;
+    case Id::kFull: keep_ends(in, 0, 0, "*", out); return true;
+    case Id::kNull: return false;
+    case Id::kSha256: out += sha256_hex(function.secret.empty() ? in : function.secret + std::string(in)); return true;
+    case Id::kHmac: out += hmac_sha256_hex(function.secret, in); return true;
+    case Id::kBucket: out += std::to_string(hash_uint(function.buckets, in)); return true;
+    case Id::kEpochUs:
+    case Id::kEpochMs:
+    case Id::kEpochS: {
+      if (!epoch_us_of(in, micros)) return false;
+      int64_t unit = function.id == Id::kEpochUs ? 1 : function.id == Id::kEpochMs ? 1000 : 1000000;
+      out += std::to_string(micros >= 0 ? micros / unit : (micros - unit + 1) / unit);
+      return true;
+    }
+    case Id::kTrunc: {
+      std::string truncated;
+      if (call_library(LibraryFunction::kTrunc, in, function.unit, {}, truncated) != LibraryResult::kText) return false;
+      out += truncated;
+      return true;
+    }
+    case Id::kJsonGet:
+      if (find_json(in, *function.path, value) != JsonFound::kYes || value == "null") return false;
+      return append_unquoted(value, out);
   }
+  return false;
 }
 
 // mask.keep and mask.full of the commonest text, written where it stays.
@@ -221,11 +302,31 @@ Value apply_native(const NativeFunction& function, const Value& value, const Col
     return keep_ends_of_ascii(function, value, arena);
   }
   scratch.clear();
+  bool has_result = false;
   if (has_text_payload(value.kind)) {
-    native_text(function, value.text(), scratch);
+    has_result = native_text(function, value.text(), scratch);
   } else {
     std::string text = to_text(value, in);
-    native_text(function, text, scratch);
+    has_result = native_text(function, text, scratch);
+  }
+  if (!has_result) return Value::null();
+  int64_t number = 0;
+  switch (function.id) {
+    case Id::kBucket:
+    case Id::kEpochUs:
+    case Id::kEpochMs:
+    case Id::kEpochS:
+      std::from_chars(scratch.data(), scratch.data() + scratch.size(), number);
+      return function.id == Id::kBucket ? Value::of_uint(static_cast<uint64_t>(number)) : Value::of_int(number);
+    case Id::kTrunc: {
+      Value out = value;
+      uint64_t bits = 0;
+      if (value.kind == Kind::kDate && parse_date_text(scratch, bits)) out.u = bits;
+      if (value.kind == Kind::kDateTime && parse_datetime_text(scratch, value.scale, bits)) out.u = bits;
+      if (value.kind == Kind::kTimestamp && !parse_timestamp_text(scratch, value.scale, out.i)) return Value::null();
+      return out;
+    }
+    default: break;
   }
   return Value::of_text(Kind::kText, arena.copy(scratch), static_cast<uint32_t>(scratch.size()));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "rule/ddl_guard.h"
 #include "rule/event_place.h"
 #include "rule/failure_policy.h"
 #include "rule/hook_chunk.h"
@@ -21,6 +22,7 @@ class PlannedStage final : public RuleStage {
   PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, const RuleStageConfig& config)
       : rules_(std::move(rules)),
         plans_(*rules_, host.get(), config),
+        ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
         rewriter_(*rules_, plans_, stats_),
         failures_(config, stats_),
         host_(std::move(host)) {}
@@ -127,7 +129,10 @@ class PlannedStage final : public RuleStage {
       return Status();
     }
     plans_.use_output(batch, *entry);
-    if (event.op == Op::kTruncate) return check_truncate(batch, event, plan, fate);
+    if (event.op == Op::kTruncate) {
+      TAILRACE_OK(judge(batch, event, entry, nullptr, fate));
+      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan, fate);
+    }
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
       Status status = filter(batch, event, plan, fate);
@@ -227,6 +232,8 @@ class PlannedStage final : public RuleStage {
       fate.hook_event = Fate::kDrop;
       return Status();
     }
+    TAILRACE_OK(judge(batch, event, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
+    if (fate.hook_event == Fate::kDrop) return Status();
     if (before && after && before_kept != after_kept) {
       return at_event(Status(ErrorCode::kSchemaChange,
                              fmt::format("{} became {}, and the rules take only one of the two",
@@ -243,6 +250,18 @@ class PlannedStage final : public RuleStage {
     const RuleOutput* output = before_kept ? before->plan.output.get() : after->plan.output.get();
     event.output = output;
     if (event.table) event.table = output->schema.get();
+    return Status();
+  }
+
+  // What the rules say of a statement, before anything is made of it.
+  Status judge(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const PlanEntry* after, Fate& fate) {
+    if (batch.is_snapshot) return Status();
+    DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
+    outputs.others = plans_.others(outputs.before ? *outputs.before : *outputs.after);
+    TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
+    if (verdict == DdlGuard::Verdict::kSend) return Status();
+    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+    fate.hook_event = Fate::kDrop;
     return Status();
   }
 
@@ -372,6 +391,7 @@ class PlannedStage final : public RuleStage {
   std::shared_ptr<const RuleSet> rules_;
   RuleStats stats_;
   StagePlans plans_;
+  DdlGuard ddl_guard_;
   RowRewriter rewriter_;
   HookChunk hooks_;
   WhereRun where_;

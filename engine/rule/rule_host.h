@@ -59,6 +59,21 @@ struct HookFailure {
   bool is_after = true;    // the image `map` was given
 };
 
+// A statement of the log as the `ddl` hook is asked about it, and what it says.
+struct DdlQuestion {
+  std::string database, table, statement;
+  std::string target;      // what the target would be told; "" = nothing
+  uint32_t kinds = 0;
+  std::string gtid;
+  int64_t ts_us = 0;
+};
+struct DdlAnswer {
+  enum class Action : uint8_t { kSend, kSkip, kHold };
+  Action action = Action::kSend;
+  std::string text;        // kSend: the statement to send, "" = as usual; else the reason
+  uint32_t without = 0;    // kinds to leave out
+};
+
 class RuleHost {
  public:
   virtual ~RuleHost() = default;
@@ -76,6 +91,7 @@ class RuleHost {
   virtual Result<OnRuleError> on_error(const HookBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) = 0;
   // Asks `txn` about a transaction: false = it is dropped. RULE-0102, RULE-0103.
   virtual Result<bool> keeps(const Transaction& txn) = 0;
+  virtual Result<DdlAnswer> ddl(int, const DdlQuestion&) { return Status(ErrorCode::kInternal, "this host runs no ddl hook"); }
   // The first capture of a Lua pattern, else the whole match. RULE-0101 when it does not match or is none.
   virtual Result<std::string> capture(const std::string& text, const std::string& pattern) = 0;
 };

@@ -179,8 +179,8 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
                                  const RuleText& file) {
   if (root.type != Type::kTable) return load_error(fmt::format("the file returns {}, expected a table", type_name(root.type)));
-  TAILRACE_OK(check_keys(root, "rule file", {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start"},
-                         {"mode", "state", "lookups", "txn_end", "ddl", "tick",
+  TAILRACE_OK(check_keys(root, "rule file", {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl"},
+                         {"mode", "state", "lookups", "txn_end", "tick",
                           "tick_every", "metrics"}));
   const RuleNode* api = root.find("api");
   if (!api || api->type != Type::kNumber) return load_error("`api = 1` is missing");
@@ -188,6 +188,9 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
 
   RuleSpec spec;
   TAILRACE_OK(parse_options(spec, root.find("options"), job_options));
+  if (const RuleNode* ddl = root.find("ddl")) {
+    TAILRACE_TRY(spec.ddl, parse_ddl_spec(*ddl));
+  }
   if (const RuleNode* fallback = root.find("default")) {
     if (fallback->text == "keep") spec.fallback = RuleSpec::Default::kKeep;
     else if (fallback->text == "drop") spec.fallback = RuleSpec::Default::kDrop;

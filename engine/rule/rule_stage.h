@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "event/ddl_desk.h"
 #include "event/event_batch.h"
 #include "event/stores.h"
 
@@ -40,6 +41,7 @@ struct RuleOptions {
   int64_t steps = 1'000'000;                    // instructions per event when not trusted
   OnRuleError on_error = OnRuleError::kStop;
   ErrorScope error_scope = ErrorScope::kRow;    // what is left out
+  int64_t wall_ms = 30'000;                     // for loading, and per batch when not trusted
   std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
 };
 
@@ -73,6 +75,8 @@ struct RuleStageConfig {
   bool sink_takes_messages = true;      // false: it takes rows, so nothing is said about messages
   DeadLetterStore* dead_letters = nullptr;  // where events go that failed; must outlive the stage
   std::vector<std::string> formats = {};  // that `serialize` may name; empty = not checked
+  bool writes_statements = false;   // the sink passes schema changes on as text
+  DdlDesk* ddl = nullptr;           // where statements are held; null = nowhere, so they stop. Outlives the stage
 };
 
 }  // namespace tailrace

@@ -43,6 +43,10 @@ class StagePlans {
   void use_output(EventBatch& batch, PlanEntry& entry) const {
     if (entry.batch != batch_) add_output(batch, entry);
   }
+  // The layouts of the other source tables of this output's target.
+  std::vector<SchemaRef> others(const OutputTable& output) const {
+    return targets_.others(output.schema->qualified_name(), output.source->qualified_name());
+  }
   // Of one of the plan's further outputs.
   void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
   // The source tables planned so far, each in the version planned last.

@@ -68,4 +68,14 @@ size_t TargetRegistry::sources(const std::string& target) const {
   return found == targets_.end() ? 0 : found->second.size();
 }
 
+std::vector<SchemaRef> TargetRegistry::others(const std::string& target, const std::string& source) const {
+  std::vector<SchemaRef> out;
+  auto found = targets_.find(target);
+  if (found == targets_.end()) return out;
+  for (const auto& [name, known] : found->second) {
+    if (name != source) out.push_back(known.schema);
+  }
+  return out;
+}
+
 }  // namespace tailrace

@@ -3,6 +3,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "event/change_event.h"
@@ -16,6 +17,8 @@ class TargetRegistry {
   Status add(const OutputTable& output);
   // Number of source tables seen for a target.
   size_t sources(const std::string& target) const;
+  // Newest output layouts of the target's source tables but for one.
+  std::vector<SchemaRef> others(const std::string& target, const std::string& source) const;
 
  private:
   struct Source {

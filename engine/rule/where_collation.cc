@@ -159,12 +159,34 @@ int compare_bytes(std::string_view a, std::string_view b, bool pads) noexcept {
   return 0;
 }
 
+// ASCII as both case-insensitive orders weigh it.
+struct AsciiWeights {
+  uint8_t of[128];
+  constexpr AsciiWeights() : of{} {
+    for (int c = 0; c < 128; ++c) of[c] = static_cast<uint8_t>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+};
+constexpr AsciiWeights kAscii;
+
+inline uint32_t following(std::string_view text, size_t& at) noexcept {
+  auto c = static_cast<unsigned char>(text[at]);
+  if (c >= 0x80) return next_character(text, at);
+  ++at;
+  return c;
+}
+
 template <class Weight>
 int compare_padded(std::string_view a, std::string_view b, const Weight& weight) noexcept {
   size_t i = 0, k = 0;
+  for (size_t common = std::min(a.size(), b.size()); i < common; ++i) {  // while all is ASCII
+    auto x = static_cast<unsigned char>(a[i]), y = static_cast<unsigned char>(b[i]);
+    if ((x | y) >= 0x80) break;
+    if (kAscii.of[x] != kAscii.of[y]) return kAscii.of[x] < kAscii.of[y] ? -1 : 1;
+  }
+  k = i;
   while (i < a.size() || k < b.size()) {
-    uint32_t x = i < a.size() ? weight(next_character(a, i)) : ' ';
-    uint32_t y = k < b.size() ? weight(next_character(b, k)) : ' ';
+    uint32_t x = i < a.size() ? weight(following(a, i)) : ' ';
+    uint32_t y = k < b.size() ? weight(following(b, k)) : ' ';
     if (x != y) return x < y ? -1 : 1;
   }
   return 0;
@@ -211,6 +233,7 @@ bool same_uca(uint32_t a, uint32_t b) noexcept {
 
 bool same_character(Order order, uint32_t a, uint32_t b) noexcept {
   if (a == b) return true;
+  if (order != Order::kUca900 && (a | b) < 0x80) return order != Order::kBytes && kAscii.of[a] == kAscii.of[b];
   switch (order) {
     case Order::kBytes: return false;
     case Order::kAsciiCi: return ascii_upper(a) == ascii_upper(b);
@@ -301,7 +324,7 @@ int compare_text(const WhereCollation& collation, std::string_view a, std::strin
 bool like_text(const WhereCollation& collation, std::string_view text, std::string_view pattern, char escape) noexcept {
   bool by_byte = collation.id == 63;
   auto next = [by_byte](std::string_view in, size_t& at) {
-    return by_byte ? static_cast<uint32_t>(static_cast<unsigned char>(in[at++])) : next_character(in, at);
+    return by_byte ? static_cast<uint32_t>(static_cast<unsigned char>(in[at++])) : following(in, at);
   };
   size_t t = 0, p = 0;
   size_t star = std::string_view::npos, star_text = 0;  // behind the last %, and where it is tried from

@@ -20,6 +20,8 @@ Result<std::shared_ptr<const WhereProgram>> WhereProgram::compile(const WhereNod
   program->columns_.assign(columns.begin(), columns.end());
   WhereCompiler compiler(*program, table);
   TAILRACE_OK(compiler.compile(root, is_filter));
+  for (WhereStep& step : program->steps_) step.constant.text = step.text;
+  program->is_final_ = true;
   return std::shared_ptr<const WhereProgram>(std::move(program));
 }
 

@@ -78,6 +78,7 @@ class WhereProgram {
   friend class WhereRun;
   std::vector<WhereStep> steps_;
   uint32_t root_ = 0;
+  bool is_final_ = false;           // constants can be read where they are
   std::vector<Column> columns_;
   std::vector<uint16_t> reads_;
   Column result_;
@@ -106,6 +107,13 @@ class WhereRun {
   void fail(const WhereStep& step, std::string message);
   Truth truth(uint32_t at);
   Truth compare(const WhereStep& step, uint32_t left, uint32_t right);
+  // Where the value is: `own`, or the constant itself.
+  const SqlCell& value_of(uint32_t at, SqlCell& own) {
+    const WhereStep& step = program_->steps_[at];
+    if (step.code == WhereStep::Code::kConstant && program_->is_final_) return step.constant;
+    value(at, own);
+    return own;
+  }
   void value(uint32_t at, SqlCell& out) {
     compute(at, out);
     if (failed_) out.is_null = true;  // what is there may be half made

@@ -104,10 +104,10 @@ char* WhereRun::scratch(size_t bytes) {
 // ---- truth
 
 WhereRun::Truth WhereRun::compare(const WhereStep& step, uint32_t left, uint32_t right) {
-  SqlCell a, b;
-  value(left, a);
+  SqlCell own_a, own_b;
+  const SqlCell& a = value_of(left, own_a);
   if (a.is_null && step.op != WhereOp::kNullSafeEqual) return kUnknown;
-  value(right, b);
+  const SqlCell& b = value_of(right, own_b);
   if (a.is_null || b.is_null) {
     if (step.op == WhereOp::kNullSafeEqual) return a.is_null && b.is_null ? kTrue : kFalse;
     return kUnknown;
@@ -171,9 +171,9 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
       return out;
     }
     case Code::kLike: {
-      SqlCell text, pattern;
-      value(step.args[0], text);
-      value(step.args[1], pattern);
+      SqlCell own_text, own_pattern;
+      const SqlCell& text = value_of(step.args[0], own_text);
+      const SqlCell& pattern = value_of(step.args[1], own_pattern);
       if (text.is_null || pattern.is_null) return kUnknown;
       return like_text(*step.collation, text.text, pattern.text, step.escape) ? kTrue : kFalse;
     }

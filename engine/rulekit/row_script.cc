@@ -7,6 +7,7 @@
 
 #include "base/options.h"
 #include "mysql/column_default.h"
+#include "mysql/ddl_kinds.h"
 #include "mysql/ddl_statement.h"
 #include "rule/value_write.h"
 #include "rulekit/sql_literal.h"
@@ -325,6 +326,7 @@ Status RowScript::define(std::string_view sql, EventBatch& batch) {
   auto add = [&](Op op, const SchemaRef& before, const SchemaRef& now) {
     ChangeEvent& event = add_event(batch, op, before ? before : now);
     event.sql = {batch.arena.copy(sql), sql.size()};
+    event.ddl_kinds = ddl_kinds(ddl, event.table->database, event.table->table);
     if (op != Op::kSchemaChange || !now) return;
     batch.schemas.push_back(now);
     event.new_schema = &batch.schemas.back();

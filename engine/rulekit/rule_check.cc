@@ -55,7 +55,7 @@ class TableCheck {
       if (column.action == ColumnRule::Action::kNative && is_read) {
         find(false, "read-masked", fmt::format("{} reads `{}` in clear, which `columns` masks", table.has_map ? "map" : "row", column.name), column.name);
       }
-      if (column.action == ColumnRule::Action::kNew && !column.has_value && table.has_map && !filled_.count(column.name) && plain_works_) {
+      if (column.action == ColumnRule::Action::kNew && !column.has_value && !column.meta && table.has_map && !filled_.count(column.name) && plain_works_) {
         find(false, "never-filled", fmt::format("`{}` is a new column that map never filled", column.name), column.name);
       }
     }
@@ -154,6 +154,17 @@ Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, 
       continue;
     }
     TableCheck(*stage, schema, report).run(*rule);
+  }
+  for (const OutputRule& output : rules->spec.outputs) {
+    TableSchema schema;
+    schema.database = output.database;
+    schema.table = output.table;
+    schema.columns = output.columns;
+    schema.primary_key = output.key;
+    CheckedTable& table = report.tables.emplace_back();
+    table.source = "(outputs)";
+    table.pattern = table.target = output.name;
+    table.create = create_table_text(schema, Charsets::kLeftOut);
   }
   if (!tables.empty()) {
     for (const std::string& pattern : stage->unmatched(tables)) {

@@ -29,6 +29,7 @@ class BinlogRawBatch : public RawBatch {
   struct Item {
     uint8_t type = 0;              // a rows event; 0 = a schema change
     Op op = Op::kSchemaChange;     // schema change: kSchemaChange or kTruncate
+    uint32_t ddl_kinds = 0;        // schema change: see ChangeEvent
     uint32_t txn = 0;
     std::string_view body;         // rows event without header and checksum; or the statement
     const RowPlan* plan = nullptr;

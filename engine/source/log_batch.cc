@@ -37,6 +37,7 @@ Status decode_binlog_batch(const BinlogRawBatch& in, EventBatch& out, InvalidTex
     if (item.type == 0) {
       ChangeEvent& event = out.events.emplace_back();
       event.op = item.op;
+      event.ddl_kinds = item.ddl_kinds;
       event.txn = txn;
       event.ordinal = ordinal++;
       event.table = out.keep(item.table);

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "base/byte_cursor.h"
+#include "event/ddl_kind.h"
+#include "mysql/ddl_kinds.h"
 #include "source/log_assembler.h"
 
 namespace tailrace {
@@ -307,7 +309,10 @@ Status BinlogAssembler::on_database(const QueryEvent& query) {
   LoggedDdl ddl = logged_ddl(query, *format_);
   TAILRACE_TRY(auto gone, schemas_.apply_database(ddl, transaction_place(), after_event()));
   for (const SchemaRef& table : gone) {
-    if (wanted(table->database, table->table)) add_item(query.sql, event_offset_).table = table;
+    if (!wanted(table->database, table->table)) continue;
+    BinlogRawBatch::Item& item = add_item(query.sql, event_offset_);
+    item.table = table;
+    item.ddl_kinds = ddl_bit(DdlKind::kDropDatabase) | ddl_bit(DdlKind::kDropTable);
   }
   return Status();
 }
@@ -321,7 +326,10 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
                   fmt::format("rows go or come with a partition or tablespace, which the log does not show: {}", beginning(query.sql)))
         .with("table", name.database + "." + name.table);
   }
-  TAILRACE_TRY(auto changes, schemas_.apply(statement, logged_ddl(query, *format_), transaction_place(), after_event()));
+  LoggedDdl ddl = logged_ddl(query, *format_);
+  TAILRACE_TRY(auto changes, schemas_.apply(statement, ddl, transaction_place(), after_event()));
+  if (changes.empty()) return Status();
+  const DdlStatement parsed = read_ddl(ddl.sql, ddl.database, ddl.reading);
   bool moves = false;
   for (SchemaTracker::Change& change : changes) {
     const TableName& name = change.name;
@@ -335,12 +343,15 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
     if (name.change == TableChange::kRenameFrom) moves = aside;
     if (aside) continue;
     if (statement.replaces && change.before) {
-      add_item(query.sql, event_offset_).table = change.before;
+      BinlogRawBatch::Item& replaced = add_item(query.sql, event_offset_);
+      replaced.table = change.before;
+      replaced.ddl_kinds = ddl_bit(DdlKind::kDropTable);
       change.before = nullptr;
     }
     bool gone = name.change == TableChange::kDrop || name.change == TableChange::kRenameFrom;
     BinlogRawBatch::Item& item = add_item(query.sql, event_offset_);
     item.op = name.change == TableChange::kTruncate ? Op::kTruncate : Op::kSchemaChange;
+    item.ddl_kinds = ddl_kinds(parsed, name.database, name.table);
     item.table = change.before ? change.before : change.now ? change.now : nameless_schema(name);
     if (!gone && item.op == Op::kSchemaChange) item.new_schema = change.now;
   }

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 import tailrace
-from tailrace import cli_formats, cli_rule, errors
+from tailrace import cli_formats, cli_rule, cli_steer, errors
 from tailrace.cli_common import is_job_file, print_json, settings_of, source_of
 from tailrace.migration import Migration
 from tailrace.status import Status, summary
@@ -250,6 +250,8 @@ app.add_typer(cli_formats.app, name="format")
 app.command()(cli_formats.conformance)
 app.add_typer(cli_rule.app, name="rule")
 app.command()(cli_rule.capture)
+cli_steer.add_to(cli_rule.app)
+app.add_typer(cli_steer.ddl, name="ddl")
 
 
 def _version(wanted: bool) -> None:

@@ -65,11 +65,11 @@ def diff(
     left: Annotated[str, typer.Argument(metavar="LEFT", help="A file with one message; - is stdin.", show_default=False)],
     right: Annotated[str, typer.Argument(metavar="RIGHT", help="The other.", show_default=False)],
 ) -> None:
-    """Where two messages differ. Exit code 1 when they do."""
+    """Where two messages differ. Exit code 4 when they do."""
     found = formats.diff(format, _read(left), _read(right))
     for each in found:
         print(each)
-    raise typer.Exit(1 if found else 0)
+    raise typer.Exit(cases.EXIT_DIFFERENCES if found else 0)
 
 
 def conformance(
@@ -79,5 +79,5 @@ def conformance(
                                               show_default=False)] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show soft differences too.")] = False,
 ) -> None:
-    """Run conformance cases of the message formats. Exit code 1 when one failed."""
+    """Run conformance cases of the message formats. Exit code 4 when one failed."""
     raise typer.Exit(cases.run(cases_file, emit, verbose))

@@ -16,11 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from tailrace import _core, _logs, config, errors
+from tailrace import _core, _logs, config, errors, rule_swap
 from tailrace import status as status_module
 from tailrace._waiting import SLICE_MS, SLICE_S, PendingCall, run_interruptibly
 from tailrace.endpoint import Endpoint
 from tailrace.metadb import MetaDB
+from tailrace.rule_swap import RuleSwap
 from tailrace.status import Duration, Position, Status, seconds
 
 if TYPE_CHECKING:
@@ -222,16 +223,72 @@ class Migration(AbstractContextManager["Migration"]):
             return self._command("resume", "10s")
         return self.start().status
 
+    def swap_rules(self, rules: str | os.PathLike[str], options: Mapping[str, object] | None = None, *,
+                   apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
+        """Gives the job other rules at its next transaction boundary and tells where that was. ``options`` change those
+        in force. A change of what the targets look like is refused (RULE-0111) unless ``apply_ddl``. A job that nobody
+        runs has them from its next start."""
+        return self._swap(os.path.abspath(rules), options or {}, False, apply_ddl, timeout)
+
+    def rules_back(self, *, apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
+        """Swaps to the rules that the job had before those in force."""
+        return self._swap("", {}, True, apply_ddl, timeout)
+
+    def _swap(self, file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout: Duration) -> RuleSwap:
+        job = self._job
+        if job is None and self.owner:
+            answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl), timeout)
+            if not answer:
+                raise errors.make("JOB-0007", "the job's process ended", job=self.path)
+            return rule_swap.from_core(json.loads(answer))
+        opened = job or _core.Job(str(self.path), "", self._secrets)
+        patience_ms = int(seconds(timeout) * 1000)
+        try:
+            return rule_swap.from_core(run_interruptibly(
+                lambda: opened.swap_rules(file, rule_swap.option_texts(options), back, apply_ddl, patience_ms)))
+        finally:
+            if job is None:
+                opened.close()
+
+    def release_ddl(self, number: int = 0) -> Status:
+        """Lets a statement through that the rules hold (``meta.sql("SELECT * FROM v1_ddl WHERE state = 'held'")``); 0 is the
+        only one. A job that waits for it goes on."""
+        return self._decide_ddl(number, True)
+
+    def skip_ddl(self, number: int = 0) -> Status:
+        """Like release_ddl(), but the statement is left out."""
+        return self._decide_ddl(number, False)
+
+    def _decide_ddl(self, number: int, release: bool) -> Status:
+        job = self._job
+        if job is None and self.owner:
+            self._post("ddl", json.dumps({"id": number, "release": release}), "30s")
+            return self.status
+        opened = job or _core.Job(str(self.path), "", self._secrets)
+        try:
+            run_interruptibly(lambda: opened.decide_ddl(number, release))
+        finally:
+            if job is None:
+                opened.close()
+        return self.status
+
     def _command(self, verb: str, timeout: Duration) -> Status:
-        command = _core.post_job_command(str(self.path), verb)
+        self._post(verb, "{}", timeout)
+        return self.status
+
+    def _post(self, verb: str, arguments: str, timeout: Duration) -> str:
+        """What the owner answered; empty when it ended meanwhile."""
+        command = _core.post_job_command(str(self.path), verb, arguments)
         reader = _core.JobFile(str(self.path))
         deadline = time.monotonic() + max(1.0, seconds(timeout))
         while time.monotonic() < deadline:
             row = reader.command(command)
             if row is not None and row["state"] == "failed":
-                raise errors.make("JOB-0006", f"{verb}: {row['answer']}", job=self.path)
-            if row is not None and row["state"] == "done" or not self.owner:
-                return self.status
+                raise rule_swap.failure(verb, row["answer"], self.path)
+            if row is not None and row["state"] == "done":
+                return str(row["answer"])
+            if not self.owner:
+                return ""
             time.sleep(SLICE_S)
         raise errors.make("JOB-0008", f"{self.owner} did not answer the command {verb}", job=self.path)
 

@@ -177,6 +177,7 @@ function core.make_event(plan, says)
   local at = -1
 
   local function each_changed(...)
+    if at < 0 then stale() end  -- ev.changed itself can be kept
     local event = cx.events[at]
     if event.before < 0 or event.after < 0 then return nil end
     local count, wanted = 0, 0

@@ -7,6 +7,7 @@ local pcall, select, type = pcall, select, type
 local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
 local plans = {}  -- by number of the plan
 local failure_text, failure_is_return
+local MAX_MESSAGE = 2000
 
 local function describe(v)
   local t = core.kind_of(v)
@@ -27,7 +28,7 @@ local function failed(message)
   failure_is_return = false
   local t = type(message)
   if t == "string" then
-    failure_text = message
+    failure_text = #message > MAX_MESSAGE and message:sub(1, MAX_MESSAGE) .. "…" or message
   else
     failure_text = "error raised with " .. describe(message)
   end

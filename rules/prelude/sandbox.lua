@@ -8,7 +8,8 @@ local type, error, pcall, select, next, getmetatable, setmetatable =
 local base_tostring, tostring_of = tostring, core.text
 local setfenv = setfenv
 local sort, insert = table.sort, table.insert
-local find, format_text, rep, gsub = string.find, string.format, string.rep, string.gsub
+local find, format_text, rep, gsub, byte = string.find, string.format, string.rep, string.gsub, string.byte
+local min, tonumber = math.min, tonumber
 
 local MAX_TEXT = 16 * 1024 * 1024
 
@@ -99,6 +100,8 @@ local function safe_format(format, ...)
 end
 
 local function safe_rep(s, n, separator)
+  n = tonumber(n) or n
+  if s == "" and (separator == nil or separator == "") then return "" end  -- no loop over nothing
   local size = (type(s) == "string" and #s or type(s) == "number" and 32 or 0) + (separator and #separator or 0)
   if type(n) == "number" and n > 0 and size * n > MAX_TEXT then
     error("string.rep: the result would exceed " .. MAX_TEXT .. " bytes", 2)
@@ -107,17 +110,52 @@ local function safe_rep(s, n, separator)
   return rep(s, n)
 end
 
--- Without the JIT a step budget holds, but it cannot look inside one call of a matcher, so the worst case of
--- (length ^ number of repeats) is bounded before it starts.
+-- A place far outside of the list would make one call shift all there is up to it.
+local function safe_insert(t, ...)
+  if select("#", ...) > 1 and type(t) == "table" then
+    local place = tonumber((...))
+    if not place or place < 1 or place > #t + 1 then error("table.insert: no place from 1 to the end of the list", 2) end
+  end
+  return insert(t, ...)
+end
+
+-- gsub and sort call back from C, and LuaJIT does not see its C stack end: such calls nest so deep and no deeper.
+local MAX_NESTING = 100
+local nesting = 0
+local function leave(ok, ...)
+  nesting = nesting - 1
+  if not ok then error((...), 0) end
+  return ...
+end
+local function calling_back(f, ...)
+  if nesting >= MAX_NESTING then error("functions that are called back by gsub or sort nest too deeply", 3) end
+  nesting = nesting + 1
+  return leave(pcall(f, ...))
+end
+local function safe_gsub(s, pattern, replacement, ...)
+  if type(replacement) == "string" then return gsub(s, pattern, replacement, ...) end
+  return calling_back(gsub, s, pattern, replacement, ...)
+end
+local function safe_sort(t, less)  -- without `less` metamethods are called back
+  return calling_back(sort, t, less)
+end
+
+-- Without the JIT a step budget holds, but it cannot look inside one call of a matcher. Its worst case, length ^ number
+-- of repeats and of places to begin at, is taken off the budget before it starts.
+local STEPS_PER_INSTRUCTION = 1000
 local function guard_pattern(f, name)
-  return function(s, pattern, ...)
-    if cx.step_limit > 0 and type(s) == "string" and type(pattern) == "string" then
+  return function(s, pattern, init, plain, ...)
+    if cx.step_limit > 0 and type(s) == "string" and type(pattern) == "string" and not (name == "find" and plain) then
       local _, repeats = gsub(pattern, "[%*%+%-%?]", "")
-      if (#s + 1) ^ repeats > 1e9 then
+      local begins = (name == "gmatch" or byte(pattern) ~= 94) and 1 or 0  -- 94: anchored by ^
+      local cost = min((#s + 1) ^ (repeats + begins) / STEPS_PER_INSTRUCTION, 1e15)
+      local left = tonumber(cx.steps_left)
+      if cost > left then
         error("string." .. name .. ": the pattern could take too long on a text of " .. #s .. " bytes", 2)
       end
+      cx.steps_left = left - cost
     end
-    return f(s, pattern, ...)
+    return f(s, pattern, init, plain, ...)
   end
 end
 
@@ -125,7 +163,7 @@ local safe_string = {
   byte = string.byte, char = string.char, len = string.len, lower = string.lower, upper = string.upper,
   reverse = string.reverse, sub = string.sub, format = safe_format, rep = safe_rep,
   find = guard_pattern(string.find, "find"), match = guard_pattern(string.match, "match"),
-  gmatch = guard_pattern(string.gmatch, "gmatch"), gsub = guard_pattern(string.gsub, "gsub"),
+  gmatch = guard_pattern(string.gmatch, "gmatch"), gsub = guard_pattern(safe_gsub, "gsub"),
 }
 function core.capture(s, pattern)
   local found = safe_string.match(s, pattern)
@@ -204,7 +242,8 @@ local log = { debug = logger(0), info = logger(1), warn = logger(2), error = log
 
 core.is_loading = true
 local native_count = 0
-function core.native(name, arguments)
+-- `convert` makes the function's result of its text.
+function core.native(name, arguments, convert)
   if not core.is_loading then error(name .. ": make native functions once, at the top of the file", 3) end
   if arguments ~= nil and type(arguments) ~= "table" then error(name .. ": arguments are a table", 3) end
   local id = native_count
@@ -216,8 +255,9 @@ function core.native(name, arguments)
       if value == nil or name == "mask.null" then return nil end
       local given = tostring_of(value)
       local rc = cx.native_call(cx, id, given, #given)
-      if rc ~= 0 then error(name .. ": not usable while the file loads", 2) end
-      return core.host_text()
+      if rc == 1 then error(name .. ": not usable while the file loads", 2) end
+      if rc == 2 then return nil end
+      return convert and convert(core.host_text()) or core.host_text()
     end,
     __metatable = false,
   })
@@ -270,7 +310,7 @@ local env = {
   type = core.kind_of, unpack = unpack, ipairs = ipairs, pairs = sorted_pairs,
   setmetatable = setmetatable, getmetatable = getmetatable,
   string = freeze(safe_string, "string", true),
-  table = freeze({ concat = table.concat, insert = insert, remove = table.remove, sort = sort, maxn = table.maxn },
+  table = freeze({ concat = table.concat, insert = safe_insert, remove = table.remove, sort = safe_sort, maxn = table.maxn },
     "table", true),
   bit = freeze(core.bit, "bit", true),
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
@@ -299,7 +339,7 @@ for name, value in next, math do
 end
 env.math = freeze(safe_math, "math", true)
 
-local later = { time = true, metric = true }
+local later = { metric = true }
 setmetatable(env, {
   __index = function(_, name)
     name = base_tostring(name)

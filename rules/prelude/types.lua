@@ -58,6 +58,8 @@ typedef struct tr_host {
                          uint32_t size);
   int32_t (*end_message)(struct tr_host*, uint32_t event);
   int32_t (*where_test)(struct tr_host*, tr_plan*, int32_t id, int32_t cell);
+  int32_t (*library)(struct tr_host*, int32_t function, const char* a, uint32_t a_size, const char* b, uint32_t b_size,
+                     const char* c, uint32_t c_size);
 } tr_host;
 ]]
 

@@ -4,13 +4,15 @@
 
 ---@class tailrace.Null
 ---@class tailrace.Secret
+---@class tailrace.Meta
+---@class tailrace.Sql
+---@class tailrace.Line
+---@class tailrace.Message
 ---@class tailrace.Native native function: use it in `columns`, or call it in `map`
 ---@overload fun(value: any): string?
 
 ---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table
 ---@field [string] any
-
----@class tailrace.Out rows of other tables that `map` adds
 
 ---@class tailrace.bigint
 ---@operator add(number|tailrace.bigint): tailrace.bigint
@@ -41,26 +43,60 @@
 ---@field after tailrace.Row? the row after an insert or update
 ---@field changed fun(self: tailrace.Event, ...: string): boolean did one of the columns change, or any at all
 ---@field changed_only fun(self: tailrace.Event, ...: string): boolean did these columns change and no other
+---@field append fun(self: tailrace.Event, output: string, values: table<string, any>) a row of a table in `outputs` that has `append`
 
 ---@class tailrace.Rules what a rule file returns
 ---@field api 1 version of the rule language
 ---@field tables? table<string, tailrace.Entry|boolean> pattern to entry; false drops the table, true takes it as it is
 ---@field default? "keep"|"drop"|"stop" for tables that no pattern matches
+---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
+---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
 
 ---@class tailrace.Entry an entry of `tables`
 ---@field ops? ("insert"|"update"|"delete"|"read"|"truncate")[] events to take
 ---@field where? string|{ [1]: string, dialect: string? } rows to take, as a SQL condition; both images are tested
 ---@field to? string target `database.table`, a template
 ---@field key? string[] key columns at the target, by their names there
----@field columns? table<string, false|string|tailrace.Native|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds
+---@field columns? table<string, false|string|tailrace.Native|tailrace.Meta|tailrace.Sql|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds
+---@field deletes? "apply"|"drop"|{ set: table<string, any> } what becomes of deletes; `set` updates the row instead
+---@field topic? string template of the message's topic
+---@field partition_by? string[] columns whose values choose the partition
+---@field headers? table<string, string> templates of message headers
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message) makes the message: a format, a `line` template, or a function
 ---@field row? fun(ev: tailrace.Event, ctx: tailrace.Context): boolean? decides per event: false drops it
 ---@field map? fun(row: tailrace.Row, out: tailrace.Out, ctx: tailrace.Context): boolean? changes values per row image: false drops the image
+
+---@class tailrace.Output an entry of `outputs`
+---@field key? string[] key columns; not with `append`
+---@field columns string[] "name sql-type [not null]"
+---@field append? boolean no key: rows are added by `ev:append` and never changed
+---@field topic? string as in an entry
+---@field partition_by? string[] as in an entry
+---@field headers? table<string, string> as in an entry
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message) as in an entry
 
 ---@class tailrace.NewColumn a column that `columns` adds
 ---@field [1] string SQL type, such as "varchar(64)"
 ---@field value? string a template; without it `map` fills the column
 ---@field null? boolean false makes it NOT NULL
+
+---@class tailrace.DdlEvent a schema change as `ddl` sees it
+---@field db string database at the source
+---@field table string table at the source
+---@field statement string as it was logged
+---@field target string what the target would be told; empty: nothing
+---@field kinds string what it does, such as `drop_column, add_index`
+---@field gtid string id of the transaction
+---@field ts_us number commit time at the source in microseconds since 1970
+---@field has fun(self: tailrace.DdlEvent, ...: string): boolean is it of one of these kinds
+---@field without fun(self: tailrace.DdlEvent, ...: string): boolean leaves kinds out
+---@field only fun(self: tailrace.DdlEvent, ...: string): boolean leaves all other kinds out
+---@field hold fun(self: tailrace.DdlEvent, reason: string): boolean the job pauses before it until a person decides
+---@field sql fun(self: tailrace.DdlEvent, text: string): boolean this text in place of the statement
+
+---@class tailrace.Out what `map` is given second
+---@field add fun(self: tailrace.Out, output: string, values: table<string, any>) a row of a table in `outputs`
 
 ---@class tailrace.Context what every hook is given last
 ---@field options table<string, string|number|boolean> options of the file, without secrets
@@ -108,6 +144,41 @@ null = nil
 ---@type tailrace.Secret
 secret = nil
 
+--- columns made of what is known of an event
+meta = {}
+---@type tailrace.Meta
+meta.db = nil
+---@type tailrace.Meta
+meta.gtid = nil
+---@type tailrace.Meta
+meta.op = nil
+---@type tailrace.Meta
+meta.ordinal = nil
+---@type tailrace.Meta
+meta.pos = nil
+---@type tailrace.Meta
+meta.rule = nil
+---@type tailrace.Meta
+meta.server_id = nil
+---@type tailrace.Meta
+meta.snapshot = nil
+---@type tailrace.Meta
+meta.table = nil
+---@type tailrace.Meta
+meta.ts = nil
+---@type tailrace.Meta
+meta.ts_us = nil
+
+--- a SQL expression as the value of a column
+---@param expression string|{ [1]: string, dialect: string? }
+---@return tailrace.Sql
+function sql(expression) end
+
+--- a SQL condition as a function of a row
+---@param condition string|{ [1]: string, dialect: string? }
+---@return fun(row: tailrace.Row): boolean
+function where(condition) end
+
 --- exact text of a value
 ---@param value any
 ---@return string
@@ -142,6 +213,10 @@ function log.warn(format, ...) end
 ---@param format string
 ---@param ... any
 function log.error(format, ...) end
+
+---@param name "tailrace.where"
+---@return fun(condition: string|{ [1]: string, dialect: string? }): fun(row: tailrace.Row): boolean
+function require(name) end
 
 ---@class tailrace.lib.mask hides values, keeps their type
 local mask = {}

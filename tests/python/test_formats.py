@@ -1,13 +1,20 @@
 """Message formats: conformance cases, round trips through the decoders, the samples of the formats' own description."""
+import base64
 import gzip
+import http.server
 import json
 import os
+import random
 import re
 import struct
 import subprocess
 import sys
+import threading
+import time
+import urllib.parse
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,7 +24,6 @@ from tailrace.formats import _avro, _json
 
 REPO = Path(__file__).resolve().parents[2]
 CASES = REPO / "tests/formats/cases.jsonl.gz"
-SHARED = Path(os.environ.get("TAILRACE_SHARED", REPO.parent / "shared"))
 JUDGEMENT = ("expect", "exact_keys", "lexical", "soft", "ignore", "basis")
 
 
@@ -83,7 +89,7 @@ def test_a_changed_case_fails(cases, tmp_path, name, capsys):
             continue  # it shows no clock without a sequence
         if what == "clock" and name == "shareplex":
             changed["change"]["now_ms"] += 1000
-        assert conformance.run(write_cases(tmp_path / "c.jsonl", [case, changed])) == 1, what
+        assert conformance.run(write_cases(tmp_path / "c.jsonl", [case, changed])) == 4, what
         printed = capsys.readouterr().out.splitlines()
         assert printed[-1] == "1 passed, 1 failed" and printed[0].startswith("FAILED"), (what, printed)
         seen += 1
@@ -97,14 +103,14 @@ def test_broken_files_of_cases_are_named(tmp_path, cli, capsys):
     path = tmp_path / "c.jsonl"
     path.write_text(json.dumps(good) + "\n\n{broken\n[]\n" + json.dumps({**good, "id": "f", "format": "Canall"}) + "\n"
                     + json.dumps({k: v for k, v in good.items() if k != "expect"}) + "\n")
-    assert conformance.run(path) == 1
+    assert conformance.run(path) == 4
     out = capsys.readouterr().out.splitlines()
     assert out[-1] == "1 passed, 4 failed"
     assert "line 3" in out[0] and "line 4" in out[1] and "did you mean 'canal'?" in out[2] and "--emit" in out[3]
-    assert conformance.run(path, tmp_path / "out.jsonl") == 1
+    assert conformance.run(path, tmp_path / "out.jsonl") == 4
     assert [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ["g", "g"]
     (tmp_path / "empty.jsonl").write_text("")
-    assert conformance.run(tmp_path / "empty.jsonl") == 1
+    assert conformance.run(tmp_path / "empty.jsonl") == 4
     done = cli("conformance", "--cases", str(tmp_path / "none.jsonl"))
     assert done.returncode == 2 and "CFG-0001" in done.stderr and "Traceback" not in done.stderr
 
@@ -210,6 +216,23 @@ def test_what_is_no_message_is_refused(format, message):
     assert caught.value.code == "FMT-0003" and caught.value.context["format"] == format
 
 
+@pytest.mark.parametrize("name", formats.names())
+def test_damaged_messages_are_read_or_refused(cases, name):
+    seed = os.environ.get("TAILRACE_SEED") or str(time.time_ns())
+    print(f"TAILRACE_SEED={seed} repeats this run")
+    rng = random.Random(f"{seed}/{name}")
+    for case in rng.sample(of_format(cases, name), 60):
+        options = {"encoding": "binary"} if name == "avro" else {}
+        message = bytearray(formats.encode(case, **options).value)
+        for _ in range(5):
+            at = rng.randrange(len(message))
+            damaged = message[:at] + bytes([rng.randrange(256)]) * rng.randrange(3) + message[at + rng.randrange(4):]
+            try:
+                formats.decode(name, bytes(damaged), columns=kinds_of(case))
+            except tr.errors.FormatError as error:
+                assert error.code == "FMT-0003"
+
+
 def test_unknown_formats_are_named():
     for call in (lambda: formats.decode("canall", b"{}"), lambda: formats.diff("canall", b"{}", b"{}")):
         with pytest.raises(tr.errors.ConfigError, match="did you mean 'canal'"):
@@ -262,8 +285,104 @@ def test_format_encode_and_diff(cli, folder, cases):
     same = cli("format", "diff", "canal", "a.json", "a.json")
     assert (same.returncode, same.stdout) == (0, "")
     differ = cli("format", "diff", "Canal", "a.json", "b.json")
-    assert differ.returncode == 1 and differ.stdout.startswith("/ts expected")
+    assert differ.returncode == 4 and differ.stdout.startswith("/ts expected")
     wrong = cli("format", "encode", "change.jsonl", "--format", "canall")
     assert wrong.returncode != 0 and "did you mean 'canal'?" in wrong.stderr and "Traceback" not in wrong.stderr
     wrong = cli("format", "encode", "change.jsonl", "--set", "time_zone=Mars/Base")
     assert wrong.returncode == 2 and "CFG-0003" in wrong.stderr
+
+
+# -- the schema registry -----------------------------------------------------------------------------------------------
+class Registry(http.server.BaseHTTPRequestHandler):
+    """Speaks as much of the registry's REST API as clients use. Schemas have numbers; subjects have versions."""
+
+    protocol_version = "HTTP/1.1"
+    schemas: ClassVar[list[str]] = []
+    subjects: ClassVar[dict[str, list[int]]] = {}
+    refuse: ClassVar[tuple[int, str] | None] = None
+    login: ClassVar[str | None] = None
+
+    def log_message(self, *words):
+        pass
+
+    def answer(self, status, body):
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        words = [urllib.parse.unquote(word) for word in self.path.partition("?")[0].strip("/").split("/")]
+        if self.login and self.headers.get("Authorization") != self.login:
+            return self.answer(401, {"error_code": 401, "message": "Unauthorized"})
+        if self.refuse:
+            return self.answer(self.refuse[0], {"error_code": self.refuse[0], "message": self.refuse[1]})
+        if words[0] != "subjects" or (words[2:] and words[2] != "versions"):
+            return self.answer(404, {"error_code": 404, "message": "HTTP 404 Not Found"})
+        schema = json.dumps(json.loads(body["schema"]), sort_keys=True)
+        if schema not in self.schemas:
+            self.schemas.append(schema)
+        number = self.schemas.index(schema) + 1
+        if number not in self.subjects.setdefault(words[1], []):
+            self.subjects[words[1]].append(number)
+        return self.answer(200, {"id": number})
+
+    def do_GET(self):
+        words = self.path.partition("?")[0].strip("/").split("/")
+        if words[:2] == ["schemas", "ids"] and 0 < int(words[2]) <= len(self.schemas):
+            return self.answer(200, {"schema": self.schemas[int(words[2]) - 1]})
+        return self.answer(404, {"error_code": 40403, "message": "Schema not found"})
+
+
+@pytest.fixture
+def registry():
+    Registry.schemas, Registry.subjects, Registry.refuse, Registry.login = ['"string"'], {}, None, None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_registry_gives_the_schema_its_number(cases, registry):
+    case = of_format(cases, "avro")[0]
+    binary = formats.encode(case, encoding="binary").value
+    for subject in (None, "orders-value", "a/b c"):
+        options = {"subject": subject} if subject else {}
+        assert formats.encode(case, encoding="confluent", registry=registry, **options).value == b"\x00\x00\x00\x00\x02" + binary
+    assert Registry.subjects == {"com.alibaba.dts.formats.avro.Record": [2], "orders-value": [2], "a/b c": [2]}
+    assert json.loads(Registry.schemas[1]) == json.loads(formats.avro_schema())
+    Registry.login = "Basic " + base64.b64encode(b"me:pa ss").decode()
+    with pytest.raises(tr.TailraceError, match="refuses the login"):
+        formats.encode(case, encoding="confluent", registry=registry)
+    assert formats.encode(case, encoding="confluent", registry=registry.replace("//", "//me:pa%20ss@")).value
+
+
+def test_a_registry_that_does_not_help_is_named(cases, registry):
+    case = of_format(cases, "avro")[0]
+    Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
+    with pytest.raises(tr.TailraceError) as caught:
+        formats.encode(case, encoding="confluent", registry=registry)
+    assert caught.value.code == "FMT-0004" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
+    with pytest.raises(tr.TailraceError, match="FMT-0004.*cannot be reached"):
+        formats.encode(case, encoding="confluent", registry="http://127.0.0.1:1")
+    for options in ({"registry": "ftp://x"}, {"registry": registry, "schema_id": 5}, {}):
+        with pytest.raises(tr.TailraceError, match="CFG-0003"):
+            formats.encode(case, encoding="confluent", **options)
+
+
+def test_a_consumer_of_the_registry_reads_the_records(cases, registry):
+    pytest.importorskip("confluent_kafka", reason="confluent-kafka[avro] is not installed")
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from confluent_kafka.schema_registry.avro import AvroDeserializer
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    read = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+    for case in of_format(cases, "avro")[:50]:
+        framed = formats.encode(case, encoding="confluent", registry=registry).value
+        record = read(framed, SerializationContext("t", MessageField.VALUE))
+        assert record["operation"] == case["expect"]["operation"]
+        assert record["id"] == case["expect"]["id"]

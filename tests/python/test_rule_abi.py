@@ -39,10 +39,10 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     file = REPO / "rules/types/tailrace.d.lua"
     subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = file.read_text()
-    for section in ("file", "entry", "new_column", "event", "context"):
+    for section in ("file", "entry", "output", "new_column", "out", "event", "ddl_event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
-    for one in [*ABI["globals"], *ABI["modules"]]:
+    for one in [*ABI["globals"], *(module for module in ABI["modules"] if "fields" in module)]:
         prefix = one["name"].rpartition(".")[2]
         for name in [f"{prefix}.{member['name']}" for member in one.get("fields", [])] or [prefix]:
             assert re.search(rf"^(function {re.escape(name)}\(|{re.escape(name)} = )", text, re.M), name
@@ -51,6 +51,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
 def test_keys_are_those_the_engine_knows(tmp_path):
     assert known_keys(tmp_path, "return { api = 1, tables = {}, zqzqzqzq = 1 }") == names("file")
     assert known_keys(tmp_path, 'return { api = 1, tables = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("entry")
+    assert known_keys(tmp_path, 'return { api = 1, tables = {}, outputs = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("output")
 
 
 def test_globals_are_those_of_the_sandbox():
@@ -72,7 +73,20 @@ def test_globals_are_those_of_the_sandbox():
 def test_event_fields_are_those_of_the_prelude():
     body = ROWS[ROWS.index("local fields = {"):]
     found = set(re.findall(r"^    (\w+) = function", body[:body.index("\n  }\n")], re.M))
-    assert found - {"append"} | ({"append"} & names("event")) == names("event")
+    assert found == names("event")
+
+
+def test_out_is_that_of_the_prelude():
+    text = (REPO / "rules/prelude/outputs.lua").read_text()
+    found = re.search(r"local out_fields = \{(.*?)\}", text, re.S)
+    assert set(re.findall(r"(\w+) = ", found[1])) == names("out")
+
+
+def test_fields_of_a_schema_change_are_those_of_the_prelude():
+    body = (REPO / "rules/prelude/ddl.lua").read_text()
+    body = body[body.index("local fields = {"):]
+    body = body[:body.index("\n  }\n")]
+    assert set(re.findall(r"(?:^    |, )(\w+) = (?:q\.|concat|function)", body, re.M)) == names("ddl_event")
 
 
 def test_every_name_is_there_in_a_rule(tmp_path):
@@ -82,7 +96,8 @@ def test_every_name_is_there_in_a_rule(tmp_path):
         checks += [f"assert({one['name']}.{member['name']} ~= nil)" for member in one.get("fields", [])]
     checks += [f"assert({name} ~= nil)" for name in ABI["lua"]]
     for module in ABI["modules"]:
-        checks += [f'assert(require("{module["name"]}").{member["name"]} ~= nil)' for member in module["fields"]]
+        checks += [f'assert(require("{module["name"]}").{member["name"]} ~= nil)' for member in module.get("fields", [])]
+        checks.append(f'assert(require("{module["name"]}"))')
     checks += [f'assert({one["of"]}("1").{one["name"]} ~= nil)' for one in ABI["numbers"]]
     (tmp_path / "r.lua").write_text("\n".join(checks) + "\nreturn { api = 1, tables = {} }\n")
     testing.Rule(tmp_path / "r.lua")
@@ -92,5 +107,8 @@ def test_modules_are_those_of_the_library():
     built_in = {f"tailrace.{path.stem}": path.read_text() for path in (REPO / "rules/lib").glob("*.lua")}
     assert set(built_in) == names("modules")
     for module in ABI["modules"]:
+        if "function" in module:
+            assert f"return core.{module['function']}_function" in built_in[module["name"]]
+            continue
         found = set(re.findall(r"^  (\w+) = ", built_in[module["name"]], re.M))
         assert found == {member["name"] for member in module["fields"]}, module["name"]

@@ -173,9 +173,20 @@ def test_schema_prints_what_the_target_gets(folder):
     write(folder / "ddl.sql", "".join(TABLE.replace("_07", f"_{i:02}") for i in range(3)))
     done = command("rule", "schema", str(folder / "shop.lua"), "--schema", str(folder / "ddl.sql"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ("-- from shop.user_00 and 2 more\nCREATE TABLE dw.user (tenant INT NOT NULL, id BIGINT NOT NULL, "
-                           "email varchar(83), region CHAR(2), shard varchar(64) NOT NULL, PRIMARY KEY (tenant, id));\n")
+    assert done.stdout == ("-- from shop.user_00 and 2 more\nCREATE TABLE dw.user (tenant int NOT NULL, id bigint NOT NULL, "
+                           "email varchar(83), region char(2), shard varchar(64) NOT NULL, PRIMARY KEY (tenant, id));\n")
     assert command("rule", "schema", str(folder / "shop.lua")).returncode == 2
+
+
+def test_schema_and_plan_name_further_outputs(folder):
+    write(folder / "r.lua", """return { api = 1,
+  outputs = { ["dw.part"] = { key = { "id", "n" }, columns = { "id bigint not null", "n int not null" } } },
+  tables = { ["s.t"] = { map = function(row, out) out:add("dw.part", { id = row.id, n = 1 }) end } } }""")
+    write(folder / "ddl.sql", "CREATE TABLE s.t (id BIGINT PRIMARY KEY);")
+    text = command("rule", "schema", "r.lua", "--schema", "ddl.sql").stdout
+    assert "CREATE TABLE dw.part (id bigint NOT NULL, n int NOT NULL, PRIMARY KEY (id, n));" in text
+    plans = list(check(folder / "r.lua", schema=folder / "ddl.sql").plans())
+    assert plans == ["dw.part  (outputs) -> dw.part, rows that map and row add", "s.t  s.t -> s.t, map, pure"]
 
 
 def test_new_makes_files_whose_cases_pass(folder):
@@ -192,8 +203,8 @@ def test_types_are_lua_that_parses(folder):
     write(folder / "ddl.sql", "CREATE TABLE shop.`or-der` (id BIGINT PRIMARY KEY, n INT, d DECIMAL(5,2) NOT NULL, `a b` TEXT);")
     assert command("rule", "types", "--schema", "ddl.sql").returncode == 0
     text = (folder / ".tailrace/tables.d.lua").read_text()
-    assert "---@class shop.or_der: tailrace.Row\n---@field id bigint BIGINT\n---@field n number? INT\n---@field d decimal DECIMAL(5,2)\n" in text
-    assert '---@field ["a b"] string? TEXT' in text
+    assert "---@class shop.or_der: tailrace.Row\n---@field id bigint bigint\n---@field n number? int\n---@field d decimal decimal(5,2)\n" in text
+    assert '---@field ["a b"] string? text' in text
     subprocess.run(["luajit", "-bl", ".tailrace/tables.d.lua"], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -33,7 +33,6 @@ CREATE VIEW v1_rule AS
 -- Statements that the rules did not let through as they were.
 CREATE TABLE ddl_statement (
   id INTEGER PRIMARY KEY,
-  source_kind TEXT NOT NULL,
   txn TEXT NOT NULL,                -- GTID, else "file:offset"; with the ordinal it is found again after a restart
   ordinal INTEGER NOT NULL,
   database TEXT NOT NULL,
@@ -51,4 +50,4 @@ CREATE VIEW v1_ddl AS
   SELECT seq, database, "table", source_kind, position, ddl, saved_us, '' AS state, '' AS reason, NULL AS id
   FROM schema_history WHERE ddl <> ''
   UNION ALL
-  SELECT NULL, database, "table", source_kind, txn, ddl, at_us, state, reason, id FROM ddl_statement;
+  SELECT NULL, database, "table", '', txn, ddl, at_us, state, reason, id FROM ddl_statement;

@@ -197,7 +197,7 @@ def decode(format: str, message: bytes | str, *, columns: Types | None = None, t
             near = _core.nearest_name(name, [*_READERS, "avro"])
             raise errors.make("CFG-0005", f"format '{format}'" + (f" (did you mean '{near}'?)" if near else ""))
         return _READERS[name](_json.loads(message), context)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
         what = f"no member {error}" if isinstance(error, KeyError) else str(error)
         raise errors.make("FMT-0003", what, format=name) from error
 

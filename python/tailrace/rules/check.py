@@ -48,6 +48,8 @@ class CheckReport:
                 kind = "dropped" if not any(f.is_error and table["source"] in f.text for f in self.findings) else "failed"
             elif table["map"] or table["row"]:
                 kind = "+".join(name for name in ("row", "map") if table[name]) + (", decides" if table["row"] else ", pure")
+            elif table["source"] == "(outputs)":
+                kind = "rows that map and row add"
             else:
                 kind = "native, pure, 0 Lua/row" if table["pattern"] else "as it is"
             groups.setdefault((table["pattern"] or "(no pattern)", table["target"], kind), []).append(table["source"])

@@ -49,6 +49,8 @@ TEST_CASE("mistakes are named") {
   CHECK(code_of(R"({"source":{"url":"a://b","start":"gtid=0-1-1"},"sink":"null:"})").substr(0, 8) == "CFG-0003");
   CHECK(code_of(R"({"source":"a://b","sink":"null:","version":2})").substr(0, 8) == "CFG-0003");
   CHECK(code_of(R"([1])").substr(0, 3) == "CFG");
+  CHECK(code_of(R"({"source":"a://b","sink":"null:","rules":{"file":"x.lua","trusted":"no"}})").substr(0, 8) == "CFG-0003");
+  CHECK_FALSE(JobConfig::parse(R"({"source":"a://b","sink":"null:","rules":{"file":"x.lua","trusted":false}})")->rules.trusted);
 }
 
 TEST_CASE("references are resolved, and what is missing is named") {

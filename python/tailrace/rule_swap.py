@@ -1,0 +1,49 @@
+"""What a job answers when it is given other rules."""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tailrace import errors
+
+
+@dataclass(frozen=True)
+class RuleSwap:
+    """``position`` is the cut: what is committed behind it has the new version. None: where the next run begins."""
+
+    before: str
+    after: str
+    position: str | None
+    changes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "changes": list(self.changes)}
+
+    def __str__(self) -> str:
+        lines = [f"rules {self.before or '(none)'} -> {self.after or '(none)'} from "
+                 f"{self.position or 'where the next run begins'}"]
+        return "\n".join(lines + [f"  {change}" for change in self.changes])
+
+
+def from_core(fields: Mapping[str, Any]) -> RuleSwap:
+    return RuleSwap(fields["before"], fields["after"], fields["position"] or None, tuple(fields["changes"]))
+
+
+def failure(verb: str, answer: str, job: object) -> errors.TailraceError:
+    """The error that a command of another process was answered with."""
+    found = re.match(r"([A-Z]+-\d{4}) (.*)", answer, re.DOTALL)
+    if found is None:
+        return errors.make("JOB-0006", f"{verb}: {answer}", job=job)
+    info = errors.explain(found[1])
+    return errors.make(found[1], found[2].removeprefix(info.message).removeprefix(": "), job=job)
+
+
+def arguments(file: str, options: Mapping[str, object], back: bool, apply_ddl: bool) -> str:
+    return json.dumps({"file": file, "options": option_texts(options), "back": back, "apply_ddl": apply_ddl})
+
+
+def option_texts(options: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}

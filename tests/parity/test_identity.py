@@ -1,0 +1,86 @@
+"""A rule that writes every column back changes no byte: in every format, for every type and edge value, with the JIT and
+without, in one thread and in two. (Rows of SQLite: test_matrix, the ways named "identity rule".)"""
+import json
+import re
+
+import catalog
+import matrix
+import pytest
+from harness.engine import Engine, source_config
+
+# Name -> threads, trusted (else the JIT is off); those that begin with "plain" have no rule.
+RUNS = {"plain": (1, None), "plain-2": (2, None), "jit-1": (1, True), "jit-2": (2, True), "nojit-1": (1, False), "nojit-2": (2, False)}
+NUMBER = re.compile(rb'"([^"]+)":"?(-?\d+)')
+
+
+def run(database, folder, name, phases, form, threads, trusted, start):
+    out = folder / f"{name}.out"
+    config = {"version": 1, "job": {"name": name, "phases": phases}, "tables": [f"{matrix.SCHEMA}.*"],
+              "source": source_config(database, **({"start": start} if start else {})),
+              "sink": {"url": f"file://{out}", "format": form}, "pipeline": {"threads": threads}}
+    if trusted is not None:
+        (folder / "identity.lua").write_text(matrix.IDENTITY)
+        config["rules"] = {"file": str(folder / "identity.lua"), "trusted": trusted}
+    ended = Engine(folder / f"{name}.db", config).run("end" if phases == ["snapshot"] else "caught_up", seconds=300)
+    return out, ended
+
+
+def formats_of_this_build(database, folder):
+    """The engine names them when it is asked for one it has not."""
+    _, ended = run(database, folder, "formats", ["stream"], "none", 1, None, None)
+    return re.search(r"this build has: ([\w, -]+)", ended.err)[1].split(", ")
+
+
+def lines_of(out):
+    return [line for path in sorted(out.iterdir()) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def clock_fields(one, other):
+    """Names whose numbers differ between two runs without a rule: they tell when the message was made."""
+    return {name for a, b in zip(one, other, strict=True)
+            for (name, first), (_, second) in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True) if first != second}
+
+
+def without(fields, lines):
+    if not fields:
+        return lines
+    pattern = re.compile(rb'"(' + b"|".join(map(re.escape, sorted(fields))) + rb')":"?\d+"?')
+    return [pattern.sub(rb'"\1":0', line) for line in lines]
+
+
+@pytest.mark.parametrize("kind", [catalog.MARIADB, catalog.MYSQL])
+def test_identity_rule_changes_no_byte_of_any_format(server, tmp_path, kind):
+    database = server(kind)
+    grid = matrix.Matrix(database, tmp_path)
+    grid.create()
+    grid.write()
+    problems, compared, refused = [], {}, {}
+    for form in formats_of_this_build(database, tmp_path):
+        for phases in (["snapshot"], ["stream"]):
+            plain, clocks = None, set()
+            for label, (threads, trusted) in RUNS.items():
+                name = f"{kind}-{form}-{phases[0]}-{label}"
+                out, ended = run(database, tmp_path, name, phases, form, threads, trusted, grid.start if phases == ["stream"] else None)
+                if label == "plain" and "FMT-" in ended.err:
+                    refused[form] = ended.err[:300]   # no lines, or a type it cannot write: nothing to compare
+                    break
+                if ended.code != 0:
+                    problems.append(f"{name}: {ended}")
+                    continue
+                lines = lines_of(out)
+                if plain is None:
+                    plain = lines
+                    assert len(lines) > 200, name
+                    continue
+                if len(lines) != len(plain):
+                    problems.append(f"{name}: {len(lines)} messages, {len(plain)} without a rule")
+                    continue
+                if trusted is None:
+                    clocks = clock_fields(plain, lines)
+                    assert not any(re.fullmatch(rb"c\d+|id", field) for field in clocks), clocks
+                compared[form] = compared.get(form, 0) + len(lines)
+                pairs = enumerate(zip(without(clocks, plain), without(clocks, lines), strict=True))
+                problems += [f"{name}: message {at}\n  - {old[:2000]!r}\n  + {new[:2000]!r}" for at, (old, new) in pairs if old != new][:3]
+    print(json.dumps({"server": kind, "messages": compared, "refused": refused}))
+    assert {"default", "debezium"} <= set(compared)
+    assert not problems, f"{len(problems)} differences\n" + "\n".join(problems[:20])
