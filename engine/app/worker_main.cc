@@ -54,7 +54,8 @@ Status run(Job& job, const std::string& until) {
     auto waited = job.wait(std::chrono::milliseconds(100));
     if (!waited.ok()) {
       // A statement is held: whoever decides about it finds the job here.
-      if (stop_requested || job.status().error.code() != ErrorCode::kSchemaHeld) return std::move(waited).status();
+      Status why = job.status().error;
+      if (stop_requested || why.ok() || why.code() != ErrorCode::kSchemaHeld) return std::move(waited).status();
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
     bool reached = waited.ok() && *waited;

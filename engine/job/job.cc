@@ -188,7 +188,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
     bool stopping = stop.stop_requested();
     if (again && !stopping) continue;
     // The transactions before a held statement came in one batch with it. Once more, one by one, and they are delivered.
-    to_held = status.code() == ErrorCode::kSchemaHeld && !to_held;
+    to_held = !status.ok() && status.code() == ErrorCode::kSchemaHeld && !to_held;
     if (to_held && !stopping) continue;
     if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
       state = stop_state;
@@ -346,7 +346,7 @@ Status Job::Impl::decide_ddl(const DdlDecision& decision) {
   bool waits = false;
   {
     std::lock_guard lock(mutex);
-    waits = state == JobState::kPaused && error.code() == ErrorCode::kSchemaHeld;
+    waits = state == JobState::kPaused && !error.ok() && error.code() == ErrorCode::kSchemaHeld;
   }
   return waits && held.size() == 1 ? begin() : Status();
 }

@@ -150,6 +150,15 @@ TEST_CASE("rules that changed between two runs are told of, once") {
   CHECK(warnings == 1);
 }
 
+TEST_CASE("a job that only copies ends well") {
+  Bench bench;
+  auto job = bench.open(R"({"job":{"phases":["snapshot"]},"source":"fake://x","sink":"fake:"})");
+  REQUIRE(job.ok());
+  REQUIRE((*job)->start().ok());
+  REQUIRE(eventually([&] { return (*job)->status().state == JobState::kDone; }));
+  CHECK(bench.durable.rows == bench.database.rows_at(20));
+}
+
 TEST_CASE("after a transient failure the job goes on by itself") {
   Bench bench;
   bench.source_fails = 6;
