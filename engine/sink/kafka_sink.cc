@@ -30,10 +30,13 @@ using Clock = std::chrono::steady_clock;
 
 // Of the client's memory for one waiting message, besides its payload; measured at 300 to 400 bytes.
 constexpr int64_t kMessageOverhead = 320;
+constexpr int32_t kEveryPartition = -2;
 constexpr size_t kMaxSaidTopics = 10'000;  // topics that rules may name per row
 
 constexpr OptionSpec kOptions[] = {
     {"topic", "string", "{db}.{table}", "topic of a table, by the target's names; a rule's own topic goes before it"},
+    {"partition", "enum:hash|table|one", "hash", "what stays in order: the changes of a row, of a table, all of a topic"},
+    {"partition_number", "int", "0", "partition: one: the partition that everything goes to"},
     {"create_topics", "bool", "true", "create topics that are missing"},
     {"topic_partitions", "int", "1", "partitions of a topic made by the sink"},
     {"topic_replication", "int", "-1", "replicas of a topic made by the sink; -1 = the broker's default"},
@@ -62,6 +65,8 @@ struct KafkaSettings {
   KafkaTopicSettings topics;
   std::chrono::milliseconds connect_timeout{10'000};
   bool id_header = true;
+  enum class Partition : uint8_t { kHash, kTable, kOne } partition = Partition::kHash;
+  int32_t partition_number = 0;
   std::string brokers;
   std::optional<KafkaTransactionSettings> transactions;
   std::chrono::microseconds commit_every{100'000};
@@ -131,6 +136,7 @@ class KafkaSink final : public Sink {
   Result<const KafkaTopic*> said_topic(const ChangeEvent& event, const TableSchema& target, const std::stop_token& stop);
   Status send(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, int32_t partition,
               KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone = false);
+  Result<int32_t> partition_of(const ChangeEvent& event, const KafkaTopic& topic) const;
   std::string_view id_of(const EventBatch& batch, const ChangeEvent& event);
   void shut() noexcept;
 
@@ -440,6 +446,30 @@ Status KafkaSink::send(const EventBatch& batch, const ChangeEvent& event, const 
   }
 }
 
+// A number, RD_KAFKA_PARTITION_UA for "by the message key", or kEveryPartition.
+Result<int32_t> KafkaSink::partition_of(const ChangeEvent& event, const KafkaTopic& topic) const {
+  auto by_text = [&](std::string_view text) {
+    return rd_kafka_msg_partitioner_murmur2(topic.handle, text.data(), text.size(), topic.partitions, nullptr, nullptr);
+  };
+  switch (settings_.partition) {
+    case KafkaSettings::Partition::kOne:
+      if (settings_.partition_number < topic.partitions) return settings_.partition_number;
+      return Status(ErrorCode::kSinkWrite, fmt::format("sink.partition_number is {}, and the topic has {} partition(s)",
+                                                       settings_.partition_number, topic.partitions))
+          .with("topic", topic.name);
+    case KafkaSettings::Partition::kTable:
+      return by_text(event.table ? event.table->qualified_name() : topic.name);
+    case KafkaSettings::Partition::kHash:
+      break;
+  }
+  if (event.route && !event.route->partition_key.empty()) return by_text(event.route->partition_key);
+  if (record_.has_key) return RD_KAFKA_PARTITION_UA;
+  // Every partition holds rows of the table, so each reader must learn of the change.
+  if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) return kEveryPartition;
+  // No key to keep rows in order by: the whole table stays in one partition.
+  return by_text(event.table->qualified_name());
+}
+
 Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
   id_txn_ = SIZE_MAX;
   size_t since_check = 0;
@@ -453,26 +483,15 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
     TAILRACE_OK(serializer_->encode(batch, event, record_));
     if (record_.skip) continue;
     TAILRACE_TRY(const KafkaTopic* topic, topic_of(event, stop));
-    if (event.route && !event.route->partition_key.empty()) {
-      std::string_view by = event.route->partition_key;
-      int32_t partition = rd_kafka_msg_partitioner_murmur2(topic->handle, by.data(), by.size(), topic->partitions, nullptr, nullptr);
-      TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
-      if (record_.has_key && record_.tombstone) TAILRACE_OK(send(batch, event, *topic, partition, pending, stop, true));
-    } else if (record_.has_key) {
-      TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop));
-      if (record_.tombstone) TAILRACE_OK(send(batch, event, *topic, RD_KAFKA_PARTITION_UA, pending, stop, true));
-    } else if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) {
-      // Every partition holds rows of the table, so each reader must learn of the change.
+    TAILRACE_TRY(const int32_t place, partition_of(event, *topic));
+    if (place == kEveryPartition) {
       for (int32_t partition = 0; partition < topic->partitions; ++partition) {
         TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
       }
-    } else {
-      // No key to keep rows in order by: the whole table stays in one partition.
-      std::string name = event.table->qualified_name();
-      int32_t partition =
-          rd_kafka_msg_partitioner_murmur2(topic->handle, name.data(), name.size(), topic->partitions, nullptr, nullptr);
-      TAILRACE_OK(send(batch, event, *topic, partition, pending, stop));
+      continue;
     }
+    TAILRACE_OK(send(batch, event, *topic, place, pending, stop));
+    if (record_.has_key && record_.tombstone) TAILRACE_OK(send(batch, event, *topic, place, pending, stop, true));
   }
   return {};
 }
@@ -608,6 +627,13 @@ Result<std::unique_ptr<Sink>> create_kafka(const Options& options, const Url& ur
   settings.brokers = url.port ? fmt::format("{}:{}", url.host, url.port) : url.host;
   settings.topic = options.text("topic");
   TAILRACE_OK(check_topic_template(settings.topic));
+  const std::string& partition = options.text("partition");
+  using Partition = KafkaSettings::Partition;
+  settings.partition = partition == "hash" ? Partition::kHash : partition == "table" ? Partition::kTable : Partition::kOne;
+  settings.partition_number = static_cast<int32_t>(options.integer("partition_number"));
+  if (settings.partition_number < 0 || (settings.partition_number > 0 && settings.partition != Partition::kOne)) {
+    return Status(ErrorCode::kConfigBadValue, "sink.partition_number is 0 or more, and goes with sink.partition = \"one\"");
+  }
   settings.topics.create = options.boolean("create_topics");
   settings.topics.partitions = static_cast<int>(options.integer("topic_partitions"));
   settings.topics.replication = static_cast<int>(options.integer("topic_replication"));

@@ -115,3 +115,47 @@ TEST_CASE("real broker: a statement reaches every partition, without a key") {
     CHECK(nlohmann::json::parse(message.value)["allMetaData"]["ddlType"] == "ALTER_TABLE");
   }
 }
+
+TEST_CASE("real broker: a table stays in one partition, with its statements") {
+  std::string address = broker();
+  if (address.empty()) return;
+  std::string topic = fresh("by-table");
+  SinkUnderTest under(address, {{"topic", topic}, {"topic_partitions", "5"}, {"partition", "table"}});
+  FullImageFormat format({});
+  SinkContext context;
+  context.serializer = &format;
+  REQUIRE(under.sink->open(context, under.acks).ok());
+  Table table("orders");
+  REQUIRE(under.write(table.batch(1, 0, 50)).ok());
+  REQUIRE(under.write(table.ddl(2, "ALTER TABLE orders ADD c INT")).ok());
+  REQUIRE(under.sink->flush({}).ok());
+  auto messages = consume(address, topic, 5, 51);
+  REQUIRE(messages.size() == 51);
+  for (const Message& message : messages) CHECK(message.partition == messages[0].partition);
+  CHECK_FALSE(messages.back().has_key);
+}
+
+TEST_CASE("real broker: everything goes to the one partition named, which the topic must have") {
+  std::string address = broker();
+  if (address.empty()) return;
+  std::string topic = fresh("one");
+  std::map<std::string, std::string> options{{"topic", topic}, {"topic_partitions", "3"}, {"partition", "one"}, {"partition_number", "2"}};
+  SinkUnderTest under(address, options);
+  REQUIRE(under.open().to_string() == "ok");
+  REQUIRE(under.write(Table("orders").batch(1, 0, 20)).ok());
+  REQUIRE(under.write(Table("keyless", false).batch(2, 0, 5)).ok());
+  REQUIRE(under.sink->flush({}).ok());
+  for (const Message& message : consume(address, topic, 3, 25)) CHECK(message.partition == 2);
+  options["partition_number"] = "3";
+  SinkUnderTest beyond(address, options);
+  REQUIRE(beyond.open().to_string() == "ok");
+  Status status = beyond.write(Table("orders").batch(1, 0, 1));
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.detail() == "sink.partition_number is 3, and the topic has 3 partition(s)");
+}
+
+TEST_CASE("a partition number without partition = one is refused") {
+  SinkUnderTest under("127.0.0.1:9", {{"partition_number", "1"}});
+  REQUIRE_FALSE(under.made.ok());
+  CHECK(under.made.detail().find("sink.partition_number") == 0);
+}
