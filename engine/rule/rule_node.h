@@ -16,14 +16,23 @@ struct RuleNode {
   std::string text;    // kText; kNative: name of the function, "mask.email"; kHandle: what it is, "line"
   int function = -1;   // kFunction: the host's number of it; kNative: the host's number of the handle
   // kTable: sorted by key, items of the list part first with keys "1", "2" …; kNative, kHandle: its arguments.
-  std::vector<std::pair<std::string, RuleNode>> fields;
+  struct Field;
+  std::vector<Field> fields;
 
-  const RuleNode* find(std::string_view key) const {
-    for (const auto& field : fields) {
-      if (field.first == key) return &field.second;
-    }
-    return nullptr;
-  }
+  const RuleNode* find(std::string_view key) const;
 };
+
+// Not a pair: one of an unfinished type is more than clang 16 takes.
+struct RuleNode::Field {
+  std::string first;
+  RuleNode second;
+};
+
+inline const RuleNode* RuleNode::find(std::string_view key) const {
+  for (const Field& field : fields) {
+    if (field.first == key) return &field.second;
+  }
+  return nullptr;
+}
 
 }  // namespace tailrace

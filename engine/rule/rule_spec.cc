@@ -126,7 +126,7 @@ Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& whe
 Status parse_options(RuleSpec& spec, const RuleNode* node, std::map<std::string, std::string> given) {
   std::vector<std::string> names;
   if (node && node->type != Type::kTable) return load_error("options must be a table");
-  static const std::vector<std::pair<std::string, RuleNode>> kNone;
+  static const std::vector<RuleNode::Field> kNone;
   for (const auto& [name, value] : node ? node->fields : kNone) {
     names.push_back(name);
     auto found = given.find(name);
