@@ -27,6 +27,13 @@ def sections():
             yield pytest.param(path, number, id=f"{path.stem}-{number + 1}")
 
 
+def section_of(case, number):
+    """A section without the steps that end in an error: they would end the job as well."""
+    section = case.sections[number]
+    section.steps = [step for step in section.steps if not any(arrow.startswith("error ") for arrow in step.expected)]
+    return section
+
+
 def at_the_desk(case, section):
     """What the statements give, in order, as outcomes."""
     session = _core.RuleSession(file=str(case.rules), options=section.options, script=case.path.name, trusted=True)
@@ -95,7 +102,7 @@ def in_sqlite(value):
 @pytest.mark.parametrize(("path", "number"), list(sections()))
 def test_into_sqlite(main_database, jobs, path, number):
     case = CaseFile(path)
-    section = case.sections[number]
+    section = section_of(case, number)
     outcomes = at_the_desk(case, section)
     if any(outcome["message"] is not None for outcome in outcomes):
         pytest.skip("the rules of this case make messages themselves, which a database does not take")
@@ -163,7 +170,7 @@ def row_message(name, body):
 @pytest.mark.parametrize(("path", "number"), list(sections()))
 def test_into_kafka(main_database, broker, jobs, path, number):
     case = CaseFile(path)
-    section = case.sections[number]
+    section = section_of(case, number)
     prefix = f"case-{uuid.uuid4().hex[:8]}"
     topic = prefix + ".{}.{}"
     outcomes = at_the_desk(case, section)
