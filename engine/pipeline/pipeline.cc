@@ -194,6 +194,7 @@ PipelineStatus Pipeline::status() const {
   PipelineStatus copy;
   {
     std::lock_guard lock(run_->mutex);
+    run_->settle_counts();
     copy = run_->status;
   }
   copy.durable = run_->tracker.durable();

@@ -130,6 +130,8 @@ def _report_end(migration: Migration, code: int, reason: str, failure: errors.Ta
                     "job": str(migration.path), "failure": failure.to_dict() if failure else None,
                     **(status.to_dict() if status else {})})
         return
+    for warning in status.warnings if status else ():
+        print(f"⚠ {warning}", file=sys.stderr)
     if failure is not None or status is None:
         return
     words = {"interrupted": "■ stopped", "stopped": "■ stopped by command", "caught_up": "✓ caught up",
