@@ -101,7 +101,7 @@ void Job::Impl::service_loop(std::stop_token stop) {
 
 Status Job::Impl::decide_ddl(const DdlDecision& decision) {
   int64_t id = decision.id;
-  if (to_held) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
+  if (to_stop) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
   TAILRACE_TRY(auto held, file->held_ddl());
   if (id == 0) {
     if (held.size() != 1) return Status(ErrorCode::kJobState, fmt::format("{} statements are held; name one by its number", held.size()));

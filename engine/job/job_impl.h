@@ -42,7 +42,7 @@ struct Job::Impl {
   JobFactories factories;
   std::optional<JobRules> job_rules;    // over the three above
   RuleSwap rule_swap;
-  std::atomic<bool> to_held{false};     // this run goes to a held statement, a transaction at a time
+  std::atomic<bool> to_stop{false};     // this run goes to a held statement or an unreadable value, a transaction at a time
   Clock::time_point rules_until;        // when rules_command is given up
   std::optional<int64_t> rules_command; // waits for a boundary; service thread only
 
@@ -73,7 +73,11 @@ struct Job::Impl {
   JobStatus status() const;
   void run_loop(std::stop_token stop);
   void look_at_patterns(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules);
-  Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, bool& progressed, bool& again);
+  // How a run went, apart from its status.
+  struct Run {
+    bool progressed = false, again = false, undecodable = false;
+  };
+  Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run);
   void service_loop(std::stop_token stop);
   void write_status();
   void take_commands();

@@ -70,7 +70,7 @@ void Job::Impl::look_at_patterns(const std::vector<SchemaRef>& tables, const std
   }
 }
 
-Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, bool& progressed, bool& again) {
+Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run) {
   Parts made;
   std::string rules_were;
   {
@@ -101,8 +101,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
   Status status = current->run(sink_context);
   PipelineStatus ended = current->status();
   got_open = got_open || ended.was_open;
-  progressed = ended.durable_rows > 0;
-  again = ended.again;
+  run = {ended.durable_rows > 0, ended.again, ended.undecodable};
   {
     std::lock_guard lock(mutex);
     rows_before += ended.events;
@@ -126,17 +125,18 @@ void Job::Impl::run_loop(std::stop_token stop) {
   milliseconds backoff = kFirstBackoff;
   bool got_open = false;
   auto began = Clock::now();
-  to_held = false;
+  to_stop = false;
   while (true) {
-    bool progressed = false, again = false;
-    Status status = run_once(stop, to_held, got_open, progressed, again);
-    if (progressed) backoff = kFirstBackoff;
+    Run run;
+    Status status = run_once(stop, to_stop, got_open, run);
+    if (run.progressed) backoff = kFirstBackoff;
     std::unique_lock lock(mutex);
     bool stopping = stop.stop_requested();
-    if (again && !stopping) continue;
-    // The transactions before a held statement came in one batch with it. Once more, one by one, and they are delivered.
-    to_held = !status.ok() && status.code() == ErrorCode::kSchemaHeld && !to_held;
-    if (to_held && !stopping) continue;
+    if (run.again && !stopping) continue;
+    // The transactions before a held statement, or a value that cannot be decoded, came in one batch with it. Once more, one by
+    // one, and they are delivered.
+    to_stop = !status.ok() && (status.code() == ErrorCode::kSchemaHeld || run.undecodable) && !to_stop;
+    if (to_stop && !stopping) continue;
     if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
       state = stop_state;
       error = Status();
@@ -145,7 +145,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
       error = Status();
     } else if (status.retry() == Retry::kTransient && (got_open || Clock::now() - began < kConnectPatience)) {
       state = JobState::kRetrying;
-      attempts = progressed ? 1 : attempts + 1;
+      attempts = run.progressed ? 1 : attempts + 1;
       error = status;
       lock.unlock();
       note("warn", error_info(status.code()).text, status.to_string());

@@ -201,7 +201,11 @@ void Delivery::note_snapshot_end() {
 Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
   EventBatch batch;
   batch.charge = std::move(charge);
-  TAILRACE_OK(run_.parts.source->decode(raw, batch));
+  if (Status decoded = run_.parts.source->decode(raw, batch); !decoded.ok()) {
+    std::lock_guard lock(run_.mutex);
+    run_.status.undecodable = true;
+    return decoded;
+  }
   batch.charge.adjust(raw.bytes + batch.bytes());
   batch.boundary = raw.boundary;
   if (raw.commit_time_us) {

@@ -83,6 +83,7 @@ struct TableProgress {
 
 struct PipelineStatus {
   bool was_open = false;               // source and sink were reached
+  bool undecodable = false;            // ended at rows that cannot be decoded; what the batch has before them was not delivered
   bool again = false;                  // ended only to begin again from the checkpoint
   std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
   uint64_t events = 0;                 // rows and changes handed to the sink in this run

@@ -31,6 +31,10 @@ struct RunState {
     std::lock_guard lock(mutex);
     status.phase = phase;
   }
+  bool undecodable() const {
+    std::lock_guard lock(mutex);
+    return status.undecodable;
+  }
   // REQUIRES: mutex.
   void settle_counts() { counts.settle(tracker.durable_sequence(), status); }
   void set_table_state(const std::string& table, std::string_view state) {
