@@ -11,11 +11,6 @@
 namespace tailrace {
 namespace {
 
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return text;
-}
-
 // Is the database without tables behind the statement?
 bool begins_database(const DdlStatement& statement) {
   using Kind = DdlStatement::Kind;
@@ -39,12 +34,12 @@ SchemaTracker::SchemaTracker(SchemaStore* store, std::string source_kind, Catalo
     : store_(store), source_kind_(std::move(source_kind)), catalogue_(catalogue), wanted_(std::move(wanted)) {}
 
 SchemaTracker::Key SchemaTracker::key_of(const std::string& database, const std::string& table) const {
-  return fold_names_ ? Key(lower(database), lower(table)) : Key(database, table);
+  return fold_names_ ? Key(lower_ascii(database), lower_ascii(table)) : Key(database, table);
 }
 
 // With lower_case_table_names=1 the server itself writes names so; with 2 it keeps them and compares without case.
 DdlName SchemaTracker::name_of(const std::string& database, const std::string& table) const {
-  return fold_names_ == 1 ? DdlName{lower(database), lower(table)} : DdlName{database, table};
+  return fold_names_ == 1 ? DdlName{lower_ascii(database), lower_ascii(table)} : DdlName{database, table};
 }
 
 Status SchemaTracker::begin(const LogPosition& at, bool continues) {
