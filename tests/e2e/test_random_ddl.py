@@ -99,7 +99,7 @@ class Recorded:
 def write(database, seed, statements):
     """Run random statements, and changes of rows between them."""
     rng = random.Random(f"rows {seed}")
-    source = RandomDdl(seed, database.kind)
+    source = RandomDdl(seed, database.kind, lost_labels=False)
     tables, recorded = {}, []
     status = "SHOW MASTER STATUS; SELECT @@gtid_binlog_pos" if source.maria else "SHOW BINARY LOG STATUS; SELECT @@gtid_executed"
     database.run(f"CREATE DATABASE {SCHEMA}")
@@ -217,6 +217,8 @@ def match(column, kind, value, maria):
         return f"HEX({column}) = '{base64.b64decode(value).hex().upper()}'"
     if kind.startswith("bit"):
         return f"{column} + 0 = {int.from_bytes(base64.b64decode(value), 'big')}"
+    if kind == "year(2)":
+        return f"{column} + 0 = {value % 100}"   # 0 and 2000 are both 00 there, and no comparison with 0 finds either
     if kind == "json":
         return f"{column} = CAST({sql_of(value, kind)} AS JSON)"
     return f"{column} = {sql_of(value, kind)}"
