@@ -205,6 +205,8 @@ std::string representable_label(std::string_view label, uint16_t collation) {
   return out;
 }
 
+bool is_lost_label(std::string_view label) noexcept { return label.find(kReplacement) != std::string_view::npos; }
+
 std::optional<ConvertedLabels> convert_labels(const std::vector<std::string>& labels, uint16_t from, uint16_t to, bool is_mariadb) {
   const Charset& before = *charset_of_collation(from);
   const Charset& after = *charset_of_collation(to);

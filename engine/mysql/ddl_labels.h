@@ -13,6 +13,9 @@ std::string quoted_label(std::string_view label);
 // What a character set makes of a label that is written into it: characters it does not have become question marks.
 std::string representable_label(std::string_view label, uint16_t collation);
 
+// Is it one that convert_labels found to be no text?
+bool is_lost_label(std::string_view label) noexcept;
+
 struct ConvertedLabels {
   std::vector<std::string> labels;   // UTF-8; U+FFFD for what is no text in the new character set
   std::vector<std::string> shown;    // as the catalogue shows them

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mysql/column_default.h"
+#include "mysql/ddl_labels.h"
 #include "mysql/decimal.h"
 
 namespace tailrace {
@@ -105,6 +106,7 @@ struct Planner {
   void label(RowOp op) {
     fixed(op, static_cast<uint8_t>(mapped.meta));
     plan.limit = static_cast<uint16_t>(column.labels.size());
+    plan.lost_labels = std::any_of(column.labels.begin(), column.labels.end(), is_lost_label);
     bool is_set = op == RowOp::kSet;
     size_t needed = is_set ? (column.labels.size() + 7) / 8 : (column.labels.size() > 255 ? 2 : 1);
     if (is_set && needed > 4) needed = 8;

@@ -32,6 +32,7 @@ struct ColumnPlan {
   uint8_t size = 0;         // bytes of the value or of its length prefix
   uint8_t precision = 0;    // DECIMAL
   uint8_t scale = 0;        // DECIMAL digits; fraction digits of times
+  bool lost_labels = false; // some are no text in the column's character set (ddl_labels.h)
   bool hidden = false;      // logged, but not a column of the schema: read and left out
   uint16_t limit = 0;       // labels of ENUM and SET; full length of BINARY(n); largest length of CHAR, VARCHAR
   const Charset* charset = nullptr;  // kConvert, kCompressedText

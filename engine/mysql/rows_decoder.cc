@@ -8,6 +8,7 @@
 #include "base/byte_cursor.h"
 #include "event/value_text.h"
 #include "mysql/compression.h"
+#include "mysql/ddl_labels.h"
 #include "mysql/decimal.h"
 #include "mysql/json_binary.h"
 #include "mysql/logged_time.h"
@@ -224,6 +225,19 @@ bool RowsDecoder::read_fixed(const ColumnPlan& column, const uint8_t* at, Value&
   return false;
 }
 
+bool RowsDecoder::labels_are_text(const Column& column, const Value& value) {
+  if (invalid_text_ == InvalidText::kReplace) return true;
+  bool is_enum = column.kind == Kind::kEnum;
+  for (size_t i = 0; i < column.labels.size(); ++i) {
+    bool used = is_enum ? value.u == i + 1 : (value.u >> i & 1) != 0;
+    if (!used || !is_lost_label(column.labels[i])) continue;
+    code_ = ErrorCode::kSourceText;
+    problem_ = fmt::format("label number {}, whose bytes a CONVERT TO CHARACTER SET made no text ('{}')", i + 1, column.labels[i]);
+    return false;
+  }
+  return true;
+}
+
 const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end,
                                        Row to, Row before, Arena& arena) {
   size_t null_bytes = (image.count + 7) / 8;
@@ -250,6 +264,7 @@ const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, 
     if (left < column.size) return nullptr;
     if (column.op != RowOp::kPrefixed) {
       if (!read_fixed(column, at, value, arena)) return nullptr;
+      if (column.lost_labels && !column.hidden && !labels_are_text(plan.schema->columns[place], value)) return nullptr;
       at += column.size;
       continue;
     }

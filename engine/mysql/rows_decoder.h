@@ -64,6 +64,7 @@ class RowsDecoder {
   bool read_diffs(std::string_view diffs, const Value& before, Value& to, Arena& arena);
   bool read_text(const ColumnPlan& column, std::string_view bytes, Value& to, Arena& arena);
   bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
+  bool labels_are_text(const Column& column, const Value& value);   // or the policy lets them pass
   Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
 
   InvalidText invalid_text_;

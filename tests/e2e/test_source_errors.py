@@ -1,4 +1,5 @@
 """Sources that are not as they should be: a named error, and nothing delivered wrongly."""
+import json
 import shutil
 import struct
 import zlib
@@ -233,3 +234,28 @@ def test_what_stands_before_a_value_that_cannot_be_decoded(database, jobs):
     assert_error(engine.run(), "SRC-0018")
     assert engine.look("""SELECT inserts FROM v1_table WHERE "table"='texts'""") == [(1,)]
     assert engine.look("""SELECT updates FROM v1_table WHERE "table"='items'""") == [(5,)]
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "mysql9"])
+def test_labels_that_a_conversion_made_no_text(services, jobs, kind):
+    """The servers keep the bytes of labels: of latin1 they are no text in utf8mb4. Those that are still text go on."""
+    server = start_or_skip(services, kind, f"e2elabel{kind}")
+    server.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; CREATE TABLE shop.texts "
+               "(id INT PRIMARY KEY, e ENUM('a','ä') CHARACTER SET latin1, s SET('x','ß') CHARACTER SET latin1)")
+    engine, lenient = (jobs(source_config(server, **more), name=name, sink={"url": f"file://{jobs.folder / name}", "format": "default"})
+                       for name, more in (("stop", {}), ("replace", {"invalid_text": "replace"})))
+
+    def delivered(name):
+        lines = [json.loads(line) for path in sorted((jobs.folder / name).glob("*.jsonl")) for line in path.read_text().splitlines()]
+        return [tuple(line["postStruct"].values()) for line in lines if line["recordType"] == "INSERT"]
+
+    for one in (engine, lenient):
+        ended = one.run()
+        assert ended.code == 0, ended
+    server.run("SET sql_mode=''; INSERT INTO shop.texts VALUES (1, 2, 2); ALTER TABLE shop.texts CONVERT TO CHARACTER SET utf8mb4; "
+               "INSERT INTO shop.texts VALUES (2, 1, 1), (3, 0, 0), (4, NULL, NULL); INSERT INTO shop.texts VALUES (5, 1, 2)")
+    assert_error(engine.run(), "SRC-0018", "table=shop.texts", "column=s", "label number 2", "CONVERT TO CHARACTER SET")
+    rows = [(1, "ä", "ß"), (2, "a", "x"), (3, "", ""), (4, None, None)]
+    assert delivered("stop") == rows
+    assert lenient.run().code == 0
+    assert delivered("replace") == [*rows, (5, "a", "\N{REPLACEMENT CHARACTER}")]
