@@ -43,9 +43,18 @@ def test_everything_of_a_run(cli, folder, shop):
     ({"sink": '{ url = "sqlite://./copy.db", namng = "table" }'}, "sink", "CFG-0002", "naming"),
     ({"rules": '{ file = "none.lua" }'}, "rules", "RULE-0101", "none.lua"),
     ({"tables": '["nodot"]'}, "tables", "CFG-0003", "nodot"),
+    ({"source": '"mysql://a@b@127.0.0.1"'}, "configuration", "CFG-0006", "%40"),
+    ({"source": '"mysql://mig@127.0.0.1/shop"'}, "configuration", "CFG-0006", 'tables = ["shop.*"]'),
+    ({"source": '{ url = "mysql://127.0.0.1", user = "mig" }'}, "configuration", "CFG-0002", "mysql://NAME@host"),
+    ({"source": '{ url = "mysql://mig@127.0.0.1", tls = "verify", tls_ca = "/no/ca.pem" }'}, "configuration", "CFG-0003", "/no/ca.pem cannot be read"),
+    ({"source": '{ url = "mysql://mig@127.0.0.1", tls = "required", tls_ca = "/etc/hostname" }'}, "configuration", "CFG-0003", "verify"),
+    ({"source": '{ url = "binlog:///etc/hostname", schema = "bad.sql" }'}, "configuration", "CFG-0001", "did you mean TABLE?"),
+    ({"source": '{ url = "binlog:///etc/hostname", schema = "none.sql" }'}, "configuration", "CFG-0001", "no CREATE TABLE"),
 ])
 def test_what_blocks_is_named(cli, folder, shop, changes, name, code, says):
     (folder / "shop.toml").write_text(config_of(shop, **changes))
+    (folder / "bad.sql").write_text("CREATE TABLE a (id INT); CREATE TABEL b (id INT);")
+    (folder / "none.sql").write_text("-- nothing here\n")
     exit_code, found = items(cli, "shop.toml")
     assert exit_code == 3
     error = found[name]["error"]
