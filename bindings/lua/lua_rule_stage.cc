@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -83,7 +85,7 @@ Status read_file(const RuleOptions& options, LuaRuleSet& rules) {
   std::ifstream in(options.file, std::ios::binary);
   std::ostringstream text;
   if (in) text << in.rdbuf();
-  if (!in) return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read", options.file)).with("rule", options.file);
+  if (!in) return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read: {}", options.file, std::strerror(errno))).with("rule", options.file);
   rules.files.folder = options.file.substr(0, options.file.rfind('/') + 1);
   // Lua shortens long chunk names from the left; the file's own name is what people need.
   std::string shown = options.file.size() > 50 ? options.file.substr(options.file.rfind('/') + 1) : options.file;

@@ -133,11 +133,18 @@ class PyReader {
   std::shared_ptr<StreamReader> reader_;
 };
 
-py::list check_items(const std::string& url, const std::map<std::string, std::string>& options) {
-  auto items = without_gil([&] { return check_source({url, options}); });
+py::list as_list(const std::vector<CheckItem>& items) {
   py::list out;
-  for (const CheckItem& item : items) out.append(py::make_tuple(item.name, item.detail, exception_of(item.status)));
+  for (const CheckItem& item : items) out.append(py::make_tuple(item.name, item.detail, exception_of(item.status), item.is_doubtful));
   return out;
+}
+
+py::list check_items(const std::string& url, const std::map<std::string, std::string>& options) {
+  return as_list(without_gil([&] { return check_source({url, options}); }));
+}
+
+py::list check_job_items(const std::string& config, const std::map<std::string, std::string>& secrets) {
+  return as_list(without_gil([&] { return check_job(config, secrets); }));
 }
 
 }  // namespace
@@ -179,6 +186,7 @@ void bind_streams(py::module_& m) {
       .def_property_readonly("ended", &PyReader::ended)
       .def_property_readonly("position", &PyReader::position);
   m.def("check_source", &check_items, py::arg("url"), py::arg("options"));
+  m.def("check_job", &check_job_items, py::arg("config"), py::arg("secrets"));
 }
 
 }  // namespace tailrace::python

@@ -52,6 +52,9 @@ Result<Endpoint> split(const EndpointConfig& config) {
     out.url.has_password = true;
     out.options.erase(it);
   }
+  if (out.options.contains("user")) {
+    return Status(ErrorCode::kConfigUnknownKey, fmt::format("user: it stands in the URL, as in {}://NAME@host", out.url.scheme));
+  }
   if (out.url.scheme == "mariadb") out.url.scheme = "mysql";
   return out;
 }
@@ -146,37 +149,6 @@ std::vector<PluginDoc> list_plugins() {
   add("sink", builtin_sinks());
   add("format", builtin_formats());
   return out;
-}
-
-std::vector<CheckItem> check_source(const EndpointConfig& endpoint) {
-  std::vector<CheckItem> items;
-  EndpointConfig resolved = endpoint;
-  for (auto& [key, value] : resolved.options) {
-    auto text = resolve_references(value);
-    if (!text.ok()) {
-      items.push_back({"configuration", "source." + key, text.status()});
-      return items;
-    }
-    value = *text;
-  }
-  auto filter = TableFilter::parse(std::vector<std::string>{"*.*"});
-  MemorySchemaStore schemas;
-  auto source = make_source(resolved, SourceContext{&*filter, &schemas});
-  if (!source.ok()) {
-    items.push_back({"configuration", redact_url(endpoint.url), source.status()});
-    return items;
-  }
-  Status opened = (*source)->open(std::nullopt);
-  items.push_back({"log", opened.ok() ? "can be read from " + (*source)->start_position().text : "", opened});
-  if (!opened.ok()) return items;
-  auto reader = (*source)->snapshot_reader();
-  if (!reader.ok()) {
-    items.push_back({"snapshot", "", reader.status()});
-    return items;
-  }
-  auto tables = (*reader)->tables();
-  items.push_back({"tables", tables.ok() ? fmt::format("{} readable", tables->size()) : "", tables.status()});
-  return items;
 }
 
 }  // namespace tailrace

@@ -1,6 +1,8 @@
 // wire: the only place that knows every source, sink, format and rule engine of this build.
 #pragma once
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "job/job.h"
@@ -24,8 +26,12 @@ std::vector<PluginDoc> list_plugins();
 struct CheckItem {
   std::string name, detail;      // "login", "mig@db1:3306 TLS 1.3"
   Status status;                 // ok, or the error with its solution
+  bool is_doubtful = false;      // no error, but worth a look
 };
 std::vector<CheckItem> check_source(const EndpointConfig& endpoint);
+// What a run of this configuration would need: every host, the tables, the rules over them, the sink. Nothing is written, at
+// the source or at the sink.
+std::vector<CheckItem> check_job(std::string_view config_json, const std::map<std::string, std::string>& secrets);
 
 // Reads a source without a job: the low-level stream of Python and of embedding programs. One consumer thread.
 class StreamReader {

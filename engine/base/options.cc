@@ -190,6 +190,7 @@ Result<Url> parse_url(std::string_view text) {
     std::string_view login = authority.substr(0, at);
     authority = authority.substr(at + 1);
     size_t split = login.find(':');
+    if (login.substr(0, split).find('@') != std::string_view::npos) return bad("two users before the host; an '@' of a name is written %40");
     TAILRACE_TRY(url.user, percent_decode(login.substr(0, split)));
     if (split != std::string_view::npos) {
       TAILRACE_TRY(url.password, percent_decode(login.substr(split + 1)));

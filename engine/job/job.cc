@@ -4,39 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
-#include <mutex>
-#include <thread>
-#include <utility>
 
-#include "base/log.h"
 #include "job/job_commands.h"
-#include "job/job_rules.h"
+#include "job/job_impl.h"
 #include "job/job_status.h"
 
 namespace tailrace {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-constexpr milliseconds kFirstBackoff{200}, kLastBackoff{15000};
-// A job that never got its parts open gives up after this: a wrong address should be an answer, not a wait.
-constexpr milliseconds kConnectPatience{10000};
-
-// An endpoint with its references resolved and its secret put back.
-Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
-  EndpointConfig endpoint = is_source ? config.source : config.sink;
-  for (auto& [key, value] : endpoint.options) {
-    TAILRACE_TRY(value, resolve_references(value));
-  }
-  auto secret = config.secrets.find(is_source ? "source.password" : "sink.password");
-  if (secret != config.secrets.end()) endpoint.options["password"] = secret->second;
-  return endpoint;
-}
 
 // Where the source is may change: a position tells which server it is of, and the source checks that the one named now
 // can go on from it. What kind of source it is may not.
@@ -52,218 +29,7 @@ Status no_boundary() {
   return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were");
 }
 
-// What one run is made of. Later members refer to earlier ones, so it stays where it is.
-struct Parts {
-  TableFilter filter;
-  std::shared_ptr<Acknowledgements> acks = std::make_shared<Acknowledgements>();   // outlives the sink
-  std::unique_ptr<Source> source;
-  std::unique_ptr<Serializer> serializer;
-  std::unique_ptr<Sink> sink;
-  std::unique_ptr<RuleTimeline> rules;
-};
-
-// Makes the parts without opening any.
-Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules,
-                  const std::string& rules_version, Parts& out) {
-  TAILRACE_TRY(EndpointConfig source, resolved(config, true));
-  TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
-  TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
-  TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
-                                                                      config.pipeline.quarantine ? &file : nullptr}));
-  TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
-  TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps(), rules_version));
-  return {};
-}
-
 }  // namespace
-
-struct Job::Impl {
-  std::unique_ptr<JobFile> file;
-  JobConfig config;
-  JobFactories factories;
-  std::optional<JobRules> job_rules;    // over the three above
-  RuleSwap rule_swap;
-  std::atomic<bool> to_held{false};     // this run goes to a held statement, a transaction at a time
-  Clock::time_point rules_until;        // when rules_command is given up
-  std::optional<int64_t> rules_command; // waits for a boundary; service thread only
-
-  mutable std::mutex mutex;             // guards everything below
-  std::condition_variable_any changed;
-  JobState state = JobState::kCreated;
-  JobState stop_state = JobState::kStopped;   // what an asked-for stop ends in
-  Status error;
-  int attempts = 0;
-  std::string rules_version;
-  std::shared_ptr<Pipeline> pipeline;   // of the current run; while it is set its parts are there
-  RuleTimeline* rules = nullptr;        // valid while pipeline is set
-  uint64_t rows_before = 0;             // events of earlier runs in this process
-  uint64_t dropped_before = 0;
-  PipelineStatus last;                  // of the run that ended
-  std::map<std::string, TableProgress> tables_before;   // counted by earlier runs, of this process or another
-  std::deque<std::pair<Clock::time_point, uint64_t>> samples;
-  Until goal = Until::kEnd;
-  Position goal_position;
-
-  std::mutex control;                   // one start, stop or pause at a time
-  std::optional<std::jthread> runner;
-  std::optional<std::jthread> service;  // writes the status, takes commands
-
-  JobStatus status() const;
-  void run_loop(std::stop_token stop);
-  Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, bool& progressed, bool& again);
-  void service_loop(std::stop_token stop);
-  void write_status();
-  void take_commands();
-  void finish(int64_t command, const Status& done, const std::string& answer);
-  Status decide_ddl(const DdlDecision& decision);
-  Result<std::optional<RuleSwapAnswer>> ask_rules(const RuleChange& change);
-  std::optional<Result<RuleSwapAnswer>> rules_answer(milliseconds slice);
-  Status begin();
-  void end(milliseconds patience, JobState into);
-  void note(std::string_view level, std::string_view code, const std::string& text) {
-    Status added = file->add_event(level, code, text);
-    if (!added.ok()) log(LogLevel::kWarn, added.to_string());
-  }
-};
-
-Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, bool& progressed, bool& again) {
-  Parts made;
-  std::string rules_were;
-  {
-    std::lock_guard lock(mutex);
-    rules_were = rules_version;
-  }
-  TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
-  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap};
-  if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
-  parts.on_started = [this] { return file->mark_started(); };
-
-  TAILRACE_TRY(auto job, file->read_job());
-  SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
-  PipelineOptions options = config.pipeline;
-  if (by_transactions) {
-    options.batch_bytes = 0;   // a batch per transaction
-    parts.swap = nullptr;
-  }
-  auto current = std::make_shared<Pipeline>(options, parts);
-  {
-    std::lock_guard lock(mutex);
-    pipeline = current;
-    rules = made.rules.get();
-  }
-  // The pipeline's stop must win over a start that is still opening things.
-  std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
-  Status status = current->run(sink_context);
-  PipelineStatus ended = current->status();
-  got_open = got_open || ended.was_open;
-  progressed = ended.durable_rows > 0;
-  again = ended.again;
-  {
-    std::lock_guard lock(mutex);
-    rows_before += ended.events;
-    dropped_before += made.rules->dropped();
-    if (std::string version = made.rules->version(); !version.empty() || ended.was_open) rules_version = version;
-    for (auto& [name, table] : ended.tables) {
-      add_counts(table, tables_before[name]);
-      tables_before[name] = table;
-    }
-    ended.tables.clear();
-    last = ended;
-    pipeline.reset();
-    rules = nullptr;
-  }
-  return status;
-}
-
-void Job::Impl::run_loop(std::stop_token stop) {
-  milliseconds backoff = kFirstBackoff;
-  bool got_open = false;
-  auto began = Clock::now();
-  to_held = false;
-  while (true) {
-    bool progressed = false, again = false;
-    Status status = run_once(stop, to_held, got_open, progressed, again);
-    if (progressed) backoff = kFirstBackoff;
-    std::unique_lock lock(mutex);
-    bool stopping = stop.stop_requested();
-    if (again && !stopping) continue;
-    // The transactions before a held statement came in one batch with it. Once more, one by one, and they are delivered.
-    to_held = !status.ok() && status.code() == ErrorCode::kSchemaHeld && !to_held;
-    if (to_held && !stopping) continue;
-    if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
-      state = stop_state;
-      error = Status();
-    } else if (status.ok()) {
-      state = JobState::kDone;
-      error = Status();
-    } else if (status.retry() == Retry::kTransient && (got_open || Clock::now() - began < kConnectPatience)) {
-      state = JobState::kRetrying;
-      attempts = progressed ? 1 : attempts + 1;
-      error = status;
-      lock.unlock();
-      note("warn", error_info(status.code()).text, status.to_string());
-      log(LogLevel::kWarn, fmt::format("{}; trying again in {} ms", status.to_string(), backoff.count()));
-      lock.lock();
-      changed.notify_all();
-      changed.wait_for(lock, stop, backoff, [] { return false; });
-      if (stop.stop_requested()) {
-        state = stop_state;
-        error = Status();
-      } else {
-        backoff = std::min(backoff * 2, kLastBackoff);
-        state = JobState::kRunning;
-        continue;
-      }
-    } else {
-      // A held statement is no failure: a person decides, and the job goes on.
-      state = status.code() == ErrorCode::kSchemaHeld ? JobState::kPaused : JobState::kFailed;
-      error = status;
-    }
-    changed.notify_all();
-    std::string text = error.ok() ? std::string(job_state_name(state)) : error.to_string();
-    std::string_view code = error.ok() ? "" : error_info(error.code()).text;
-    std::string_view level = error.ok() ? "info" : state == JobState::kPaused ? "warn" : "error";
-    lock.unlock();
-    note(level, code, text);
-    write_status();
-    return;
-  }
-}
-
-JobStatus Job::Impl::status() const {
-  JobStatus out;
-  std::shared_ptr<Pipeline> current;
-  std::map<std::string, TableProgress> before;
-  PipelineStatus p;
-  {
-    std::lock_guard lock(mutex);
-    out.state = state;
-    out.name = config.name;
-    out.error = error;
-    out.attempts = attempts;
-    out.rules_version = rules_version;
-    out.rows_done = rows_before;
-    out.dropped_by_rules = dropped_before;
-    before = tables_before;
-    current = pipeline;
-    p = last;
-    if (rules) {
-      out.dropped_by_rules += rules->dropped();
-      if (std::string version = rules->version(); !version.empty()) out.rules_version = version;
-    }
-    if (samples.size() >= 2) {
-      double seconds = std::chrono::duration<double>(samples.back().first - samples.front().first).count();
-      if (seconds > 0) out.rate = static_cast<double>(samples.back().second - samples.front().second) / seconds;
-    }
-  }
-  if (current) {
-    p = current->status();
-    out.rows_done += p.events;
-  }
-  fill_from_pipeline(out, p, current != nullptr);
-  for (const auto& [name, table] : before) add_counts(out.tables[name], table);
-  return out;
-}
 
 void Job::Impl::write_status() {
   JobStatus now = status();
@@ -335,7 +101,7 @@ void Job::Impl::service_loop(std::stop_token stop) {
 
 Status Job::Impl::decide_ddl(const DdlDecision& decision) {
   int64_t id = decision.id;
-  if (to_held) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
+  if (to_stop) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
   TAILRACE_TRY(auto held, file->held_ddl());
   if (id == 0) {
     if (held.size() != 1) return Status(ErrorCode::kJobState, fmt::format("{} statements are held; name one by its number", held.size()));
@@ -427,7 +193,24 @@ Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories
   impl_->config = std::move(config);
   impl_->factories = std::move(factories);
   impl_->job_rules.emplace(*impl_->file, impl_->config, impl_->factories);
-  impl_->service.emplace([this](std::stop_token stop) { impl_->service_loop(stop); });
+}
+
+// What earlier runs left behind; then the status is written, which must not lose it.
+Status Job::Impl::take_up() {
+  TAILRACE_TRY(auto tables, file->read_tables());
+  TAILRACE_TRY(auto status, file->read_status());
+  {
+    std::lock_guard lock(mutex);
+    if (status) {
+      rules_version = status->rules;
+      dropped_before = status->dropped;
+    }
+    TAILRACE_TRY(durable_before, file->load());
+    TAILRACE_TRY(warnings, unmatched_patterns(*file, rules_version));
+    for (const TableStat& stat : tables) tables_before[stat.database + "." + stat.table] = progress_of(stat);
+  }
+  service.emplace([this](std::stop_token stop) { service_loop(stop); });
+  return {};
 }
 
 Job::~Job() {
@@ -470,12 +253,8 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
   }
   TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), movable(config, known)));
   (void)row;
-  TAILRACE_TRY(auto tables, file->read_tables());
-  TAILRACE_TRY(auto status, file->read_status());
   auto job = std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
-  std::lock_guard lock(job->impl_->mutex);
-  if (status) job->impl_->rules_version = status->rules;
-  for (const TableStat& stat : tables) job->impl_->tables_before[stat.database + "." + stat.table] = progress_of(stat);
+  TAILRACE_OK(job->impl_->take_up());
   return job;
 }
 

@@ -1,5 +1,6 @@
 #include "job/job_status.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -79,11 +80,12 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
 }
 
 void add_counts(TableProgress& later, const TableProgress& earlier) {
-  later.rows_read += earlier.rows_read;
+  if (!later.copied_anew) later.rows_read += earlier.rows_read;
   later.inserts += earlier.inserts;
   later.updates += earlier.updates;
   later.deletes += earlier.deletes;
   later.dropped += earlier.dropped;
+  if (later.target.empty()) later.target = earlier.target;
   if (later.rows_total == 0) later.rows_total = earlier.rows_total;
   if (later.state.empty()) later.state = earlier.state;
 }
@@ -97,7 +99,20 @@ TableProgress progress_of(const TableStat& stat) {
   progress.deletes = stat.deletes;
   progress.dropped = stat.dropped;
   progress.state = stat.state;
+  progress.target = stat.target;
   return progress;
+}
+
+Result<std::vector<std::string>> unmatched_patterns(JobFile& file, std::string_view rules_version) {
+  const Cell code{std::string(kUnmatchedPattern)};
+  TAILRACE_TRY(auto found, file.query("SELECT text FROM v1_event WHERE code = ? GROUP BY text ORDER BY min(id)", std::span(&code, 1)));
+  std::vector<std::string> out;
+  for (const auto& row : found.rows) {
+    const std::string& text = std::get<std::string>(row[0]);
+    // Those of rules that no longer hold tell nothing any more.
+    if (text.rfind("tables:", 0) == 0 || text.find(fmt::format("rules {}:", rules_version)) != std::string::npos) out.push_back(text);
+  }
+  return out;
 }
 
 StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables) {
@@ -125,6 +140,7 @@ StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables)
     stat.database = name.substr(0, dot);
     stat.table = dot == std::string::npos ? "" : name.substr(dot + 1);
     stat.state = progress.state.empty() ? "stream" : progress.state;
+    stat.target = progress.target;
     stat.rows_done = progress.rows_read;
     if (progress.rows_total) stat.rows_total = progress.rows_total;
     stat.inserts = progress.inserts;
@@ -163,6 +179,8 @@ Result<JobStatus> read_job_status(const std::string& path) {
     out.lag_s = row->lag_s;
     out.eta_s = row->eta_s;
   }
+  TAILRACE_TRY(auto unmatched, unmatched_patterns(*file, row->rules));
+  out.warnings.insert(out.warnings.end(), unmatched.begin(), unmatched.end());
   if (!row->error_json.empty()) out.error = error_from_json(row->error_json);
   for (const TableStat& stat : tables) {
     out.tables[stat.database + "." + stat.table] = progress_of(stat);

@@ -1,5 +1,7 @@
 // How a job's state is shown: conversions between the pipeline's counters, JobStatus and the job file's rows.
 #pragma once
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "job/job.h"
@@ -10,6 +12,9 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
 // Adds what earlier runs counted; the state and the estimate stay those of the later run where it has them.
 void add_counts(TableProgress& later, const TableProgress& earlier);
 TableProgress progress_of(const TableStat& stat);
+// Patterns of the job's tables and of these rules that matched nothing, as v1_event has them.
+inline constexpr std::string_view kUnmatchedPattern = "unmatched";
+Result<std::vector<std::string>> unmatched_patterns(JobFile& file, std::string_view rules_version);
 StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables);
 
 }  // namespace tailrace

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <unordered_map>
+
+#include "mysql/sql_tokens.h"
 
 namespace tailrace {
 namespace {
@@ -114,12 +115,6 @@ constexpr std::string_view kLanguages[] = {
     "hungarian",  "sinhala",   "german2", "",         "",          "vietnamese", "croatian"};
 constexpr uint16_t kNoPad = 1024;
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 std::string uca1400_name(uint16_t id) {
   for (const Uca1400& set : kUca1400) {
     if (id < set.first || id >= set.first + std::size(kLanguages) * 8) continue;
@@ -164,7 +159,7 @@ std::string collation_name(uint16_t id, bool is_mariadb) {
 }
 
 uint16_t collation_by_name(std::string_view given, bool is_mariadb) {
-  std::string name = lower(given);
+  std::string name = lower_ascii(given);
   if (name.rfind("utf8_", 0) == 0) name.insert(4, "mb3");
   if (!is_mariadb) {
     for (const Named& named : kMysqlNames) {

@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 #include <mysql.h>
 #include <mysqld_error.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -89,6 +92,12 @@ Result<ConnectOptions> connect_options(const Url& url, const Options& options) {
               : tls == "required" ? TlsMode::kRequired : TlsMode::kVerify;
   }
   out.tls_ca = options.text("tls_ca");
+  if (!out.tls_ca.empty() && ::access(out.tls_ca.c_str(), R_OK) != 0) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("tls_ca: {} cannot be read: {}", out.tls_ca, std::strerror(errno)));
+  }
+  if (!out.tls_ca.empty() && out.tls != TlsMode::kVerify) {
+    return Status(ErrorCode::kConfigBadValue, "tls_ca: the server's certificate is looked at with tls = \"verify\" only");
+  }
   out.invalid_text = invalid_text_of(options);
   out.connect_timeout_us = options.integer("connect_timeout");
   out.heartbeat_us = options.integer("keepalive");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/options.h"
 #include "mysql/charset.h"
 #include "mysql/column_default.h"
 #include "mysql/ddl_apply.h"
@@ -25,15 +26,36 @@ class FileReader {
       } else if (tokens_.accept("CREATE")) {
         if (tokens_.accept("OR")) tokens_.accept("REPLACE");
         is_table = tokens_.peek().is("TABLE");
+        if (!is_table) TAILRACE_OK(known_kind(begin));
+      } else if (tokens_.peek().kind == SqlToken::Kind::kWord) {
+        TAILRACE_OK(known_verb(begin));
       }
       while (!tokens_.at_end() && !tokens_.peek().is_mark(';')) tokens_.next();
       if (is_table) TAILRACE_OK(table(begin, tokens_.at_end() ? sql_.size() : tokens_.offset()));
       tokens_.next();
     }
+    if (schemas_.empty()) return Status(ErrorCode::kConfigSyntax, "there is no CREATE TABLE statement in it");
     return std::move(schemas_);
   }
 
  private:
+  Status wrong(size_t begin, std::string_view word, std::string_view near) const {
+    auto line = std::count(sql_.begin(), sql_.begin() + static_cast<long>(begin), '\n') + 1;
+    return Status(ErrorCode::kConfigSyntax, fmt::format("line {}: '{}' is no word of SQL here; did you mean {}?", line, word, near));
+  }
+  // What is passed over is passed over for what it is: a misspelt CREATE TABLE would be a table that is missing.
+  Status known_verb(size_t begin) const {
+    std::string word = lower_ascii(tokens_.peek().raw);
+    const std::string create[] = {"create"};
+    bool is_near = word.size() > 3 && !nearest_name(word, create).empty();
+    return is_near ? wrong(begin, tokens_.peek().raw, "CREATE") : Status();
+  }
+  Status known_kind(size_t begin) const {
+    std::string word = lower_ascii(tokens_.peek().raw);
+    const std::string table[] = {"table"};
+    return word.size() > 3 && !nearest_name(word, table).empty() ? wrong(begin, tokens_.peek().raw, "TABLE") : Status();
+  }
+
   // Which family's server the file is of, it does not say: MariaDB's where its collations are.
   Status table(size_t begin, size_t end) {
     DdlStatement parsed = read_ddl(sql_.substr(begin, end - begin), database_, SqlReading());

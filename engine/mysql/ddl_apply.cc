@@ -21,10 +21,6 @@ bool same_name(std::string_view a, std::string_view b) {
   });
 }
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 // A key whose columns are told by name, so that columns may move under it.
 struct NamedPart {
   std::string column;   // "" = an expression
@@ -193,10 +189,7 @@ class TableDraft {
         if (converted_) TAILRACE_OK(convert_column(columns_.back(), converted_, context_));
         continue;
       }
-      TAILRACE_TRY(Column made, make(change->column));
-      // MySQL then takes the size of a TEXT or BLOB from the column that was there.
-      bool sized_anew = converted_ != 0 && !context_.is_mariadb && (ends_with(made.type_name, "text") || ends_with(made.type_name, "blob"));
-      if (sized_anew) return lost(fmt::format("CONVERT TO CHARACTER SET beside `{}` changed to {}", made.name, made.type_name));
+      TAILRACE_TRY(Column made, converted_ ? change_converted_column(column, change->column, collation_, converted_, context_) : make(change->column));
       if (change->column.first || !change->column.after.empty()) moves.push_back(change);
       columns_.push_back(std::move(made));
     }

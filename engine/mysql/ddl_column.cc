@@ -6,12 +6,6 @@
 namespace tailrace {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return out;
-}
-
 bool to_number(std::string_view text, uint64_t& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc() && end == text.data() + text.size();
@@ -103,12 +97,12 @@ bool DdlReader::column(ColumnClause& out) {
 
 bool DdlReader::type(TypeClause& out) {
   if (tokens_.peek().kind != SqlToken::Kind::kWord) return lost_here();
-  out.word = lower(tokens_.next().raw);
+  out.word = lower_ascii(tokens_.next().raw);
   auto varying = [&] { return tokens_.accept("VARYING"); };
   if (out.word == "national") {
     out.national = true;
     if (tokens_.peek().kind != SqlToken::Kind::kWord) return lost_here();
-    out.word = lower(tokens_.next().raw);
+    out.word = lower_ascii(tokens_.next().raw);
     if (out.word != "char" && out.word != "character" && out.word != "varchar" && out.word != "varcharacter") return lost("NATIONAL");
   } else if (out.word == "nchar") {
     out.national = true;

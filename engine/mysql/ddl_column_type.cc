@@ -4,6 +4,7 @@
 
 #include "mysql/charset.h"
 #include "mysql/collation.h"
+#include "mysql/ddl_labels.h"
 #include "mysql/ddl_type.h"
 #include "mysql/decimal.h"
 #include "mysql/type_info.h"
@@ -28,33 +29,6 @@ constexpr IntegerWidth kWidths[] = {{"tinyint", 4, 3}, {"smallint", 6, 5}, {"med
 
 constexpr uint64_t kLongestVarchar = 65535;
 
-// The type that holds `bytes`: the server chooses it for TEXT(n), BLOB(n), and VARCHAR that grew too long.
-std::string blob_type(uint64_t bytes, bool text) {
-  std::string_view prefix = bytes < 256 ? "tiny" : bytes < 65536 ? "" : bytes < (1U << 24) ? "medium" : "long";
-  return fmt::format("{}{}", prefix, text ? "text" : "blob");
-}
-
-uint64_t largest(std::string_view type) {
-  if (type.substr(0, 4) == "tiny") return 255;
-  if (type.substr(0, 6) == "medium") return (1U << 24) - 1;
-  if (type.substr(0, 4) == "long") return 0xFFFFFFFF;
-  return 65535;
-}
-
-// As the servers escape labels in COLUMN_TYPE.
-std::string quoted(std::string_view text) {
-  std::string out = "'";
-  for (char c : text) {
-    if (c == '\0') out += "\\0";
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\\') out += "\\\\";
-    else if (c == '\'') out += "''";
-    else out += c;
-  }
-  return out + "'";
-}
-
 bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -65,43 +39,6 @@ std::string byte_type(std::string_view word) {
   if (word == "char") return "binary";
   if (word == "varchar") return "varbinary";
   return std::string(word.substr(0, word.size() - 4)) + "blob";
-}
-
-// Codes of one and two bytes of a character set, as UTF-8; those of more bytes are of GB18030 and Japanese only.
-std::vector<std::string> characters_of(const Charset& charset) {
-  std::vector<std::string> out;
-  std::string text;
-  for (int first = 0x80; first < 0x100; ++first) {
-    char code[2] = {static_cast<char>(first), 0};
-    text.clear();
-    if (append_utf8(charset, {code, 1}, text)) out.push_back(text);
-    for (int second = 0x40; charset.codec == TextCodec::kMultiByte && second < 0x100; ++second) {
-      code[1] = static_cast<char>(second);
-      text.clear();
-      if (append_utf8(charset, {code, 2}, text)) out.push_back(text);
-    }
-  }
-  return out;
-}
-
-// What the column's character set makes of a label: characters it does not have become question marks.
-std::string representable(std::string_view label, uint16_t collation) {
-  const Charset& charset = *charset_of_collation(collation);
-  bool narrow = charset.codec == TextCodec::kAscii || charset.codec == TextCodec::kSingleByte || charset.codec == TextCodec::kMultiByte;
-  bool plane_0 = charset.codec == TextCodec::kUcs2 || charset.name == "utf8mb3";
-  if (is_ascii(label) || charset.name == "gb18030" || (!narrow && !plane_0)) return std::string(label);
-  std::vector<std::string> characters;
-  if (narrow && charset.codec != TextCodec::kAscii) characters = characters_of(charset);
-  std::string out;
-  for (size_t i = 0; i < label.size();) {
-    size_t end = i + 1;
-    while (end < label.size() && (static_cast<unsigned char>(label[end]) & 0xC0) == 0x80) ++end;
-    std::string_view one = label.substr(i, end - i);
-    bool known = one.size() == 1 || (plane_0 ? one.size() < 4 : std::find(characters.begin(), characters.end(), one) != characters.end());
-    out += known ? one : "?";
-    i = end;
-  }
-  return out;
 }
 
 class Typing {
@@ -261,7 +198,7 @@ class Typing {
         while (!label.empty() && label.back() == ' ') label.remove_suffix(1);
       }
       if (out.back() != '(') out += ',';
-      out += quoted(representable(label, collation_));
+      out += quoted_label(representable_label(label, collation_));
     }
     return out + ")";
   }
@@ -276,6 +213,11 @@ class Typing {
 };
 
 }  // namespace
+
+std::string blob_type(uint64_t bytes, bool text) {
+  std::string_view prefix = bytes < 256 ? "tiny" : bytes < 65536 ? "" : bytes < (1U << 24) ? "medium" : "long";
+  return fmt::format("{}{}", prefix, text ? "text" : "blob");
+}
 
 uint16_t resolve_charset(const CharsetClause& clause, uint16_t outer, const DdlContext& context) {
   std::string charset = clause.charset;
@@ -334,42 +276,6 @@ uint32_t key_part_length(const Column& column) {
     case Kind::kBit: return (column.length + 7) / 8;
     default: return one_of(column.type_name, {"char", "varchar", "binary", "varbinary"}) ? column.length : 0;
   }
-}
-
-Status convert_column(Column& column, uint16_t collation, const DdlContext& context) {
-  bool labels = column.kind == Kind::kEnum || column.kind == Kind::kSet;
-  if (!labels && (column.kind != Kind::kText || column.charset == 0)) return Status();
-  if (labels && column.charset == 0) return Status();
-  if (labels && charset_name_of_collation(collation) != charset_name_of_collation(column.charset)) {
-    // The servers take the bytes of a label for the same in the other character set.
-    bool plain = column.charset != kBinaryCollation && charset_of_collation(column.charset)->ascii_compatible &&
-                 charset_of_collation(collation)->ascii_compatible &&
-                 std::all_of(column.labels.begin(), column.labels.end(), [](const std::string& label) { return is_ascii(label); });
-    if (!plain) return Status(ErrorCode::kSchemaMissing, fmt::format("labels of `{}` in another character set", column.name));
-  }
-  ColumnClause clause;
-  clause.name = column.name;
-  clause.nullable = column.nullable;
-  clause.generated = column.generated;
-  clause.stored = column.generated && !column.is_virtual;
-  TypeClause& type = clause.type;
-  type.word = column.type_name;
-  type.labels = column.labels;
-  type.compressed = column.type_text.find("COMPRESSED") != std::string::npos;
-  if (column.type_name == "char" || column.type_name == "varchar") {
-    type.numbers = {column.length};
-  } else if (!labels) {
-    // As many characters as before must fit.
-    uint64_t characters = largest(column.type_name) / charset_of_collation(column.charset)->max_bytes;
-    uint64_t bytes = characters * charset_of_collation(collation)->max_bytes;
-    type.word = blob_type(bytes, true);
-  }
-  Column::Default default_kind = column.default_kind;
-  std::string default_text = std::move(column.default_text);
-  TAILRACE_TRY(column, make_column(clause, collation, context));
-  column.default_kind = default_kind;
-  column.default_text = std::move(default_text);
-  return Status();
 }
 
 }  // namespace tailrace

@@ -214,8 +214,7 @@ bool DdlReader::take_charset(CharsetClause& out) {
   tokens_.accept_mark('=');
   if (!tokens_.peek().is_name() && tokens_.peek().kind != SqlToken::Kind::kString) return lost_here();
   std::string& name = is_collate ? out.collation : out.charset;
-  name = tokens_.next().text;
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  name = lower_ascii(tokens_.next().text);
   return !is_collate || name != "default" || lost("COLLATE DEFAULT");
 }
 

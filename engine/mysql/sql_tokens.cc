@@ -12,6 +12,12 @@ bool is_blank(char c) { return static_cast<unsigned char>(c) <= ' '; }
 
 }  // namespace
 
+std::string lower_ascii(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = lower(c);
+  return out;
+}
+
 bool SqlToken::is(std::string_view word) const {
   if (kind != Kind::kWord || raw.size() != word.size()) return false;
   for (size_t i = 0; i < word.size(); ++i) {

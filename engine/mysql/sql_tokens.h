@@ -15,6 +15,9 @@ struct SqlReading {
   uint32_t version = 0;
 };
 
+// A to Z as a to z; what is not ASCII stays.
+std::string lower_ascii(std::string_view text);
+
 struct SqlToken {
   enum class Kind : uint8_t { kEnd, kWord, kName, kString, kNumber, kPunctuation };
   Kind kind = Kind::kEnd;

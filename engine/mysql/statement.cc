@@ -5,12 +5,6 @@
 namespace tailrace {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return out;
-}
-
 class Reader {
  public:
   Reader(std::string_view sql, std::string_view database, bool ansi_quotes)
@@ -59,7 +53,7 @@ class Reader {
  private:
   Statement savepoint(StatementKind kind) {
     // The server compares their names without case.
-    statement_.name = lower(tokens_.next().text);
+    statement_.name = lower_ascii(tokens_.next().text);
     return of(kind);
   }
   Statement of(StatementKind kind) {
@@ -107,7 +101,7 @@ class Reader {
     else if (tokens_.accept("PREPARE")) kind = StatementKind::kXaPrepare;
     else if (tokens_.accept("COMMIT")) kind = StatementKind::kXaCommit;
     else if (tokens_.accept("ROLLBACK")) kind = StatementKind::kXaRollback;
-    while (!tokens_.at_end()) statement_.name += lower(tokens_.next().raw);
+    while (!tokens_.at_end()) statement_.name += lower_ascii(tokens_.next().raw);
     return of(kind);
   }
 

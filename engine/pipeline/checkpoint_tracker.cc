@@ -25,6 +25,7 @@ void CheckpointTracker::acknowledge(uint64_t sequence) {
     rows_ += head.rows;
     if (head.checkpoint) {
       durable_ = std::move(head.checkpoint);
+      durable_sequence_ = head.sequence;
       moved_ = true;
     }
     waiting_.pop_front();
@@ -41,6 +42,11 @@ std::optional<Checkpoint> CheckpointTracker::take_durable() {
 std::optional<Checkpoint> CheckpointTracker::durable() const {
   std::lock_guard lock(mutex_);
   return durable_;
+}
+
+uint64_t CheckpointTracker::durable_sequence() const {
+  std::lock_guard lock(mutex_);
+  return durable_sequence_;
 }
 
 uint64_t CheckpointTracker::acknowledged_rows() const {

@@ -22,6 +22,8 @@ class CheckpointTracker {
   std::optional<Checkpoint> take_durable();
   // The newest durable checkpoint ever seen.
   std::optional<Checkpoint> durable() const;
+  // The number of the batch that the newest one stands after; 0 = none of this run.
+  uint64_t durable_sequence() const;
   uint64_t acknowledged_rows() const;
   size_t unacknowledged() const;
   // How long the oldest batch has been waiting; zero when none is.
@@ -38,6 +40,7 @@ class CheckpointTracker {
   mutable std::mutex mutex_;
   std::deque<Entry> waiting_;
   std::optional<Checkpoint> durable_;
+  uint64_t durable_sequence_ = 0;
   bool moved_ = false;
   uint64_t rows_ = 0;
 };

@@ -25,7 +25,11 @@ Status Delivery::prepare(const SinkContext& sink_context) {
   }
   TAILRACE_OK(restore(stored));
   TAILRACE_OK(run_.parts.rules->start(*run_.parts.source, position_));
-  if (snapshot_.phase() != SnapshotStage::Phase::kDone) TAILRACE_OK(list_tables());
+  if (snapshot_.phase() != SnapshotStage::Phase::kDone) {
+    TAILRACE_OK(list_tables());
+  } else if (!stored) {
+    look_at_tables();
+  }
   if (!stored) TAILRACE_OK(write_first_checkpoint());
   TAILRACE_OK(let_rules_pass());
   {
@@ -71,11 +75,9 @@ Status Delivery::list_tables() {
     schemas.push_back(table.schema);
     auto output = run_.parts.rules->stage().output(table.schema);
     if (!output.ok()) return std::move(output).status();
+    if (*output) note_target(*table.schema, *(*output)->schema);
   }
-  for (const std::string& pattern : run_.parts.rules->stage().unmatched(schemas)) {
-    log(LogLevel::kWarn, "the rules' tables[\"" + pattern + "\"] matches no table of the source: is it misspelt?");
-  }
-  if (tables.empty()) log(LogLevel::kWarn, "no table of the source matches the job's tables: there is nothing to copy");
+  tell_tables(schemas);
   std::lock_guard lock(run_.mutex);
   for (const SnapshotTable& table : tables) {
     TableProgress& progress = run_.status.tables[table.schema->qualified_name()];
@@ -84,6 +86,25 @@ Status Delivery::list_tables() {
   }
   snapshot_.set_tables(std::move(tables));
   return {};
+}
+
+// A job that only streams copies nothing, but a pattern that matches nothing is worth telling there, too.
+void Delivery::look_at_tables() {
+  if (!run_.parts.on_tables) return;
+  auto look = [&]() -> Status {
+    TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
+    TAILRACE_TRY(auto tables, reader->tables());
+    std::vector<SchemaRef> schemas;
+    for (const SnapshotTable& table : tables) schemas.push_back(table.schema);
+    tell_tables(schemas);
+    return {};
+  };
+  Status looked = look();   // files have no tables to look at
+  if (!looked.ok() && looked.code() != ErrorCode::kSourceUnsupported) log(LogLevel::kInfo, "patterns were not checked: " + looked.to_string());
+}
+
+void Delivery::tell_tables(const std::vector<SchemaRef>& schemas) {
+  if (run_.parts.on_tables) run_.parts.on_tables(schemas, run_.parts.rules->stage().unmatched(schemas));
 }
 
 // Goes down before any row: a job killed now begins at the same place.
@@ -126,7 +147,13 @@ Status Delivery::copy_keyless() {
     if (!reader) {
       TAILRACE_TRY(reader, run_.parts.source->snapshot_reader());
     }
-    run_.set_table_state(table->qualified_name(), "copying");
+    {
+      std::lock_guard lock(run_.mutex);
+      TableProgress& progress = run_.status.tables[table->qualified_name()];
+      progress.state = "copying";
+      progress.copied_anew = true;
+      progress.rows_read = 0;
+    }
     // What an earlier, interrupted copy left behind is taken away first; messages cannot be taken back.
     if (!caps_.wants_records) TAILRACE_OK(reset_copy(table));
     uint64_t ordinal = 0;
@@ -174,7 +201,11 @@ void Delivery::note_snapshot_end() {
 Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
   EventBatch batch;
   batch.charge = std::move(charge);
-  TAILRACE_OK(run_.parts.source->decode(raw, batch));
+  if (Status decoded = run_.parts.source->decode(raw, batch); !decoded.ok()) {
+    std::lock_guard lock(run_.mutex);
+    run_.status.undecodable = true;
+    return decoded;
+  }
   batch.charge.adjust(raw.bytes + batch.bytes());
   batch.boundary = raw.boundary;
   if (raw.commit_time_us) {
@@ -185,9 +216,8 @@ Status Delivery::deliver_raw(const RawBatch& raw, MemoryCharge charge) {
   if (!raw.set_aside.empty()) {
     std::lock_guard lock(run_.mutex);
     for (const auto& [name, events] : raw.set_aside) {
-      TableProgress& progress = run_.status.tables[name];
-      progress.state = "quarantined";
-      progress.dropped += events;
+      run_.status.tables[name].state = "quarantined";
+      run_.counts.of(name).dropped += events;
     }
   }
   TAILRACE_OK(snapshot_.observe(batch));
@@ -211,14 +241,21 @@ Status Delivery::deliver_rows(EventBatch& batch, bool checkpoint_after) {
     batch.boundary = position_;
     batch.snapshot_state = snapshot_.state();
   }
-  count_rows(batch);
   return deliver(batch);
 }
 
 Status Delivery::deliver(EventBatch& batch) {
   batch.sequence = ++sequence_;
-  if (!batch.is_snapshot) count_rows(batch);
+  count_rows(batch);
   TAILRACE_OK(run_.parts.rules->run(batch, *run_.parts.source));
+  {
+    std::lock_guard lock(run_.mutex);
+    uint64_t dropped = run_.parts.rules->dropped();
+    run_.counts.drop_by_rules(dropped - std::exchange(dropped_by_rules_, dropped));
+    run_.counts.close(batch.sequence);
+    run_.settle_counts();
+  }
+  note_targets(batch);
   TAILRACE_OK(hand_on(batch));
   return tick(false);
 }
@@ -298,24 +335,57 @@ Status Delivery::finish() {
   return status;
 }
 
+void Delivery::note_targets(const EventBatch& batch) {
+  const void* last = nullptr;
+  for (const ChangeEvent& event : batch.events) {
+    if (!event.table || event.op == Op::kHeartbeat) continue;
+    const void* output = event.output ? static_cast<const void*>(event.output) : event.table;
+    if (output == last) continue;
+    last = output;
+    if (!noted_.insert(output).second) continue;
+    if (event.output) note_target(*event.output->source, *event.output->schema);
+    else note_target(*event.table, *event.table);
+  }
+}
+
+void Delivery::note_target(const TableSchema& source, const TableSchema& target) {
+  std::string name = source.qualified_name();
+  std::set<std::string>& targets = targets_[name];
+  if (!targets.insert(target.qualified_name()).second) return;
+  std::string all;
+  for (const std::string& one : targets) all += (all.empty() ? "" : ", ") + one;
+  std::lock_guard lock(run_.mutex);
+  run_.status.tables[name].target = all;
+}
+
+// Other rules hold from here on.
+void Delivery::forget_targets() {
+  noted_.clear();
+  targets_.clear();
+}
+
 void Delivery::count_rows(const EventBatch& batch) {
   std::lock_guard lock(run_.mutex);
   const TableSchema* table = nullptr;
-  TableProgress* progress = nullptr;
+  RowCounts* counts = nullptr;
   for (const ChangeEvent& event : batch.events) {
     if (!event.table) continue;
     if (event.table != table) {
       table = event.table;
-      progress = &run_.status.tables[table->qualified_name()];
+      counts = &run_.counts.of(table->qualified_name());
     }
     switch (event.op) {
-      case Op::kInsert: ++progress->inserts; break;
-      case Op::kUpdate: ++progress->updates; break;
-      case Op::kDelete: ++progress->deletes; break;
-      case Op::kRead: ++progress->rows_read; break;
+      case Op::kInsert: ++counts->inserts; break;
+      case Op::kUpdate: ++counts->updates; break;
+      case Op::kDelete: ++counts->deletes; break;
+      case Op::kRead: ++counts->rows_read; break;
       default: break;
     }
   }
+  // The copy of a table without a key has no checkpoint before its end; till then its rows show at once, and if it is begun
+  // again they are forgotten.
+  if (!table || !batch.is_snapshot || snapshot_.phase() != SnapshotStage::Phase::kKeyless) return;
+  run_.status.tables[table->qualified_name()].rows_read += std::exchange(counts->rows_read, 0);
 }
 
 }  // namespace tailrace

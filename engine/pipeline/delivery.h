@@ -2,7 +2,11 @@
 // Pipeline::run.
 #pragma once
 #include <chrono>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <unordered_set>
 
 #include "pipeline/chunk_reader.h"
 #include "pipeline/run_state.h"
@@ -37,6 +41,8 @@ class Delivery {
   using Clock = std::chrono::steady_clock;
   Status restore(const std::optional<Checkpoint>& stored);
   Status list_tables();
+  void look_at_tables();
+  void tell_tables(const std::vector<SchemaRef>& schemas);
   Status write_first_checkpoint();
   Status copy_keyless();
   Status reset_copy(const SchemaRef& table);
@@ -48,6 +54,9 @@ class Delivery {
   Status let_rules_pass();
   Status swap_rules();
   void count_rows(const EventBatch& batch);
+  void note_targets(const EventBatch& batch);   // behind the rules
+  void note_target(const TableSchema& source, const TableSchema& target);
+  void forget_targets();
   void note_snapshot_end();
 
   RunState& run_;
@@ -59,6 +68,9 @@ class Delivery {
   bool started_ = false;
   uint64_t sequence_ = 0;
   uint64_t rows_total_ = 0;
+  uint64_t dropped_by_rules_ = 0;
+  std::unordered_set<const void*> noted_;                            // outputs whose target is known, of these rules
+  std::map<std::string, std::set<std::string>> targets_;             // by source table
   int64_t last_commit_time_us_ = 0;
   Clock::time_point flushed_at_ = Clock::now(), saved_at_ = Clock::now();
 };

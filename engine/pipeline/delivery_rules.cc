@@ -21,6 +21,7 @@ Status Delivery::let_rules_pass() {
   if (!run_.parts.rules->has_later()) return {};
   EventBatch announcement;
   TAILRACE_TRY(bool began, run_.parts.rules->passed(position_, *run_.parts.source, announcement));
+  if (began) forget_targets();
   return began ? tell(announcement) : Status();
 }
 
@@ -65,6 +66,7 @@ Status Delivery::swap_rules() {
     }
   }
   rules.take_over(std::move(request->stage));
+  forget_targets();
   swap->answer(std::move(answer));
   return {};
 }

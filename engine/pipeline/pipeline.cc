@@ -147,8 +147,8 @@ Status Pipeline::run(const SinkContext& sink_context) {
     } else if (!finished.ok() || by_stop) {
       status = Status(ErrorCode::kJobAborted, "");
     }
-  } else if (status.code() == ErrorCode::kSchemaHeld) {
-    // The job stands still here, perhaps for long: what came before the statement is not to wait for it.
+  } else if (status.code() == ErrorCode::kSchemaHeld || run.undecodable()) {
+    // The job stands still here, perhaps for long: what came before the statement, or the value, is not to wait for it.
     Status finished = guarded([&] { return delivery.finish(); });
     if (!finished.ok()) status = std::move(finished);
   } else {
@@ -194,6 +194,7 @@ PipelineStatus Pipeline::status() const {
   PipelineStatus copy;
   {
     std::lock_guard lock(run_->mutex);
+    run_->settle_counts();
     copy = run_->status;
   }
   copy.durable = run_->tracker.durable();

@@ -66,18 +66,24 @@ struct PipelineParts {
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
   std::function<Status()> on_started;  // called once the first checkpoint is durable
   RuleSwap* swap = nullptr;            // where another version of the rules is asked for; may be null
+  // The job's tables as a new job finds them, and the patterns of its rules that none of them matches; may be null.
+  std::function<void(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules)> on_tables = nullptr;
 };
 
 struct TableProgress {
   uint64_t rows_total = 0;             // estimate of the source's catalogue
+  // Counted once they are durable; but a table without a key shows the rows of the copy that is under way.
   uint64_t rows_read = 0;              // by the snapshot, this run
   uint64_t inserts = 0, updates = 0, deletes = 0;
   uint64_t dropped = 0;                // row events passed over while the table was quarantined
+  bool copied_anew = false;            // what earlier runs read of it was taken away
+  std::string target;                  // where the rules send its rows; "" = nowhere, or not known yet
   std::string state;                   // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"
 };
 
 struct PipelineStatus {
   bool was_open = false;               // source and sink were reached
+  bool undecodable = false;            // ended at rows that cannot be decoded; what the batch has before them was not delivered
   bool again = false;                  // ended only to begin again from the checkpoint
   std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
   uint64_t events = 0;                 // rows and changes handed to the sink in this run
@@ -88,6 +94,7 @@ struct PipelineStatus {
   int64_t last_commit_time_us = 0;     // of the newest transaction handled
   int64_t durable_commit_time_us = 0;  // of the newest one that is durable, and when that was seen
   int64_t durable_seen_us = 0;
+  uint64_t dropped_by_rules = 0;       // durable, as the counts of the tables
   int64_t heartbeat_interval_us = 0;   // the source makes a transaction this often; 0 = it does not
   size_t memory_used = 0, memory_peak = 0;
   std::map<std::string, TableProgress> tables;

@@ -5,6 +5,7 @@
 #include <new>
 #include <stop_token>
 
+#include "pipeline/delivered_counts.h"
 #include "pipeline/pipeline.h"
 
 namespace tailrace {
@@ -22,13 +23,20 @@ struct RunState {
   std::atomic<bool> stop_asked{false};  // by the owner, not by the end of the log or a failure
   std::atomic<bool> snapshot_done{false};
   std::atomic<bool> source_open{false}; // the source has taken the position that this run begins at
-  mutable std::mutex mutex;             // guards status
+  mutable std::mutex mutex;             // guards status and counts
   PipelineStatus status;
+  DeliveredCounts counts;               // not in the status yet
 
   void set_phase(std::string_view phase) {
     std::lock_guard lock(mutex);
     status.phase = phase;
   }
+  bool undecodable() const {
+    std::lock_guard lock(mutex);
+    return status.undecodable;
+  }
+  // REQUIRES: mutex.
+  void settle_counts() { counts.settle(tracker.durable_sequence(), status); }
   void set_table_state(const std::string& table, std::string_view state) {
     std::lock_guard lock(mutex);
     status.tables[table].state = state;

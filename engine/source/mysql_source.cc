@@ -373,6 +373,10 @@ const std::vector<OptionSpec>& source_options() {
 }
 
 Result<std::unique_ptr<Source>> create_mysql(const Options& options, const Url& url, const SourceContext& context) {
+  if (url.path.size() > 1) {
+    return Status(ErrorCode::kConfigUrl, fmt::format("{}: a URL of a server names no database; say which tables: tables = [\"{}.*\"]",
+                                                     url.path, url.path.substr(1)));
+  }
   TAILRACE_TRY(auto hosts, host_options(url, options));
   TAILRACE_TRY(HeartbeatOptions heartbeat, heartbeat_options(options.text("heartbeat"), options.integer("heartbeat_interval")));
   return std::unique_ptr<Source>(std::make_unique<MysqlSource>(std::move(hosts), std::move(heartbeat), context));

@@ -5,15 +5,11 @@
 #include <algorithm>
 #include <set>
 
+#include "base/log.h"
 #include "mysql/column_default.h"
 
 namespace tailrace {
 namespace {
-
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return text;
-}
 
 // Is the database without tables behind the statement?
 bool begins_database(const DdlStatement& statement) {
@@ -38,12 +34,12 @@ SchemaTracker::SchemaTracker(SchemaStore* store, std::string source_kind, Catalo
     : store_(store), source_kind_(std::move(source_kind)), catalogue_(catalogue), wanted_(std::move(wanted)) {}
 
 SchemaTracker::Key SchemaTracker::key_of(const std::string& database, const std::string& table) const {
-  return fold_names_ ? Key(lower(database), lower(table)) : Key(database, table);
+  return fold_names_ ? Key(lower_ascii(database), lower_ascii(table)) : Key(database, table);
 }
 
 // With lower_case_table_names=1 the server itself writes names so; with 2 it keeps them and compares without case.
 DdlName SchemaTracker::name_of(const std::string& database, const std::string& table) const {
-  return fold_names_ == 1 ? DdlName{lower(database), lower(table)} : DdlName{database, table};
+  return fold_names_ == 1 ? DdlName{lower_ascii(database), lower_ascii(table)} : DdlName{database, table};
 }
 
 Status SchemaTracker::begin(const LogPosition& at, bool continues) {
@@ -318,6 +314,18 @@ Result<uint16_t> SchemaTracker::database_collation(const std::string& database, 
   return named->second;
 }
 
+SchemaTracker::State SchemaTracker::lost(std::string why) {
+  why_lost_ = std::move(why);
+  return State();
+}
+
+// A table that becomes unknown is looked up later, in the log or at the server; why it had to be stays findable.
+void SchemaTracker::tell_lost(const Key& key, const LoggedDdl& ddl, const LogPosition& after) const {
+  constexpr size_t kMostOfAStatement = 300;
+  log(LogLevel::kWarn, fmt::format("{}.{} is not followed from {} on: {}; statement: {}", key.first, key.second, after.text(),
+                                   why_lost_.empty() ? "it was not known before" : why_lost_, ddl.sql.substr(0, kMostOfAStatement)));
+}
+
 SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlStatement& parsed, const TableName& name, const State& before,
                                             const LogPosition& at) {
   // MySQL logs CREATE TABLE IF NOT EXISTS also when there was such a table; MariaDB does not.
@@ -325,33 +333,37 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   if (may_be_nothing && before.belief != Belief::kAbsent) return before;
   // MariaDB logs a CREATE OR REPLACE that failed behind the old table's end.
   if (ddl.failed && ddl.context.is_mariadb && parsed.replaces) return State::absent();
-  if (parsed.tables.empty() || !ddl.unreadable.empty()) return State();
+  if (!ddl.unreadable.empty()) return lost(ddl.unreadable);
+  if (parsed.tables.empty()) return lost(parsed.not_followed);
   DdlName target = name_of(name.database, name.table);
   if (parsed.kind == DdlStatement::Kind::kCreateLike && parsed.tables.size() == 2) {
     const State& source = look(key_of(parsed.tables[1].database, parsed.tables[1].table), at).state;
-    if (source.belief != Belief::kKnown || !source.schema || !source.schema->complete) return State();
+    if (source.belief != Belief::kKnown || !source.schema || !source.schema->complete) {
+      return lost("CREATE TABLE … LIKE a table that is not known itself");
+    }
     return State::known(renamed_table(*source.schema, target));
   }
-  if (parsed.kind != DdlStatement::Kind::kCreateTable) return State();
+  if (parsed.kind != DdlStatement::Kind::kCreateTable) return lost(parsed.not_followed);
   DdlContext context = ddl.context;
   auto collation = database_collation(name.database, at);
-  if (!collation.ok()) return State();
+  if (!collation.ok()) return lost(collation.status().to_string());
   context.database_collation = *collation;
   auto made = create_table(parsed, context);
-  if (!made.ok()) return State();
+  if (!made.ok()) return lost(made.status().detail());
   return State::known(renamed_table(**made, target, false));
 }
 
 SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlStatement& parsed, const State& before, const LogPosition& after) {
   // The catalogue was read behind this statement: it shows what came of it already.
   if (saw(before, after)) return before;
-  if (before.belief != Belief::kKnown || !before.schema || !ddl.unreadable.empty()) return State();
-  if (parsed.kind != DdlStatement::Kind::kAlterTable) return State();
+  if (!ddl.unreadable.empty()) return lost(ddl.unreadable);
+  if (before.belief != Belief::kKnown || !before.schema) return lost("what the table looked like before is not known");
+  if (parsed.kind != DdlStatement::Kind::kAlterTable) return lost(parsed.not_followed);
   DdlContext context = ddl.context;
   auto collation = database_collation(before.schema->database, after);
   if (collation.ok()) context.database_collation = *collation;
   auto made = alter_table(*before.schema, parsed, context);
-  return made.ok() ? State::known(*made, before.given) : State();
+  return made.ok() ? State::known(*made, before.given) : lost(made.status().detail());
 }
 
 Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement& statement, const LoggedDdl& ddl, const LogPosition& at,
@@ -380,6 +392,7 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
     }
     const State before = tables_[key].state;
     State now = before;
+    why_lost_.clear();
     switch (name.change) {
       case TableChange::kTruncate:
         change.now = before.schema;
@@ -416,6 +429,7 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
       if (fetched.schema && saw(fetched, after)) now = std::move(fetched);
     }
     change.now = now.schema;
+    if (now.belief == Belief::kUnknown && before.belief != Belief::kUnknown && !stored && follows(key)) tell_lost(key, ddl, after);
     if (stored || !follows(key)) {
       set(key, std::move(now));
       continue;

@@ -139,6 +139,8 @@ class SchemaTracker {
 
   State created(const LoggedDdl& ddl, const DdlStatement& parsed, const TableName& name, const State& before, const LogPosition& at);
   State altered(const LoggedDdl& ddl, const DdlStatement& parsed, const State& before, const LogPosition& after);
+  State lost(std::string why);
+  void tell_lost(const Key& key, const LoggedDdl& ddl, const LogPosition& after) const;
   bool follows(const Key& key) const;
   // Puts the state and, unless it is stored at this position already, an entry for it.
   void put(const Key& key, State state, const LogPosition& at, const std::string& ddl, SchemaOrigin origin);
@@ -155,6 +157,7 @@ class SchemaTracker {
   std::map<std::string, size_t> followed_;   // tables with a schema, by database
   std::vector<SchemaStore::Entry> pending_;
   Status unreadable_;
+  std::string why_lost_;       // what became of a table by the statement at hand, where that is not known
 };
 
 }  // namespace tailrace

@@ -16,6 +16,7 @@ import typer
 import tailrace
 from tailrace import cli_formats, cli_rule, cli_steer, errors
 from tailrace.cli_common import is_job_file, print_json, settings_of, source_of
+from tailrace.doctor import check_job
 from tailrace.migration import Migration
 from tailrace.status import Status, summary
 from tailrace.watch import ProgressMode, make_display
@@ -130,6 +131,8 @@ def _report_end(migration: Migration, code: int, reason: str, failure: errors.Ta
                     "job": str(migration.path), "failure": failure.to_dict() if failure else None,
                     **(status.to_dict() if status else {})})
         return
+    for warning in status.warnings if status else ():
+        print(f"⚠ {warning}", file=sys.stderr)
     if failure is not None or status is None:
         return
     words = {"interrupted": "■ stopped", "stopped": "■ stopped by command", "caught_up": "✓ caught up",
@@ -190,11 +193,7 @@ def sql(job: JobArgument, query: Annotated[str, typer.Argument(help="One reading
 def explain(code: Annotated[str, typer.Argument(help="An error code, e.g. SRC-0007.", show_default=False)],
             as_json: JsonFlag = False) -> None:
     """What an error code means, and what to do."""
-    try:
-        info = tailrace.explain(code)
-    except KeyError as error:
-        print(error.args[0], file=sys.stderr)
-        raise typer.Exit(EXIT_CONFIG) from None
+    info = tailrace.explain(code)
     if as_json:
         print_json(info.to_dict())
     else:
@@ -202,14 +201,14 @@ def explain(code: Annotated[str, typer.Argument(help="An error code, e.g. SRC-00
 
 
 @app.command()
-def doctor(target: Annotated[str, typer.Argument(metavar="URL|CONFIG", help="A source, or a configuration naming one.",
+def doctor(target: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help="A source, a configuration, or a job.",
                                                  show_default=False)],
            set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
                                                           help="An option of the source, e.g. password=${env:PW}.")] = None,
            as_json: JsonFlag = False) -> None:
-    """Check that a source can be read: login, log, tables. Exit code 3 when something blocks."""
-    endpoint, _ = source_of(target, set_)
-    report = endpoint.doctor()
+    """Check what a run would need: of a URL login, log and tables; of a configuration or job also each host, the patterns, the
+    rules over the tables, and the sink. Nothing is written. Exit code 3 when something blocks."""
+    report = source_of(target, set_)[0].doctor() if "://" in target else check_job(Path(target), set_)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tailrace
 from tailrace import errors
-from tailrace.config import interpolate, load
+from tailrace.config import interpolate, load, unreadable
 from tailrace.endpoint import Endpoint, make_endpoint
 
 
@@ -34,7 +34,7 @@ def is_job_file(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(16) == b"SQLite format 3\0"
     except OSError as error:
-        raise errors.make("CFG-0001", f"{path}: {error.strerror}") from None
+        raise errors.make("CFG-0001", unreadable(path, error), file=path) from None
 
 
 def source_of(target: str, settings: list[str] | None) -> tuple[Endpoint, list[str]]:

@@ -1,6 +1,7 @@
 """A job's configuration: TOML or a mapping, to the JSON the engine keeps, with the literal secrets taken out."""
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -123,8 +124,10 @@ def load(path: str | os.PathLike[str], changes: Mapping[str, object]) -> JobConf
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.make("CFG-0001", str(error), file=file) from None
+    except OSError as error:
+        raise errors.make("CFG-0001", unreadable(file, error), file=file) from None
+    except UnicodeDecodeError as error:
+        raise errors.make("CFG-0001", f"the file is not UTF-8: {error}", file=file) from None
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -140,6 +143,17 @@ def load(path: str | os.PathLike[str], changes: Mapping[str, object]) -> JobConf
     apply(tree, changes)
     resolved = interpolate(tree, locate)
     return from_mapping(resolved, default_name=file.stem, folder=file.resolve().parent, locate=locate)
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """Why a file cannot be read; one that is not there may be misspelt, or of another folder."""
+    if not isinstance(error, FileNotFoundError):
+        return f"{path} cannot be read: {error.strerror}"
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    near = difflib.get_close_matches(path.name, [entry.name for entry in folder.iterdir() if entry.is_file()], 1)
+    return f"there is no file {path.name} in {folder}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def apply(tree: dict[str, Any], changes: Mapping[str, object]) -> None:

@@ -122,6 +122,7 @@ class CheckItem:
     name: str
     detail: str
     error: errors.TailraceError | None
+    is_doubtful: bool = False                             # no error, but worth a look
 
     @property
     def ok(self) -> bool:
@@ -129,7 +130,7 @@ class CheckItem:
 
     @property
     def is_warning(self) -> bool:
-        return self.error is not None and self.error.level == "warn"
+        return self.is_doubtful or self.error is not None and self.error.level == "warn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +152,13 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         return {"url": self.url, "ok": self.ok,
-                "items": [{"name": item.name, "detail": item.detail,
+                "items": [{"name": item.name, "detail": item.detail, "warning": item.is_warning,
                            "error": item.error.to_dict() if item.error else None} for item in self.items]}
 
     def __str__(self) -> str:
         lines = [self.url]
         for item in self.items:
-            mark = "✓" if item.ok else "⚠" if item.is_warning else "✗"
+            mark = "⚠" if item.is_warning else "✓" if item.ok else "✗"
             lines.append(f"  {mark} {item.name}  {item.detail}".rstrip())
             if item.error is not None:
                 lines.append(f"      {item.error}")

@@ -1,6 +1,7 @@
 """Exceptions of Tailrace. Every one carries a code that ``tailrace explain CODE`` knows."""
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -196,12 +197,13 @@ _BY_FAMILY: dict[str, type[TailraceError]] = {
 
 
 def explain(code: str, /) -> ErrorInfo:
-    """The catalogue's entry of a code, e.g. ``explain("SRC-0007")``."""
+    """The catalogue's entry of a code, e.g. ``explain("SRC-0007")``. CFG-0003 for one that there is not."""
     from tailrace import _core
 
     fields = _core.explain(code.strip())
     if fields is None:
-        raise KeyError(f"there is no error code {code!r}")
+        near = difflib.get_close_matches(code.strip().upper(), [entry["code"] for entry in _core.all_errors()], 1)
+        raise make("CFG-0003", f"there is no error code {code!r}" + (f"; did you mean {near[0]}?" if near else ""))
     return ErrorInfo(fields)
 
 

@@ -147,6 +147,8 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
                  rules: str | os.PathLike[str] | Mapping[str, Any] | None = None,
                  job: str | os.PathLike[str] | None = None, commit: Literal["next", "manual"] = "next",
                  batch_bytes: int = 1 << 20, idle: Duration | None = None) -> None:
+        if not isinstance(source, Endpoint) or source.role == "sink":
+            raise errors.make("CFG-0003", f"source: tailrace.source(\"mysql://…\") expected, got {source!r}")
         if commit not in ("next", "manual"):
             raise errors.make("CFG-0003", f"commit: next or manual expected, got {commit!r}")
         rule_fields = config.rules_fields(rules, Path.cwd()) or {}

@@ -99,8 +99,7 @@ class Recorded:
 def write(database, seed, statements):
     """Run random statements, and changes of rows between them."""
     rng = random.Random(f"rows {seed}")
-    # Without column names in the log a table that is not followed cannot be read on.
-    source = RandomDdl(seed, database.kind, convert_labels=not database.kind.startswith("mariadb"))
+    source = RandomDdl(seed, database.kind, lost_labels=False)
     tables, recorded = {}, []
     status = "SHOW MASTER STATUS; SELECT @@gtid_binlog_pos" if source.maria else "SHOW BINARY LOG STATUS; SELECT @@gtid_executed"
     database.run(f"CREATE DATABASE {SCHEMA}")
@@ -162,7 +161,7 @@ def lines_of(schema, names):
 def compare_history(engine, recorded, names):
     """The engine's history, replayed to the place of each statement, against what the catalogue showed there."""
     entries = engine.look('SELECT position, "table", schema, origin FROM v1_schema WHERE database = ? ORDER BY seq'.replace("?", f"'{SCHEMA}'"))
-    wrong, unknown, at, tables = [], 0, 0, {}
+    wrong, unknown, at, tables = [], [], 0, {}
     lost = set()
     for step, following in zip(recorded, [*recorded[1:], None]):
         were_lost = set(lost)
@@ -183,7 +182,8 @@ def compare_history(engine, recorded, names):
                 tables[table] = lines_of(json.loads(schema), names)
             elif schema is not None or origin == "unknown":
                 lost.add(table)  # not followed: told by the catalogue of a later day, or by the log
-        unknown += bool(lost - were_lost)
+        if lost - were_lost:
+            unknown.append(f"{', '.join(sorted(lost - were_lost))}: {step.sql}")
         want = {name: table.lines() for name, table in step.tables.items() if name not in lost}
         for name in sorted(tables.keys() | want.keys()):
             if tables.get(name) != want.get(name):
@@ -217,6 +217,8 @@ def match(column, kind, value, maria):
         return f"HEX({column}) = '{base64.b64decode(value).hex().upper()}'"
     if kind.startswith("bit"):
         return f"{column} + 0 = {int.from_bytes(base64.b64decode(value), 'big')}"
+    if kind == "year(2)":
+        return f"{column} + 0 = {value % 100}"   # 0 and 2000 are both 00 there, and no comparison with 0 finds either
     if kind == "json":
         return f"{column} = CAST({sql_of(value, kind)} AS JSON)"
     return f"{column} = {sql_of(value, kind)}"
@@ -319,9 +321,14 @@ def engine_from(jobs, database, place, **more):
 
 def compare(database, engine, folder, recorded, tables, seed):
     wrong, unknown = compare_history(engine, recorded, collations(database))
-    print(f"{len(recorded)} statements compared, {unknown} of them not followed, {len(wrong)} differences")
+    print(f"{len(recorded)} statements compared, {len(unknown)} of them not followed, {len(wrong)} differences")
+    for statement in unknown:
+        print(f"  not followed, {statement}")
+    reasons = {line for path in sorted(folder.glob("*.err")) for line in path.read_text(errors="replace").splitlines() if " is not followed from " in line}
+    for reason in sorted(reasons):
+        print(f"  {reason}")
     assert not wrong, f"seed {seed}: " + "\n".join(wrong[:5])
-    assert unknown <= len(recorded) * 0.05, f"seed {seed}: {unknown} of {len(recorded)} not followed"
+    assert len(unknown) <= len(recorded) * 0.01, f"seed {seed}: {len(unknown)} of {len(recorded)} not followed"
     assert engine.look("SELECT count(*) FROM v1_ddl")[0][0] >= len(recorded) * 0.9
 
     script = replay(messages_of(folder / "out"), recorded, database.kind == "mariadb")

@@ -210,3 +210,26 @@ def test_server_restarts(services, jobs):
     assert engine.stop().code == 130
     assert copied(jobs.copy) == at_source(server)
     services.down("e2erestart")
+
+
+# -- values --------------------------------------------------------------------------------------------
+
+
+def test_what_stands_before_a_value_that_cannot_be_decoded(database, jobs):
+    """In one batch with it, and delivered before the job stops."""
+    engine = jobs(database)
+    assert engine.run().code == 0
+    database.run("CREATE TABLE shop.texts (id INT PRIMARY KEY, t VARCHAR(9) CHARACTER SET gbk)")
+    for n in range(1, 6):
+        database.run(f"UPDATE shop.items SET n={n * 1000} WHERE id={n}")
+    database.run("SET sql_mode=''; INSERT INTO shop.texts VALUES (1, x'41'); INSERT INTO shop.texts VALUES (2, x'41AAA1')")
+    assert database.run("SELECT HEX(t) FROM shop.texts WHERE id=2") == [["41AAA1"]]
+    database.run("UPDATE shop.items SET n=6000 WHERE id=6")
+    assert_error(engine.run(), "SRC-0018", "table=shop.texts", "column=t", "x'41aaa1'")
+    before = copied(jobs.copy)
+    assert {n: before[n][2] for n in range(1, 7)} == {**{n: n * 1000 for n in range(1, 6)}, 6: 6}
+    assert copied(jobs.copy, "texts", "id, t") == {1: (1, "A")}
+    # Again the same, and nothing twice.
+    assert_error(engine.run(), "SRC-0018")
+    assert engine.look("""SELECT inserts FROM v1_table WHERE "table"='texts'""") == [(1,)]
+    assert engine.look("""SELECT updates FROM v1_table WHERE "table"='items'""") == [(5,)]

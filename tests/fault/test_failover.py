@@ -82,7 +82,9 @@ def keyless(pair, folder, moment):
             wait_for(lambda: look(engine) and rows_of(copy, "a_log") >= 100_000, "the whole copy", 60, pause=0.002)
         engine.process.send_signal(signal.SIGSTOP)
         # Not while it holds the table's lock, for which the writers would wait for ever.
+        end = time.monotonic() + 60
         while is_locked(pair.first):
+            assert time.monotonic() < end, "the engine held the table's lock at every look"
             engine.process.send_signal(signal.SIGCONT)
             time.sleep(0.005)
             engine.process.send_signal(signal.SIGSTOP)

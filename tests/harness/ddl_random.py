@@ -1,6 +1,7 @@
 """Random schema changes over a few tables of one database: all verbs, many types, odd quoting. Mostly valid; a server
 refuses the rest."""
 import random
+import re
 
 COMMON_TYPES = [
     "INT", "int(5)", "INTEGER UNSIGNED", "bigint", "BIGINT(3) unsigned", "TINYINT", "tinyint(1)", "TINYINT(1) UNSIGNED", "SMALLINT",
@@ -34,9 +35,30 @@ NAMES = ["a", "b", "c", "d", "e", "F", "g h", "ü", "order", "key", "first", "x`
 MODES = ["", "", "", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "REAL_AS_FLOAT", "ANSI"]
 
 
+CODECS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "latin1": "cp1252", "gbk": "gbk", "ascii": "ascii", "ucs2": "utf-16-be",
+          "utf16": "utf-16-be", "big5": "big5", "sjis": "shift-jis", "cp1251": "cp1251", "latin2": "iso8859-2", "koi8r": "koi8-r"}
+
+
+def stay_text(labels, before, after):
+    """Do labels, as COLUMN_TYPE has them, stay text when their bytes are taken for those of another character set?"""
+    if before == after:
+        return True
+    if not {before, after} <= CODECS.keys():
+        return False
+    try:
+        for label in labels:
+            plain = re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r", "0": "\0"}.get(found[1], found[1]), label.replace("''", "'"))
+            seen = plain.encode(CODECS[before]).decode(CODECS[after])
+            if "\0" in seen or len(seen) != len(seen.strip()) or any(0xD800 <= ord(c) < 0xE000 or ord(c) > 0xFFFF for c in seen):
+                return False
+    except UnicodeError:
+        return False
+    return True
+
+
 class RandomDdl:
-    def __init__(self, seed, kind, tables=4, select=True, convert_labels=True):
-        self.convert_labels = convert_labels  # CONVERT TO CHARACTER SET over ENUM and SET, which is not followed everywhere
+    def __init__(self, seed, kind, tables=4, select=True, lost_labels=True):
+        self.lost_labels = lost_labels  # conversions that leave labels which are no text in the new character set
         self.select = select  # CREATE TABLE … SELECT, which a server logs in another form
         self.random = random.Random(seed)
         self.kind = "mariadb" if kind.startswith("mariadb") else "mysql9"
@@ -178,17 +200,29 @@ class RandomDdl:
             return f"DROP {self.pick('KEY', 'INDEX')}{exists} {self.quoted(key)}" if key != "PRIMARY" else "DROP PRIMARY KEY"
         if verb == 21:
             return f"RENAME {self.pick('INDEX', 'KEY')} {self.quoted(r.choice(keys))} TO {self.pick('k9', '`A`', 'u1')}"
-        has_labels = any(column[1].startswith(("enum", "set")) for column in table.columns)
-        if verb == 22 and (self.convert_labels or not has_labels):
-            # The servers take the bytes of labels as they are: in UTF-16 or UCS-2 they would be no text any more.
-            wide = () if has_labels else ("DEFAULT", "utf16")
-            return f"CONVERT TO CHARACTER SET {self.pick('utf8mb4', 'latin1', 'utf8mb4 COLLATE utf8mb4_bin', 'gbk', 'utf8', *wide)}"
+        if verb == 22:
+            charset = self.pick("utf8mb4", "latin1", "utf8mb4 COLLATE utf8mb4_bin", "gbk", "utf8", "DEFAULT", "utf16")
+            if self.may_convert(table, charset.split()[0]):
+                return f"CONVERT TO CHARACTER SET {charset}"
         if verb == 23:
             return f"{self.pick('DEFAULT ', '')}{self.charset()}"
         if verb == 24:
             return f"ALTER{word} {self.quoted(old)} {self.pick('DROP DEFAULT', 'SET DEFAULT 3')}"
         return self.pick("ENGINE=InnoDB", "COMMENT='new, comment'", "FORCE", "ROW_FORMAT = COMPACT", "ALGORITHM=COPY", "LOCK=SHARED",
                          "AUTO_INCREMENT=100", "DISABLE KEYS", f"DROP CONSTRAINT {self.quoted(r.choice(keys))}", "ADD CHECK (1 < 2)")
+
+    def may_convert(self, table, charset):
+        """The servers keep the bytes of labels. What a second conversion makes of labels that the first one left no text is
+        known to nobody who sees text only; and rows with such a label can be written by no text."""
+        for _, kind, _, collation, _ in table.columns:
+            if not kind.startswith(("enum", "set")) or collation == "-":
+                continue
+            text = kind[kind.index("("):]
+            if "?" in text or "('')" in text or "'')" in text or "''," in text or "\\0" in text:
+                return False
+            if not self.lost_labels and not stay_text(re.findall(r"'((?:[^'\\]|''|\\.)*)'", text), collation.split("_")[0], charset):
+                return False
+        return True
 
     def alter(self, name, table):
         items = [self.change(table) for _ in range(self.pick(1, 1, 1, 2, 2, 3))]

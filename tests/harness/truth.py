@@ -1,4 +1,4 @@
-"""The truth about a source, read without the engine: rows by SELECT, changes by mariadb-binlog -v."""
+"""The truth about a source, read without the engine: rows by SELECT, changes by mariadb-binlog -v or mysqlbinlog -v."""
 import re
 import subprocess
 from dataclasses import dataclass
@@ -37,13 +37,13 @@ def changes(database, tables, start, end=None):
             break
         command = [tool, "--no-defaults", "-v", "--base64-output=decode-rows", f"--start-position={first}", path]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        _parse(process.stdout, path.name, wanted, found)
+        _parse(process.stdout, path.name, wanted, found, not database.kind.startswith("mariadb"))
         if process.wait():
             raise RuntimeError(f"{tool}: {process.stderr.read().decode()}")
     return found
 
 
-def _parse(stream, file, wanted, found):
+def _parse(stream, file, wanted, found, is_mysql):
     offset = 0
     table = op = None
     images = []
@@ -67,7 +67,7 @@ def _parse(stream, file, wanted, found):
             if table is not None:
                 match = CELL.match(line)
                 at = int(match[1])
-                images[-1][at] = from_binlog_text(table.columns[at - 1], match[2])
+                images[-1][at] = from_binlog_text(table.columns[at - 1], match[2], is_mysql)
         elif line.startswith(b"### "):
             head = HEAD.match(line)
             if head:

@@ -7,6 +7,7 @@ mariadb-binlog, from an SQLite sink, from a message. Two readings are equal when
 """
 import base64
 import datetime
+import json
 import re
 import struct
 from dataclasses import dataclass, field
@@ -163,19 +164,39 @@ def from_default(column, value):
 
 
 ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
+# mysqlbinlog puts a backslash before quotes and backslashes, too, and names some characters.
+MYSQL_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.S)
+MYSQL_NAMED = {b"n": b"\n", b"f": b"\f", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"0": b"\0"}
 
 
-def from_binlog_text(column, raw):
-    """The right side of `###   @1=...` as mariadb-binlog -v prints it, as bytes."""
+def unescaped(raw, is_mysql):
+    if not is_mysql:
+        return ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), raw)
+    return MYSQL_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]) if match[1] else MYSQL_NAMED.get(match[2], match[2]), raw)
+
+
+def json_document(text):
+    """mysqlbinlog prints a document that is a string without its quotes; that it is none is seen where it is no document else."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(text, ensure_ascii=False)
+    return text
+
+
+def from_binlog_text(column, raw, is_mysql=False):
+    """The right side of `###   @1=...` as mariadb-binlog -v or mysqlbinlog -v prints it, as bytes."""
     if raw == b"NULL":
         return None
     kind = column.kind
     if raw.startswith(b"'"):
-        raw = ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), raw[1:raw.rindex(b"'")])
+        raw = unescaped(raw[1:raw.rindex(b"'")], is_mysql)
         if kind == "bytes":
             return raw
         # The log has the bytes of the column's own character set; MySQL's latin1 is cp1252.
         text = raw.decode("cp1252" if "latin1" in column.sql else "utf-8")
+        if kind == "json" and is_mysql:
+            return json_document(text)
         if kind == "date":
             return text.replace(":", "-")
         if kind in ("time", "datetime"):

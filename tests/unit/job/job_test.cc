@@ -17,6 +17,12 @@ namespace {
 
 const char* kConfig = R"({"source":{"url":"fake://x","password":"hunter2"},"sink":"fake:"})";
 
+class RefusingSource final : public FakeSource {
+ public:
+  using FakeSource::FakeSource;
+  Status open(const std::optional<Position>&) override { return Status(ErrorCode::kSourceAuth, "fake"); }
+};
+
 // A job over the fake database, in a folder of its own.
 struct Bench {
   FakeDatabase database{3};
@@ -25,13 +31,15 @@ struct Bench {
   std::atomic<size_t> source_fails{0}, sink_fails{0};
   std::filesystem::path folder;
   std::string rules_version;
+  bool refuses = false;   // the source, with an error that no retry heals
 
-  Bench() {
+  // Not settled: the log goes on behind what can be seen, where a job that only streams begins.
+  explicit Bench(bool settled = true) {
     std::string pattern = (std::filesystem::temp_directory_path() / "tailrace-job-XXXXXX").string();
     REQUIRE(mkdtemp(pattern.data()) != nullptr);
     folder = pattern;
     database.write(20);
-    database.settle();
+    if (settled) database.settle();
   }
   ~Bench() { std::filesystem::remove_all(folder); }
   std::string path() const { return (folder / "job.db").string(); }
@@ -39,6 +47,7 @@ struct Bench {
   Result<std::unique_ptr<Job>> open(std::string_view config = kConfig) {
     JobFactories factories;
     factories.source = [this](const EndpointConfig&, const SourceContext&) -> Result<std::unique_ptr<Source>> {
+      if (refuses) return std::unique_ptr<Source>(new RefusingSource(database, 20, SIZE_MAX, 0));
       return std::unique_ptr<Source>(new FakeSource(database, 20, SIZE_MAX, source_fails));
     };
     factories.sink = [this](const EndpointConfig&, std::string_view, std::unique_ptr<Serializer>&) -> Result<std::unique_ptr<Sink>> {
@@ -131,6 +140,81 @@ TEST_CASE("a table's counters go on after a restart") {
     REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
     CHECK((*job)->status().tables.at("db.t").rows_read == bench.database.rows_at(20).size());
   }
+}
+
+// Only streamed, into a sink that fails again and again and forgets what it had not made durable.
+TEST_CASE("a retry counts no row twice") {
+  Bench bench(false);
+  const char* config = R"({"job":{"phases":["stream"]},"source":"fake://x","sink":"fake:"})";
+  bench.sink_fails = 9;
+  uint64_t inserts = 0, updates = 0, deletes = 0;
+  REQUIRE(bench.database.visible() < bench.database.size());
+  for (size_t i = bench.database.visible(); i < bench.database.size(); ++i) {
+    for (const FakeChange& change : bench.database.transaction(i)) {
+      (change.op == Op::kInsert ? inserts : change.op == Op::kUpdate ? updates : deletes) += 1;
+    }
+  }
+  auto job = bench.open(config);
+  REQUIRE(job.ok());
+  REQUIRE((*job)->start().ok());
+  REQUIRE(eventually([&] { return bench.opened > 3; }));
+  bench.sink_fails = 0;
+  REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
+  auto counted = (*job)->status().tables.at("db.t");
+  CHECK(counted.inserts == inserts);
+  CHECK(counted.updates == updates);
+  CHECK(counted.deletes == deletes);
+  CHECK(counted.target == "db.t");
+}
+
+TEST_CASE("a start that fails keeps what the status says of earlier runs") {
+  Bench bench;
+  JobStatus before;
+  {
+    auto job = bench.open();
+    REQUIRE(job.ok());
+    REQUIRE((*job)->start().ok());
+    REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
+    REQUIRE((*job)->stop(std::chrono::milliseconds(2000)).ok());
+    before = (*job)->status();
+    CHECK(before.rows_durable > 0);
+  }
+  bench.refuses = true;
+  {
+    auto job = bench.open();
+    REQUIRE(job.ok());
+    REQUIRE((*job)->start().ok());
+    REQUIRE(eventually([&] { return (*job)->status().state == JobState::kFailed; }));
+  }
+  auto after = read_job_status(bench.path());
+  REQUIRE(after.ok());
+  CHECK(after->state == JobState::kFailed);
+  CHECK(after->rows_durable == before.rows_durable);
+  CHECK(after->rows_total == before.rows_total);
+  CHECK(after->checkpoint.text == before.checkpoint.text);
+  CHECK(after->tables.at("db.t").rows_read == before.tables.at("db.t").rows_read);
+}
+
+TEST_CASE("a pattern that matches no table is an event, and the status shows it") {
+  Bench bench;
+  const char* config = R"({"source":"fake://x","sink":"fake:","tables":["db.t","db.tt*","!db.x"]})";
+  for (int run = 0; run < 2; ++run) {
+    auto job = bench.open(config);
+    REQUIRE(job.ok());
+    REQUIRE((*job)->start().ok());
+    REQUIRE(wait_for(**job, Job::Until::kCaughtUp).ok());
+    REQUIRE((*job)->status().warnings.size() == 1);
+    CHECK((*job)->status().warnings[0].find("\"db.tt*\" matched no table") != std::string::npos);
+  }
+  auto job = bench.open(config);
+  auto events = (*job)->file().query("SELECT level, text FROM v1_event WHERE code = 'unmatched'");
+  REQUIRE(events.ok());
+  REQUIRE(events->rows.size() == 1);
+  CHECK(std::get<std::string>(events->rows[0][0]) == "warn");
+  job->reset();
+  auto seen = read_job_status(bench.path());
+  REQUIRE(seen.ok());
+  CHECK(seen->warnings.size() == 1);
 }
 
 TEST_CASE("rules that changed between two runs are told of, once") {

@@ -205,6 +205,8 @@ int look_and_steer(const std::string& path) {
   }
   if (r.save({}).ok() || r.mark_started().ok() || r.write_status({}).ok()) return 5;  // not the owner
   auto id = r.post_command("pause", "{}", "cli");
+  // The owner of this test writes without a break; on a slow disk its lock may be held longer than a command waits for it.
+  for (int i = 0; i < 20 && !id.ok(); ++i) id = r.post_command("pause", "{}", "cli");
   return id.ok() && *id > 0 ? 0 : 6;
 }
 

@@ -210,3 +210,42 @@ mariadb | CHARACTER SET utf8mb4
 CREATE TABLE t (a int, b int, c int, key k (b))
 ALTER TABLE t DROP a, DROP IF EXISTS a, DROP KEY k, DROP KEY IF EXISTS k
 ALTER TABLE t DROP IF EXISTS b, DROP IF EXISTS b
+
+# Labels keep their bytes under CONVERT TO, whatever those are in the other character set.
+both | CHARACTER SET latin1
+CREATE TABLE l1 (e enum('ä','ß','x'), s set('one','two'))
+ALTER TABLE l1 CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
+ALTER TABLE l1 CONVERT TO CHARACTER SET utf8mb4
+ALTER TABLE l1 ADD n int
+CREATE TABLE l2 (e enum('ä','ß','日本'), s set('one','ü')) CHARACTER SET utf8mb4
+ALTER TABLE l2 CONVERT TO CHARACTER SET latin1
+ALTER TABLE l2 CONVERT TO CHARACTER SET utf8mb3
+CREATE TABLE l3 (e enum('ä','ß','日本語'), s set('one','ü')) CHARACTER SET utf8mb4
+ALTER TABLE l3 CONVERT TO CHARACTER SET gbk
+CREATE TABLE l4 (e enum('a','b ','日'), s set('one','two')) CHARACTER SET ucs2
+ALTER TABLE l4 CONVERT TO CHARACTER SET latin1
+CREATE TABLE l5 (e enum('a','b ','語'), s set('one','two')) CHARACTER SET utf16
+ALTER TABLE l5 CONVERT TO CHARACTER SET utf8mb4
+CREATE TABLE l6 (e enum('x','y ','it''s'), s set('one','tw')) CHARACTER SET utf8mb4
+ALTER TABLE l6 CONVERT TO CHARACTER SET utf16
+CREATE TABLE l7 (e enum('x','ä') CHARACTER SET binary, s set('日','本') CHARACTER SET gbk, t set('日','本') CHARACTER SET sjis, u enum('ｱ','z') CHARACTER SET sjis)
+ALTER TABLE l7 CONVERT TO CHARACTER SET utf8mb4
+CREATE TABLE l8 (s set('日','本') CHARACTER SET gbk, t set('日','本') CHARACTER SET sjis, u enum('語','z') CHARACTER SET big5)
+ALTER TABLE l8 CONVERT TO CHARACTER SET koi8r
+CREATE TABLE l9 (e enum('ä','ß'), s set('aä','b')) CHARACTER SET latin1
+ALTER TABLE l9 CONVERT TO CHARACTER SET sjis
+CREATE TABLE l10 (e enum('ä','ß','äö'), s set('aä','b')) CHARACTER SET latin1
+ALTER TABLE l10 CONVERT TO CHARACTER SET gbk
+
+# MySQL sizes a TEXT or BLOB by the column that was there, when the same statement converts.
+both | CHARACTER SET latin1
+CREATE TABLE z1 (a int, b varchar(20), c varchar(300) CHARACTER SET utf8mb4, d tinytext, e text, f mediumtext, g longtext, h json, i geometry, j varbinary(300), k date)
+ALTER TABLE z1 MODIFY a text, MODIFY b mediumtext, CHANGE c c2 text, MODIFY d text, MODIFY e blob, MODIFY f tinytext, MODIFY g tinyblob, MODIFY h text, MODIFY i blob, MODIFY j text, MODIFY k long varbinary, CONVERT TO CHARACTER SET utf8mb4
+CREATE TABLE z2 (a decimal(65,30), b decimal(63,0), c bit(64), d bit(63), e double(70,4), f set('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'), g char(64), h char(64) CHARACTER SET gbk, i text CHARACTER SET gbk, j decimal(63,0) unsigned, k text)
+ALTER TABLE z2 MODIFY a text, MODIFY b text, MODIFY c text, MODIFY d text, MODIFY e text, MODIFY f text, MODIFY g text, MODIFY h text, MODIFY i text, MODIFY j text, MODIFY k text(30000), CONVERT TO CHARACTER SET utf8mb4
+CREATE TABLE z3 (a text CHARACTER SET utf8mb4, b mediumtext CHARACTER SET utf8mb4, c enum('p'), d text, e int)
+ALTER TABLE z3 MODIFY a text, MODIFY b text CHARACTER SET ucs2, MODIFY c longtext, MODIFY d text(10), MODIFY e blob(200), CONVERT TO CHARACTER SET gbk
+
+mysql9 | CHARACTER SET latin1
+CREATE TABLE z4 (a vector(3), b vector(16000))
+ALTER TABLE z4 MODIFY a text, MODIFY b text, CONVERT TO CHARACTER SET utf8mb4

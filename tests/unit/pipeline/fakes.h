@@ -165,7 +165,7 @@ class FakeSnapshotReader final : public SnapshotReader {
   size_t limit_;
 };
 
-class FakeSource final : public Source {
+class FakeSource : public Source {
  public:
   // `fail_after`: reads before the connection is "lost"; 0 = never. `end_at`: kEnd once that many were read.
   FakeSource(FakeDatabase& database, size_t limit, size_t end_at, size_t fail_after)

@@ -14,7 +14,7 @@ namespace tailrace::test {
 inline std::vector<std::unique_ptr<EventBatch>> read_all(Source& source, const Position* target, size_t max_bytes = 256 * 1024) {
   std::vector<std::unique_ptr<EventBatch>> out;
   std::stop_source stop;
-  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (std::chrono::steady_clock::now() < deadline) {
     std::unique_ptr<RawBatch> raw;
     auto state = source.read(raw, max_bytes, stop.get_token());

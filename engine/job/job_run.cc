@@ -1,0 +1,220 @@
+// A job's runs: making the parts, running them, trying again, and what there is to tell of it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+
+#include "job/job_impl.h"
+#include "job/job_status.h"
+
+namespace tailrace {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstBackoff{200}, kLastBackoff{15000};
+// A job that never got its parts open gives up after this: a wrong address should be an answer, not a wait.
+constexpr milliseconds kConnectPatience{10000};
+
+}  // namespace
+
+Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
+  EndpointConfig endpoint = is_source ? config.source : config.sink;
+  for (auto& [key, value] : endpoint.options) {
+    TAILRACE_TRY(value, resolve_references(value));
+  }
+  auto secret = config.secrets.find(is_source ? "source.password" : "sink.password");
+  if (secret != config.secrets.end()) endpoint.options["password"] = secret->second;
+  return endpoint;
+}
+
+Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules,
+                  const std::string& rules_version, Parts& out) {
+  TAILRACE_TRY(EndpointConfig source, resolved(config, true));
+  TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
+  TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
+  TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
+                                                                      config.pipeline.quarantine ? &file : nullptr}));
+  TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
+  TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps(), rules_version));
+  return {};
+}
+
+// A misspelt pattern copies nothing, or leaves a column unmasked, without a failure: it is told where people look.
+void Job::Impl::look_at_patterns(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules) {
+  std::vector<std::string> found;
+  for (const std::string& pattern : config.tables) {
+    if (pattern.rfind('!', 0) == 0) continue;
+    auto alone = TableFilter::parse(std::span(&pattern, 1));
+    bool matches = alone.ok() && std::any_of(tables.begin(), tables.end(), [&](const SchemaRef& table) {
+      return alone->matches(table->database, table->table);
+    });
+    if (!matches) found.push_back(fmt::format("tables: \"{}\" matched no table of the source when the job began: is it misspelt?", pattern));
+  }
+  std::string version;
+  {
+    std::lock_guard lock(mutex);
+    if (rules) version = rules->version();
+  }
+  for (const std::string& pattern : unmatched_rules) {
+    found.push_back(fmt::format("rules {}: tables[\"{}\"] matched no table of the source when the job began: is it misspelt?", version, pattern));
+  }
+  for (const std::string& text : found) {
+    {
+      std::lock_guard lock(mutex);
+      if (std::find(warnings.begin(), warnings.end(), text) != warnings.end()) continue;
+      warnings.push_back(text);
+    }
+    log(LogLevel::kWarn, text);
+    note("warn", kUnmatchedPattern, text);
+  }
+}
+
+Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run) {
+  Parts made;
+  std::string rules_were;
+  {
+    std::lock_guard lock(mutex);
+    rules_were = rules_version;
+  }
+  TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
+  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap};
+  if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
+  parts.on_started = [this] { return file->mark_started(); };
+  parts.on_tables = [this](const auto& tables, const auto& unmatched_rules) { look_at_patterns(tables, unmatched_rules); };
+
+  TAILRACE_TRY(auto job, file->read_job());
+  SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
+  PipelineOptions options = config.pipeline;
+  if (by_transactions) {
+    options.batch_bytes = 0;   // a batch per transaction
+    parts.swap = nullptr;
+  }
+  auto current = std::make_shared<Pipeline>(options, parts);
+  {
+    std::lock_guard lock(mutex);
+    pipeline = current;
+    rules = made.rules.get();
+  }
+  // The pipeline's stop must win over a start that is still opening things.
+  std::stop_callback on_stop(stop, [&] { current->stop(milliseconds(800)); });
+  Status status = current->run(sink_context);
+  PipelineStatus ended = current->status();
+  got_open = got_open || ended.was_open;
+  run = {ended.durable_rows > 0, ended.again, ended.undecodable};
+  {
+    std::lock_guard lock(mutex);
+    rows_before += ended.events;
+    dropped_before += ended.dropped_by_rules;
+    if (ended.durable) durable_before = ended.durable;
+    if (std::string version = made.rules->version(); !version.empty() || ended.was_open) rules_version = version;
+    for (auto& [name, table] : ended.tables) {
+      add_counts(table, tables_before[name]);
+      tables_before[name] = table;
+    }
+    ended.tables.clear();
+    ended.dropped_by_rules = 0;
+    last = ended;
+    pipeline.reset();
+    rules = nullptr;
+  }
+  return status;
+}
+
+void Job::Impl::run_loop(std::stop_token stop) {
+  milliseconds backoff = kFirstBackoff;
+  bool got_open = false;
+  auto began = Clock::now();
+  to_stop = false;
+  while (true) {
+    Run run;
+    Status status = run_once(stop, to_stop, got_open, run);
+    if (run.progressed) backoff = kFirstBackoff;
+    std::unique_lock lock(mutex);
+    bool stopping = stop.stop_requested();
+    if (run.again && !stopping) continue;
+    // The transactions before a held statement, or a value that cannot be decoded, came in one batch with it. Once more, one by
+    // one, and they are delivered.
+    to_stop = !status.ok() && (status.code() == ErrorCode::kSchemaHeld || run.undecodable) && !to_stop;
+    if (to_stop && !stopping) continue;
+    if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
+      state = stop_state;
+      error = Status();
+    } else if (status.ok()) {
+      state = JobState::kDone;
+      error = Status();
+    } else if (status.retry() == Retry::kTransient && (got_open || Clock::now() - began < kConnectPatience)) {
+      state = JobState::kRetrying;
+      attempts = run.progressed ? 1 : attempts + 1;
+      error = status;
+      lock.unlock();
+      note("warn", error_info(status.code()).text, status.to_string());
+      log(LogLevel::kWarn, fmt::format("{}; trying again in {} ms", status.to_string(), backoff.count()));
+      lock.lock();
+      changed.notify_all();
+      changed.wait_for(lock, stop, backoff, [] { return false; });
+      if (stop.stop_requested()) {
+        state = stop_state;
+        error = Status();
+      } else {
+        backoff = std::min(backoff * 2, kLastBackoff);
+        state = JobState::kRunning;
+        continue;
+      }
+    } else {
+      // A held statement is no failure: a person decides, and the job goes on.
+      state = status.code() == ErrorCode::kSchemaHeld ? JobState::kPaused : JobState::kFailed;
+      error = status;
+    }
+    changed.notify_all();
+    std::string text = error.ok() ? std::string(job_state_name(state)) : error.to_string();
+    std::string_view code = error.ok() ? "" : error_info(error.code()).text;
+    std::string_view level = error.ok() ? "info" : state == JobState::kPaused ? "warn" : "error";
+    lock.unlock();
+    note(level, code, text);
+    write_status();
+    return;
+  }
+}
+
+JobStatus Job::Impl::status() const {
+  JobStatus out;
+  std::shared_ptr<Pipeline> current;
+  std::map<std::string, TableProgress> before;
+  std::optional<Checkpoint> durable;
+  PipelineStatus p;
+  {
+    std::lock_guard lock(mutex);
+    out.state = state;
+    out.name = config.name;
+    out.error = error;
+    out.attempts = attempts;
+    out.rules_version = rules_version;
+    out.rows_done = rows_before;
+    out.dropped_by_rules = dropped_before;
+    out.warnings = warnings;
+    before = tables_before;
+    durable = durable_before;
+    current = pipeline;
+    p = last;
+    if (rules) {
+      if (std::string version = rules->version(); !version.empty()) out.rules_version = version;
+    }
+    if (samples.size() >= 2) {
+      double seconds = std::chrono::duration<double>(samples.back().first - samples.front().first).count();
+      if (seconds > 0) out.rate = static_cast<double>(samples.back().second - samples.front().second) / seconds;
+    }
+  }
+  if (current) {
+    p = current->status();
+    out.rows_done += p.events;
+  }
+  // A run that has not come as far as its checkpoint, as one that never got its source open, tells nothing of what was there.
+  if (!p.durable) p.durable = std::move(durable);
+  out.dropped_by_rules += p.dropped_by_rules;
+  for (const auto& [name, table] : before) add_counts(p.tables[name], table);
+  fill_from_pipeline(out, p, current != nullptr);
+  return out;
+}
+
+}  // namespace tailrace
