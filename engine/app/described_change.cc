@@ -42,10 +42,6 @@ template <class T>
 Status number_of(const Json& object, const char* name, std::optional<T>& out) {
   const Json& value = member(object, name);
   if (value.is_null()) return {};
-  if (value.is_number_integer() && (std::is_signed_v<T> || value.is_number_unsigned())) {
-    out = value.get<T>();
-    return {};
-  }
   std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   T number{};
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -168,18 +164,26 @@ Result<SchemaRef> schema_of(const Json& table, bool oracle_mode) {
   return SchemaRef(schema);
 }
 
+// Years 1 to 9999, so that no format's unit of time can overflow.
+Status time_of(const Json& object, const char* name, int64_t units_per_second, std::optional<int64_t>& out) {
+  constexpr int64_t kFirst = -62'135'596'800, kLast = 253'402'300'799;
+  TAILRACE_OK(number_of(object, name, out));
+  if (!out || (*out >= kFirst * units_per_second && *out <= kLast * units_per_second)) return {};
+  return bad(fmt::format("{}: {} is no time between the years 1 and 9999", name, *out));
+}
+
 // What the change says besides its rows. `spaces` keeps the texts.
 Status fill_meta(const Json& change, EventMeta& meta, std::deque<std::string>& spaces) {
   std::optional<int64_t> now;
-  TAILRACE_OK(number_of(change, "now_ms", now));
+  TAILRACE_OK(time_of(change, "now_ms", 1000, now));
   meta.now_ms = now.value_or(coarse_now_ms());
-  TAILRACE_OK(number_of(change, "ts_s", meta.commit_s));
-  TAILRACE_OK(number_of(change, "ts_ms", meta.commit_ms));
+  TAILRACE_OK(time_of(change, "ts_s", 1, meta.commit_s));
+  TAILRACE_OK(time_of(change, "ts_ms", 1000, meta.commit_ms));
   if (!meta.commit_ms && meta.commit_s) meta.commit_ms = *meta.commit_s * 1000;
   if (!meta.commit_s && meta.commit_ms) meta.commit_s = *meta.commit_ms / 1000;
   if (meta.commit_ms) meta.commit_us = *meta.commit_ms * 1000;
-  TAILRACE_OK(number_of(change, "checkpoint_s", meta.checkpoint_s));
-  TAILRACE_OK(number_of(change, "safe_point_s", meta.safe_point_s));
+  TAILRACE_OK(time_of(change, "checkpoint_s", 1, meta.checkpoint_s));
+  TAILRACE_OK(time_of(change, "safe_point_s", 1, meta.safe_point_s));
   TAILRACE_OK(number_of(change, "seq", meta.sequence));
   const Json& tx = member(change, "tx");
   TAILRACE_OK(number_of(tx, "index", meta.tx_index));

@@ -100,7 +100,10 @@ Status RowScript::set(SqlTokens& tokens) {
   if (is_time) {
     std::string digits(value.text());
     digits.erase(digits.find('.'), 1);
-    std::from_chars(digits.data(), digits.data() + digits.size(), time_us_);
+    int64_t time_us = -1;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), time_us);
+    if (error != std::errc() || time_us < 0) return fail(fmt::format("SET TIMESTAMP = {}: seconds since 1970 expected", value.text()));
+    time_us_ = time_us;
   } else {
     gtid_ = value.text() == "AUTOMATIC" ? std::string() : std::string(value.text());
   }
