@@ -72,7 +72,7 @@ struct TableProgress {
   uint64_t rows_total = 0;             // estimate of the source's catalogue
   uint64_t rows_read = 0;              // by the snapshot, this run
   uint64_t inserts = 0, updates = 0, deletes = 0;
-  uint64_t dropped = 0;                // row events passed over while the table was quarantined
+  uint64_t dropped = 0;                // row events of a quarantined table, and rows that the sink set aside
   std::string state;                   // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"
 };
 

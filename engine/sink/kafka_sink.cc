@@ -11,10 +11,12 @@
 #include <algorithm>
 
 #include "sink/kafka_sink_deliveries.h"
+#include "sink/kafka_sink_oversized.h"
 #include "sink/kafka_sink_producer.h"
 #include "sink/kafka_sink_routes.h"
 #include "sink/kafka_sink_sender.h"
 #include "sink/kafka_sink_settings.h"
+#include "sink/kafka_sink_throttle.h"
 #include "sink/kafka_sink_transactions.h"
 
 namespace tailrace {
@@ -63,6 +65,8 @@ class KafkaSink final : public Sink {
   KafkaProducer producer_{settings_};
   std::unique_ptr<KafkaRoutes> routes_;
   std::unique_ptr<KafkaSender> sender_;
+  std::unique_ptr<KafkaOversized> oversized_;
+  KafkaThrottle throttle_{settings_.throttle_rows, settings_.throttle_bytes};
   Record record_;
   Status broken_;                          // why an earlier write ended in the middle of its batch
 
@@ -86,6 +90,7 @@ Status KafkaSink::open(const SinkContext& context, AckReceiver& acks) {
   TAILRACE_OK(producer_.open(context.job_id, *deliveries_));
   routes_ = std::make_unique<KafkaRoutes>(settings_, producer_.client());
   sender_ = std::make_unique<KafkaSender>(producer_, *deliveries_, settings_.id_header);
+  oversized_ = std::make_unique<KafkaOversized>(settings_.oversized, context.job_id, *serializer_, context.set_aside);
   if (settings_.transactions) TAILRACE_OK(open_transactions(context));
   producer_.set_open();
   return {};
@@ -105,6 +110,7 @@ Status KafkaSink::open_transactions(const SinkContext& context) {
 Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
   sender_->begin_batch();
   size_t since_check = 0;
+  const std::function<bool()> is_abandoned = [this] { return producer_.is_abandoned(); };
   for (const ChangeEvent& event : batch.events) {
     if (event.op == Op::kHeartbeat) continue;  // belongs to no table, so to no topic
     if (++since_check == 256) {
@@ -115,15 +121,24 @@ Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* 
     TAILRACE_OK(serializer_->encode(batch, event, record_));
     if (record_.skip) continue;
     TAILRACE_TRY(const KafkaTopic* topic, routes_->topic_of(event, stop));
+    Outgoing message{batch, event, record_};
+    size_t size = message_size(record_, event.route ? event.route->headers : std::span<const MessageHeader>());
+    if (size > settings_.topics.max_batch_bytes) TAILRACE_OK(routes_->learn_limit(*topic, size, stop));
+    if (size > topic->max_bytes) {
+      TAILRACE_OK(oversized_->settle(batch, event, *topic, sender_->id_of(batch, event), record_));
+      if (record_.skip) continue;
+      message.more_headers = oversized_->headers();
+    }
+    TAILRACE_OK(throttle_.pass(record_.key.size() + record_.value.size(), stop, is_abandoned));
     TAILRACE_TRY(const int32_t place, routes_->partition_of(event, record_, *topic));
     if (place == KafkaRoutes::kEveryPartition) {
       for (int32_t partition = 0; partition < topic->partitions; ++partition) {
-        TAILRACE_OK(sender_->send(batch, event, record_, *topic, partition, pending, stop));
+        TAILRACE_OK(sender_->send(message, *topic, partition, pending, stop));
       }
       continue;
     }
-    TAILRACE_OK(sender_->send(batch, event, record_, *topic, place, pending, stop));
-    if (record_.has_key && record_.tombstone) TAILRACE_OK(sender_->send(batch, event, record_, *topic, place, pending, stop, true));
+    TAILRACE_OK(sender_->send(message, *topic, place, pending, stop));
+    if (record_.has_key && record_.tombstone) TAILRACE_OK(sender_->send(message, *topic, place, pending, stop, true));
   }
   return {};
 }

@@ -46,6 +46,14 @@ Result<const KafkaTopic*> KafkaRoutes::said_topic(const ChangeEvent& event, cons
   return found;
 }
 
+Status KafkaRoutes::learn_limit(const KafkaTopic& topic, size_t size, const std::stop_token& stop) {
+  if (topic.has_learnt_limit) return {};
+  using Policy = KafkaOversizedSettings::Policy;
+  bool makes_smaller = settings_.oversized.policy == Policy::kClaimCheck || settings_.oversized.policy == Policy::kDropColumn;
+  if (size > topic.max_bytes && !makes_smaller) return {};  // too large anyway
+  return topics_.learn_limit(topic, stop);
+}
+
 Result<int32_t> KafkaRoutes::partition_of(const ChangeEvent& event, const Record& record, const KafkaTopic& topic) const {
   auto by_text = [&](std::string_view text) {
     return rd_kafka_msg_partitioner_murmur2(topic.handle, text.data(), text.size(), topic.partitions, nullptr, nullptr);
@@ -61,10 +69,10 @@ Result<int32_t> KafkaRoutes::partition_of(const ChangeEvent& event, const Record
     case KafkaSettings::Partition::kHash:
       break;
   }
-  if (event.route && !event.route->partition_key.empty()) return by_text(event.route->partition_key);
-  if (record.has_key) return RD_KAFKA_PARTITION_UA;
   // Every partition holds rows of the table, so each reader must learn of the change.
   if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) return kEveryPartition;
+  if (event.route && !event.route->partition_key.empty()) return by_text(event.route->partition_key);
+  if (record.has_key) return RD_KAFKA_PARTITION_UA;
   // No key to keep rows in order by: the whole table stays in one partition.
   return by_text(event.table->qualified_name());
 }

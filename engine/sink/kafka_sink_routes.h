@@ -21,6 +21,8 @@ class KafkaRoutes {
   KafkaRoutes(const KafkaSettings& settings, rd_kafka_s* client) : settings_(settings), topics_(client, settings.topics) {}
 
   Result<const KafkaTopic*> topic_of(const ChangeEvent& event, const std::stop_token& stop);
+  // For a message of this size: what the topic takes is asked for where it may matter.
+  Status learn_limit(const KafkaTopic& topic, size_t size, const std::stop_token& stop);
   // A number, kByKey, or kEveryPartition.
   Result<int32_t> partition_of(const ChangeEvent& event, const Record& record, const KafkaTopic& topic) const;
 

@@ -49,10 +49,11 @@ std::string_view KafkaSender::id_of(const EventBatch& batch, const ChangeEvent& 
   return id_;
 }
 
-Status KafkaSender::send(const EventBatch& batch, const ChangeEvent& event, const Record& record, const KafkaTopic& topic, int32_t partition,
-                         KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone) {
+Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32_t partition, KafkaDeliveries::Batch* pending,
+                         const std::stop_token& stop, bool is_tombstone) {
+  const auto& [batch, event, record, more_headers] = message;
   std::span<const MessageHeader> said = event.route ? event.route->headers : std::span<const MessageHeader>();
-  parts_->list.resize(7 + said.size());
+  parts_->list.resize(7 + said.size() + more_headers.size());
   rd_kafka_vu_t* parts = parts_->list.data();
   size_t n = 0;
   parts[n].vtype = RD_KAFKA_VTYPE_RKT;
@@ -79,9 +80,9 @@ Status KafkaSender::send(const EventBatch& batch, const ChangeEvent& event, cons
     parts[n++].u.header.size = static_cast<ssize_t>(id.size());
   }
   // The client wants names that end in a zero byte.
-  header_names_.resize(std::max(header_names_.size(), said.size()));
-  for (size_t i = 0; i < said.size(); ++i) {
-    const MessageHeader& header = said[i];
+  header_names_.resize(std::max(header_names_.size(), said.size() + more_headers.size()));
+  for (size_t i = 0; i < said.size() + more_headers.size(); ++i) {
+    const MessageHeader& header = i < said.size() ? said[i] : more_headers[i - said.size()];
     parts[n].vtype = RD_KAFKA_VTYPE_HEADER;
     parts[n].u.header.name = header_names_[i].assign(header.name).c_str();
     parts[n].u.header.val = header.value.data();

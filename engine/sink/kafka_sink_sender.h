@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -19,6 +20,14 @@ namespace tailrace {
 // A message key as errors show it.
 std::string printable_key(std::string_view bytes);
 
+// A message before it is sent.
+struct Outgoing {
+  const EventBatch& batch;
+  const ChangeEvent& event;
+  const Record& record;
+  std::span<const MessageHeader> more_headers = {};  // besides those of the rules
+};
+
 class KafkaSender {
  public:
   // All outlive it.
@@ -26,8 +35,8 @@ class KafkaSender {
   ~KafkaSender();
 
   void begin_batch() noexcept { id_txn_ = SIZE_MAX; }
-  Status send(const EventBatch& batch, const ChangeEvent& event, const Record& record, const KafkaTopic& topic, int32_t partition,
-              KafkaDeliveries::Batch* pending, const std::stop_token& stop, bool is_tombstone = false);
+  Status send(const Outgoing& message, const KafkaTopic& topic, int32_t partition, KafkaDeliveries::Batch* pending,
+              const std::stop_token& stop, bool is_tombstone = false);
   // "<transaction>:<ordinal>", with ".1" for the second half of a split update. Empty for rows of a snapshot.
   std::string_view id_of(const EventBatch& batch, const ChangeEvent& event);
   size_t bytes() const noexcept { return bytes_; }  // of keys and values, ever

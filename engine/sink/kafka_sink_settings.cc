@@ -54,6 +54,34 @@ Status transaction_settings(const Options& options, KafkaSettings& settings) {
   return {};
 }
 
+Status size_settings(const Options& options, KafkaSettings& settings) {
+  int64_t message = options.integer("max_message_bytes"), batch = options.integer("max_batch_bytes");
+  // The client's own bounds of both.
+  if (message < 1000 || message > 1'000'000'000) return Status(ErrorCode::kConfigBadValue, "sink.max_message_bytes must be between 1000 and 1000000000");
+  if (batch < 1000 || batch > message) {
+    // The default follows a smaller limit of messages.
+    if (options.text("max_batch_bytes") != "256KiB") return Status(ErrorCode::kConfigBadValue, "sink.max_batch_bytes must be between 1000 and sink.max_message_bytes");
+    batch = message;
+  }
+  settings.topics.max_message_bytes = static_cast<size_t>(message);
+  settings.topics.max_batch_bytes = static_cast<size_t>(batch);
+  const std::string& policy = options.text("oversized");
+  using Policy = KafkaOversizedSettings::Policy;
+  settings.oversized.policy = policy == "dead_letter"   ? Policy::kDeadLetter
+                              : policy == "claim_check" ? Policy::kClaimCheck
+                              : policy == "drop_column" ? Policy::kDropColumn
+                                                        : Policy::kFail;
+  bool has_folder = options.has("claim_check_folder");
+  if (has_folder != (settings.oversized.policy == Policy::kClaimCheck)) {
+    return Status(ErrorCode::kConfigBadValue, "sink.claim_check_folder and sink.oversized = \"claim_check\" go together");
+  }
+  if (has_folder) settings.oversized.folder = options.text("claim_check_folder");
+  settings.throttle_rows = options.integer("throttle_rows");
+  settings.throttle_bytes = options.integer("throttle_bytes");
+  if (settings.throttle_rows < 0 || settings.throttle_bytes < 0) return Status(ErrorCode::kConfigBadValue, "sink.throttle_rows and sink.throttle_bytes are 0 or more");
+  return {};
+}
+
 }  // namespace
 
 Result<KafkaSettings> read_kafka_settings(const Options& options, const Url& url) {
@@ -79,8 +107,8 @@ Result<KafkaSettings> read_kafka_settings(const Options& options, const Url& url
   settings.connect_timeout = std::chrono::milliseconds(options.integer("connect_timeout") / 1000);
   settings.id_header = options.boolean("id_header");
   TAILRACE_OK(transaction_settings(options, settings));
+  TAILRACE_OK(size_settings(options, settings));
   int64_t buffer = std::max<int64_t>(options.integer("buffer"), 1 << 20);
-  std::string limit = std::to_string(options.integer("max_message_bytes"));
   auto& client = settings.client;
   client = {
       {"bootstrap.servers", settings.brokers},
@@ -92,7 +120,8 @@ Result<KafkaSettings> read_kafka_settings(const Options& options, const Url& url
       {"partitioner", "murmur2_random"},
       {"compression.codec", options.text("compression")},
       {"linger.ms", fmt::format("{}", static_cast<double>(options.integer("linger")) / 1000)},
-      {"message.max.bytes", limit},
+      {"message.max.bytes", std::to_string(settings.topics.max_message_bytes)},
+      {"batch.size", std::to_string(settings.topics.max_batch_bytes)},
       {"queue.buffering.max.kbytes", std::to_string(buffer / 1024)},
       {"queue.buffering.max.messages", std::to_string(std::max<int64_t>(buffer / kMessageOverhead, 1000))},
       {"security.protocol", options.text("security")},

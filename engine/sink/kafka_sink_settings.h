@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/options.h"
+#include "sink/kafka_sink_oversized.h"
 #include "sink/kafka_sink_topics.h"
 #include "sink/kafka_sink_transactions.h"
 
@@ -20,8 +21,13 @@ inline constexpr OptionSpec kKafkaOptions[] = {
     {"topic_partitions", "int", "1", "partitions of a topic made by the sink"},
     {"topic_replication", "int", "-1", "replicas of a topic made by the sink; -1 = the broker's default"},
     {"compression", "enum:none|gzip|snappy|lz4|zstd", "lz4", "compression of message batches"},
-    {"linger", "duration", "5ms", "how long messages wait for company"},
-    {"max_message_bytes", "bytes", "1000000", "the largest message sent"},
+    {"linger", "duration", "1ms", "how long messages wait for company"},
+    {"max_message_bytes", "bytes", "1000000", "the largest message sent, with about 230 bytes for its headers and lengths; a topic's max.message.bytes counts as well"},
+    {"max_batch_bytes", "bytes", "256KiB", "messages sent together; no topic's max.message.bytes may be below it"},
+    {"oversized", "enum:fail|dead_letter|claim_check|drop_column", "fail", "a row whose message is too large: end the job; keep the row in the job file instead of sending it; put the message into a file and send its name; leave out the largest columns, named in a header"},
+    {"claim_check_folder", "path", "", "oversized: claim_check: where messages are put, as <topic>/<job>-<position>"},
+    {"throttle_rows", "int", "0", "messages a second; 0 = as many as the broker takes. The reader is held back"},
+    {"throttle_bytes", "bytes", "0", "bytes of messages a second, before compression; 0 = as many as the broker takes"},
     {"buffer", "bytes", "32MiB", "messages waiting for the broker, in memory"},
     {"connect_timeout", "duration", "10s", "how long to wait for the first broker at the start"},
     {"transactions", "bool", "false", "each change once for readers of committed records; the checkpoint is kept in Kafka"},
@@ -50,6 +56,8 @@ struct KafkaSettings {
   std::optional<KafkaTransactionSettings> transactions;
   std::chrono::microseconds commit_every{100'000};
   size_t commit_bytes = 16u << 20;
+  KafkaOversizedSettings oversized;
+  int64_t throttle_rows = 0, throttle_bytes = 0;  // a second; 0 = no limit
 };
 
 Result<KafkaSettings> read_kafka_settings(const Options& options, const Url& url);
