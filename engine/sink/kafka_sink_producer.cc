@@ -87,6 +87,9 @@ Status KafkaProducer::connect() {
     if (login_refused_) {
       return Status(ErrorCode::kSinkOpen, fmt::format("{} refused the login: {}", settings_.brokers, last_error_));
     }
+    if (tls_failed_) {
+      return Status(ErrorCode::kSinkOpen, fmt::format("no TLS with {}: {} (sink.tls_ca names the authority's certificate)", settings_.brokers, last_error_));
+    }
     if (Clock::now() >= deadline) {
       return Status(ErrorCode::kSinkConnect,
                     fmt::format("no broker of {} answered within {} ms: {}", settings_.brokers, settings_.connect_timeout.count(),
@@ -137,6 +140,7 @@ void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, v
     std::lock_guard lock(self->error_mutex_);
     self->last_error_ = reason;
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) self->login_refused_ = true;
+    if (code == RD_KAFKA_RESP_ERR__SSL) self->tls_failed_ = true;
   }
   if (code != RD_KAFKA_RESP_ERR__FATAL) {
     log(LogLevel::kWarn, fmt::format("kafka: {} ({}); waiting for the broker", reason,
@@ -147,6 +151,11 @@ void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, v
   rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(client, text, sizeof text);
   if (fatal == RD_KAFKA_RESP_ERR__FENCED || fatal == RD_KAFKA_RESP_ERR_PRODUCER_FENCED) {
     return self->deliveries_->fail(Status(ErrorCode::kSinkFenced, text));
+  }
+  if (fatal == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
+    return self->deliveries_->fail(
+        Status(ErrorCode::kSinkWrite, fmt::format("the broker does not let this user write: {}; it needs WRITE on its topics, before Kafka 2.8 "
+                                                  "IDEMPOTENT_WRITE on the cluster as well", text)));
   }
   self->deliveries_->fail(Status(ErrorCode::kSinkWrite, fmt::format("the producer cannot go on without risking order or loss: {} ({})",
                                                                     text, rd_kafka_err2name(fatal))));

@@ -62,6 +62,7 @@ class KafkaProducer {
   std::mutex error_mutex_;
   std::string last_error_;            // of the client, for messages; under error_mutex_
   bool login_refused_ = false;        // under error_mutex_
+  bool tls_failed_ = false;           // under error_mutex_
 };
 
 }  // namespace tailrace

@@ -28,6 +28,9 @@ Status add_properties(std::string_view text, std::map<std::string, std::string>&
     for (std::string_view fixed : kFixed) {
       if (name == fixed) return Status(ErrorCode::kConfigBadValue, fmt::format("sink.properties: {} is set by the sink itself", name));
     }
+    if (name == "sasl.username" || name == "sasl.password") {
+      return Status(ErrorCode::kConfigBadValue, "sink.properties: the user belongs into sink.url, the password into sink.password, where it is kept secret");
+    }
     client[std::string(name)] = std::string(pair.substr(equal + 1));
   }
   return {};
