@@ -6,6 +6,7 @@
 
 #include "job/job_impl.h"
 #include "job/job_status.h"
+#include "rule/dead_letter.h"
 
 namespace tailrace {
 namespace {
@@ -85,6 +86,10 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
 
   TAILRACE_TRY(auto job, file->read_job());
   SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
+  sink_context.set_aside = [this](const Status& why, const EventBatch& batch, const ChangeEvent& event) {
+    auto id = file->add(make_dead_letter(why, batch, event));
+    return id.ok() ? Status() : std::move(id).status().caused_by(why);
+  };
   PipelineOptions options = config.pipeline;
   if (by_transactions) {
     options.batch_bytes = 0;   // a batch per transaction

@@ -31,6 +31,11 @@ class DeliveredCounts {
     if (!open_.tables.empty() || open_.dropped_by_rules != 0) waiting_.push_back(std::move(open_));
     open_ = {};
   }
+  // Of the batch that was closed last, while the sink writes it. The reference lives until the next `close`.
+  RowCounts& of_closed(uint64_t sequence, const std::string& table) {
+    if (waiting_.empty() || waiting_.back().sequence != sequence) waiting_.push_back({sequence, 0, {}});
+    return waiting_.back().tables[table];
+  }
   // Everything up to `sequence` is durable: into the status it goes.
   template <class Status> void settle(uint64_t sequence, Status& status) {
     while (!waiting_.empty() && waiting_.front().sequence <= sequence) {

@@ -16,7 +16,17 @@ int64_t wall_clock_us() {
 }  // namespace
 
 Status Delivery::prepare(const SinkContext& sink_context) {
-  TAILRACE_OK(run_.parts.sink->open(sink_context, *run_.parts.acks));
+  SinkContext context = sink_context;
+  if (sink_context.set_aside) {
+    context.set_aside = [this, keep = sink_context.set_aside](const Status& why, const EventBatch& batch, const ChangeEvent& event) {
+      TAILRACE_OK(keep(why, batch, event));
+      const TableSchema& table = event.output && event.output->source ? *event.output->source : *event.table;
+      std::lock_guard lock(run_.mutex);
+      ++run_.counts.of_closed(batch.sequence, table.qualified_name()).dropped;
+      return Status();
+    };
+  }
+  TAILRACE_OK(run_.parts.sink->open(context, *run_.parts.acks));
   std::optional<Checkpoint> stored;
   if (caps_.owns_checkpoint) {
     TAILRACE_TRY(stored, run_.parts.sink->stored_checkpoint());

@@ -4,8 +4,10 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 
@@ -64,6 +66,11 @@ Status check_topic_name(std::string_view name) {
   if (name == "." || name == "..") return bad("it is reserved");
   if (!std::all_of(name.begin(), name.end(), allowed)) return bad("only letters, digits, '.', '_' and '-' are allowed");
   return {};
+}
+
+std::string KafkaTopic::limit_text() const {
+  return is_limited_by_broker ? fmt::format("the topic takes {} (its max.message.bytes)", max_bytes)
+                              : fmt::format("sink.max_message_bytes is {}", max_bytes);
 }
 
 KafkaTopics::~KafkaTopics() {
@@ -140,11 +147,54 @@ Status KafkaTopics::create(const std::string& name, const std::stop_token& stop)
   }
 }
 
+Status KafkaTopics::learn_limit(const KafkaTopic& known, const std::stop_token& stop) {
+  KafkaTopic& topic = *topics_.at(known.name);
+  if (std::exchange(topic.has_learnt_limit, true)) return {};
+  std::unique_ptr<rd_kafka_ConfigResource_t, decltype(&rd_kafka_ConfigResource_destroy)> resource(
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.name.c_str()), &rd_kafka_ConfigResource_destroy);
+  std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> options(
+      rd_kafka_AdminOptions_new(client_, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS), &rd_kafka_AdminOptions_destroy);
+  char text[512];
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), 5000, text, sizeof text);
+  std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> answers(rd_kafka_queue_new(client_), &rd_kafka_queue_destroy);
+  rd_kafka_ConfigResource_t* list[] = {resource.get()};
+  rd_kafka_DescribeConfigs(client_, list, 1, options.get(), answers.get());
+  std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(nullptr, &rd_kafka_event_destroy);
+  while (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) {
+    if (stop.stop_requested()) return stopped();
+    event.reset(rd_kafka_queue_poll(answers.get(), 50));
+  }
+  auto silent = [&](const char* why) {
+    log(LogLevel::kInfo, fmt::format("kafka: max.message.bytes of topic {} is not known: {}", topic.name, why));
+    return Status();
+  };
+  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return silent(rd_kafka_event_error_string(event.get()));
+  size_t count = 0;
+  const rd_kafka_ConfigResource_t** found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  if (count != 1) return silent("the answer is empty");
+  if (rd_kafka_ConfigResource_error(found[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) return silent(rd_kafka_ConfigResource_error_string(found[0]));
+  const rd_kafka_ConfigEntry_t** entries = rd_kafka_ConfigResource_configs(found[0], &count);
+  for (size_t i = 0; i < count; ++i) {
+    const char* value = rd_kafka_ConfigEntry_value(entries[i]);
+    if (!value || std::string_view(rd_kafka_ConfigEntry_name(entries[i])) != "max.message.bytes") continue;
+    size_t limit = std::strtoull(value, nullptr, 10);
+    if (limit < settings_.max_batch_bytes) {
+      return Status(ErrorCode::kSinkTooLarge, fmt::format("the topic takes batches of {} bytes (its max.message.bytes), and sink.max_batch_bytes is {}: "
+                                                          "set it to {} or less", limit, settings_.max_batch_bytes, limit))
+          .with("topic", topic.name);
+    }
+    topic.is_limited_by_broker = limit < topic.max_bytes;
+    topic.max_bytes = std::min(limit, topic.max_bytes);
+  }
+  return {};
+}
+
 Result<const KafkaTopic*> KafkaTopics::find(const std::string& name, const std::stop_token& stop) {
   if (auto it = topics_.find(name); it != topics_.end()) return it->second.get();
   TAILRACE_OK(check_topic_name(name));
   auto topic = std::make_unique<KafkaTopic>();
   topic->name = name;
+  topic->max_bytes = settings_.max_message_bytes;
   topic->handle = rd_kafka_topic_new(client_, name.c_str(), nullptr);
   if (!topic->handle) {
     return Status(ErrorCode::kSinkWrite, fmt::format("no handle for the topic: {}", rd_kafka_err2str(rd_kafka_last_error())))

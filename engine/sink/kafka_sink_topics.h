@@ -25,6 +25,11 @@ struct KafkaTopic {
   std::string name;
   rd_kafka_topic_s* handle = nullptr;
   int32_t partitions = 0;
+  size_t max_bytes = SIZE_MAX;        // of one message, as the broker counts
+  bool is_limited_by_broker = false;  // else by sink.max_message_bytes
+  bool has_learnt_limit = false;      // the broker was asked
+
+  std::string limit_text() const;     // for errors
 };
 
 struct KafkaTopicSettings {
@@ -33,6 +38,8 @@ struct KafkaTopicSettings {
   int replication = -1;  // the broker's default
   std::map<std::string, std::string> config;   // of a new topic, by Kafka's names
   std::chrono::milliseconds patience{30'000};  // for a new topic to have a leader
+  size_t max_message_bytes = SIZE_MAX;         // of the client
+  size_t max_batch_bytes = 0;                  // of the client
 };
 
 // Used by one thread. The client must outlive it.
@@ -45,6 +52,8 @@ class KafkaTopics {
 
   // The topic, created if it is not there. An outage of the broker is waited out; JOB-0007 on stop.
   Result<const KafkaTopic*> find(const std::string& name, const std::stop_token& stop);
+  // Asks once for the topic's max.message.bytes. A broker that does not tell leaves the client's own limit.
+  Status learn_limit(const KafkaTopic& topic, const std::stop_token& stop);
 
  private:
   enum class Presence { kReady, kMissing, kUnknown };

@@ -2,6 +2,7 @@
 // come from any thread.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -30,9 +31,13 @@ class AckReceiver {
 };
 
 struct SinkContext {
+  // Keeps an event, with why, instead of delivering it. Durable on return; the same one twice is kept once.
+  using SetAside = std::function<Status(const Status& why, const EventBatch& batch, const ChangeEvent& event)>;
+
   std::string job_id;                      // UUID of the job, kept with a stored checkpoint
   bool job_has_started = false;            // the job file says it delivered before: the sink must know it too
   const Serializer* serializer = nullptr;  // set if the sink wants records; outlives it
+  SetAside set_aside = nullptr;            // for events with a table; null = there is no place for them
 };
 
 // One batch on its way out. `checkpoint` is set when a checkpoint may stand after it.

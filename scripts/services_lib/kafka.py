@@ -82,7 +82,10 @@ class Kafka(Server):
         if not (self.dir / "data" / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             run_step(self.java("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={cluster}",
-                               f"--config={config}"), "formatting the data folder failed")
+                               f"--config={config}", *self.format_options()), "formatting the data folder failed")
+
+    def format_options(self):
+        return []
 
     def command(self):
         return self.java("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.Kafka", self.dir / "server.properties")

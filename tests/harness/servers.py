@@ -39,6 +39,8 @@ class Services:
         prefix = f"TAILRACE_{name.upper()}"
         if kind == "kafka":
             return values[prefix]
+        if kind == "kafka_secure":
+            return {key.removeprefix(prefix).lstrip("_").lower() or "broker": value for key, value in values.items()}
         return Database(kind, int(values[f"{prefix}_PORT"]), values[f"{prefix}_SOCKET"],
                         Path(values[f"{prefix}_DATADIR"]), values.get(f"{prefix}_BIN") or values.get("TAILRACE_MYSQL9_BIN"))
 

@@ -283,6 +283,8 @@ TEST_CASE("A job file with 15,000 tables is open again within a second") {
     CHECK(reader.run("ALTER TABLE orders_14999 DROP note", 100, 200).find("flags") != std::string::npos);
   }
   std::cout << kTables << " tables: open and history in " << best << " s of processor time" << std::endl;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)   // they cost two to ten times as much
   CHECK(best < 1.0);
+#endif
   std::filesystem::remove_all(folder);
 }
