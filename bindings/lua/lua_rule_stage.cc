@@ -1,7 +1,6 @@
 #include "lua_rule_stage.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +10,6 @@
 
 #include "lua_state.h"
 #include "rule/digest.h"
-#include "rule/node_reader.h"
 
 namespace tailrace {
 namespace {
@@ -99,6 +97,10 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   rules->file = options.file;
   if (options.stored) rules->file = options.stored->file;
   if (rules->file.empty()) return rules;
+  if (is_python_rules(rules->file)) {
+    return Status(ErrorCode::kRuleLoad, fmt::format("{}: rules in Python run in a Python process only, such as `tailrace run`; this one "
+                                                    "has none and takes Lua files", rules->file));
+  }
   if (options.stored) {
     for (const auto& [name, file] : options.stored->files) rules->files.files[name] = {file.text, file.chunk};
     rules->files.is_sealed = true;
@@ -118,20 +120,6 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   return rules;
 }
 
-// The formats that `serialize` names must be there.
-Status check_formats(const RuleSet& rules, const std::vector<std::string>& formats) {
-  auto check = [&](const std::string& where, const MessageRule& message) {
-    if (message.format.empty() || formats.empty()) return Status();
-    if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
-    return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format,
-                                  did_you_mean(message.format, formats), fmt::join(formats, ", ")))
-        .with("rule", rules.file);
-  };
-  for (const TableRule& rule : rules.spec.tables) TAILRACE_OK(check(fmt::format("tables[\"{}\"]", rule.key), rule.message));
-  for (const OutputRule& rule : rules.spec.outputs) TAILRACE_OK(check(fmt::format("outputs[\"{}\"]", rule.name), rule.message));
-  return Status();
-}
-
 }  // namespace
 
 Result<std::shared_ptr<RuleSet>> load_rules(const RuleOptions& options) {
@@ -146,7 +134,8 @@ Result<std::shared_ptr<RuleSet>> load_rules(const RuleOptions& options) {
 Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) {
   try {
     std::unique_ptr<LuaRuleHost> host;
-    TAILRACE_OK(check_formats(*rules, config.formats));
+    Status formats = check_formats(rules->spec, config.formats);
+    if (!formats.ok()) return std::move(formats).with("rule", rules->file);
     if (!rules->file.empty()) {
       auto lua_rules = std::dynamic_pointer_cast<const LuaRuleSet>(rules);
       if (!lua_rules) return Status(ErrorCode::kInternal, "a rule set of another kind");

@@ -325,6 +325,25 @@ Result<std::shared_ptr<const ArrowTable>> rows_to_arrow(const EventBatch& batch,
   return std::shared_ptr<const ArrowTable>(std::move(table));
 }
 
+Result<std::shared_ptr<const ArrowTable>> cells_to_arrow(const Column& column, std::span<const Value* const> cells, bool as_text) {
+  ColumnPlan plan = as_text ? ColumnPlan{Form::kText, "u", ""} : plan_of(column);
+  ColumnBuilder builder(column.name, plan.format, cells.size());
+  std::string scratch;
+  for (const Value* cell : cells) {
+    Put put = cell->is_null() ? Put::kNoForm : put_value(plan, column, *cell, builder, scratch);
+    if (put == Put::kWrong) {
+      std::string why = as_text ? "bytes are no text" : "a value does not fit its Arrow column";
+      return Status(ErrorCode::kFormatValue, fmt::format("column `{}` ({}): {}", column.name, column.type_text, why));
+    }
+    if (put == Put::kNoForm) builder.null();
+  }
+  auto table = std::make_shared<ArrowTable>();
+  table->rows = static_cast<int64_t>(cells.size());
+  TAILRACE_TRY(auto made, builder.finish());
+  table->columns.push_back(std::move(made));
+  return std::shared_ptr<const ArrowTable>(std::move(table));
+}
+
 Result<std::shared_ptr<const ArrowTable>> changes_to_arrow(const EventBatch& batch) {
   size_t n = batch.events.size();
   OriginColumns origin(n);

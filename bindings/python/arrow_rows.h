@@ -16,6 +16,8 @@ namespace tailrace::python {
 // form (a zero or partial date; the column is null then). REQUIRES: events of `schema` with a row image.
 Result<std::shared_ptr<const ArrowTable>> rows_to_arrow(const EventBatch& batch, const TableSchema& schema,
                                                         std::span<const ChangeEvent* const> events);
+// One column; a value without an Arrow form is null. `as_text`: the canonical text of each value. REQUIRES: none absent.
+Result<std::shared_ptr<const ArrowTable>> cells_to_arrow(const Column& column, std::span<const Value* const> cells, bool as_text);
 // All events but heartbeats, one line each, images as JSON text.
 Result<std::shared_ptr<const ArrowTable>> changes_to_arrow(const EventBatch& batch);
 // A query's result; a column of mixed types becomes text.

@@ -5,6 +5,7 @@
 
 #include "app/wire.h"
 #include "python/log_queue.h"
+#include "python/py_images.h"
 #include "python/py_status.h"
 
 namespace tailrace::python {
@@ -134,6 +135,7 @@ PYBIND11_MODULE(_core, m) {
   bind_streams(m);
   bind_rules(m);
   bind_formats(m);
+  bind_images(m);
 
   // Shared with the log sink, so engine threads that outlive the module may still push.
   auto queue = std::make_shared<LogQueue>();

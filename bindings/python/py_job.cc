@@ -8,6 +8,7 @@
 #include "job/job.h"
 #include "python/arrow_rows.h"
 #include "python/module.h"
+#include "python/py_rule_set.h"
 #include "python/py_status.h"
 
 namespace tailrace::python {
@@ -118,7 +119,7 @@ Job::Until until_of(const std::string& text) {
 class PyJob {
  public:
   PyJob(const std::string& path, const std::string& config, const std::map<std::string, std::string>& secrets)
-      : job_(take(without_gil([&] { return Job::open(path, config, secrets, make_factories()); }))) {}
+      : job_(take(without_gil([&] { return Job::open(path, config, secrets, python_factories()); }))) {}
   ~PyJob() { close(); }
   // Gives the job file back, once calls of other threads that are under way have returned. GIL held.
   void close() {

@@ -7,10 +7,11 @@
 #include <map>
 
 #include "app/wire.h"
-#include "event/value_text.h"
 #include "mysql/create_table.h"
 #include "python/module.h"
+#include "python/py_rule_set.h"
 #include "python/py_status.h"
+#include "python/py_value.h"
 #include "rulekit/capture_writer.h"
 #include "rulekit/edge_values.h"
 #include "rulekit/event_text.h"
@@ -30,22 +31,8 @@ RuleOptions rule_options(const std::string& file, const OptionMap& options, bool
   out.file = file;
   out.options = options;
   out.trusted = trusted;
+  out.jit = !is_python_rules(file);
   return out;
-}
-
-py::object value_of(const Value& value, const Column& column) {
-  switch (value.kind) {
-    case Kind::kNull: return py::none();
-    case Kind::kInt: return py::int_(value.i);
-    case Kind::kUint:
-    case Kind::kYear:
-    case Kind::kBit: return py::int_(value.u);
-    case Kind::kDouble: return py::float_(value.d);
-    case Kind::kDecimal: return py::module_::import("decimal").attr("Decimal")(std::string(value.text()));
-    case Kind::kBytes:
-    case Kind::kGeometry: return py::bytes(value.p, value.size);
-    default: return py::str(to_text(value, column));
-  }
 }
 
 // A column that is not in the image is `...`.
@@ -135,7 +122,7 @@ py::list read_case(const std::string& path) {
 class PySession {
  public:
   PySession(const std::string& file, const OptionMap& options, const std::string& script, bool trusted)
-      : session_(take(without_gil([&] { return RuleSession::open(make_rule_kit(), rule_options(file, options, trusted), script); }))) {}
+      : session_(take(without_gil([&] { return RuleSession::open(python_rule_kit(), rule_options(file, options, trusted), script); }))) {}
   py::list run(const std::string& sql, uint32_t line) {
     auto batch = take(without_gil([&] { return session_->run(sql, line); }));
     py::list out;
@@ -173,7 +160,7 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     } else if (!job.empty()) {
       TAILRACE_TRY(schemas, job_schemas(job));
     }
-    return check_rules(make_rule_kit(), rule_options(file, options), schemas);
+    return check_rules(python_rule_kit(), rule_options(file, options), schemas);
   }));
   py::list findings, tables, sources;
   for (const CheckFinding& found : report.findings) {
@@ -250,7 +237,7 @@ py::dict replay_files(const std::string& file, const OptionMap& options, const s
                       const std::vector<std::string>& tables, const std::string& start, size_t examples) {
   std::string version, old_version;
   auto report = take(without_gil([&]() -> Result<ReplayReport> {
-    RuleKit kit = make_rule_kit();
+    RuleKit kit = python_rule_kit();
     TAILRACE_TRY(auto now, kit.stage(rule_options(file, options)));
     version = now->version();
     std::unique_ptr<RuleStage> old;
@@ -307,7 +294,7 @@ py::dict profile_file(const std::string& file, const OptionMap& options, const s
                       const OptionMap& source_options, const std::vector<std::string>& tables, const std::string& start) {
   std::string version;
   auto found = take(without_gil([&]() -> Result<std::map<std::string, ProfiledTable>> {
-    TAILRACE_TRY(auto stage, make_rule_kit().stage(rule_options(file, options)));
+    TAILRACE_TRY(auto stage, python_rule_kit().stage(rule_options(file, options)));
     version = stage->version();
     return profile(*stage, path, raw_stream(url, source_options, tables, start));
   }));

@@ -9,6 +9,7 @@
 #include "app/wire.h"
 #include "python/arrow_rows.h"
 #include "python/module.h"
+#include "python/py_rule_set.h"
 #include "python/py_status.h"
 
 namespace tailrace::python {
@@ -176,6 +177,7 @@ void bind_streams(py::module_& m) {
              config.start = start;
              config.job_path = job_path;
              config.batch_bytes = batch_bytes;
+             config.rule_stage = python_factories().rules;
              return std::make_unique<PyReader>(config);
            }),
            py::kw_only(), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("rules_file"),

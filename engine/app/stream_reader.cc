@@ -27,7 +27,8 @@ class DirectReader final : public StreamReader {
     if (!from && !config.start.empty() && config.start != "now") from = Position{"", config.start};
     TAILRACE_TRY(source_, make_source(endpoint, SourceContext{&filter_, schemas}));
     if (!config.is_raw) {
-      TAILRACE_TRY(rules_, make_rule_stage(RuleStageConfig{config.rules, false}));
+      RuleStageConfig stage{config.rules, false};
+      TAILRACE_TRY(rules_, config.rule_stage ? config.rule_stage(stage) : make_rule_stage(stage));
     }
     TAILRACE_OK(source_->open(from));
     position_ = source_->start_position();

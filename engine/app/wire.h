@@ -1,6 +1,8 @@
 // wire: the only place that knows every source, sink, format and rule engine of this build.
 #pragma once
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +54,7 @@ struct StreamConfig {
   std::string start;                              // see event/start_point.h; "" = now
   std::string job_path;                           // keeps schema history and commits; "" = memory only
   size_t batch_bytes = 1u << 20;
+  std::function<Result<std::unique_ptr<RuleStage>>(const RuleStageConfig&)> rule_stage;  // empty: of Lua files
 };
 Result<std::unique_ptr<StreamReader>> open_stream(const StreamConfig& config);
 

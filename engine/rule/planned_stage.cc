@@ -14,8 +14,7 @@
 namespace tailrace {
 namespace {
 
-// Events are taken in chunks, so that their rows and the copies the hooks see stay in the cache.
-constexpr size_t kChunk = 256;
+constexpr size_t kChunk = 256;  // without a host
 
 class PlannedStage final : public RuleStage {
  public:
@@ -25,7 +24,8 @@ class PlannedStage final : public RuleStage {
         ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
         rewriter_(*rules_, plans_, stats_),
         failures_(config, stats_),
-        host_(std::move(host)) {}
+        host_(std::move(host)),
+        chunk_(host_ ? host_->chunk_events() : kChunk) {}
 
   Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) override {
     TAILRACE_TRY(PlanEntry * entry, plans_.find(source));
@@ -67,8 +67,8 @@ class PlannedStage final : public RuleStage {
     rewriter_.begin_batch(begin_failures(batch));
     if (rules_->spec.txn >= 0) TAILRACE_OK(judge_transactions(batch));
     size_t events_in = batch.events.size();
-    for (size_t begin = 0; begin < events_in; begin += kChunk) {
-      size_t end = std::min(begin + kChunk, events_in);
+    for (size_t begin = 0; begin < events_in; begin += chunk_) {
+      size_t end = std::min(begin + chunk_, events_in);
       fates_.assign(end - begin, Fate());
       hooks_.clear();
       for (size_t i = begin; i < end; ++i) TAILRACE_OK(classify(batch, i, fates_[i - begin]));
@@ -203,7 +203,7 @@ class PlannedStage final : public RuleStage {
   bool fills_outputs_alone(const TableRule& rule, const TableSchema& table) const {
     return rule.is_single(table.qualified_name()) &&
            std::none_of(rules_->spec.tables.begin(), rules_->spec.tables.end(),
-                        [&](const TableRule& other) { return &other != &rule && other.map >= 0; });
+                        [&](const TableRule& other) { return other.key != rule.key && other.map >= 0; });
   }
 
   Status check_images(const EventBatch& batch, const ChangeEvent& event) const {
@@ -287,8 +287,8 @@ class PlannedStage final : public RuleStage {
   Status serialize(EventBatch& batch) {
     std::vector<ChangeEvent>& events = batch.events;
     static const std::vector<Value> kNone;
-    for (size_t begin = 0; begin < events.size(); begin += kChunk) {
-      size_t end = std::min(begin + kChunk, events.size());
+    for (size_t begin = 0; begin < events.size(); begin += chunk_) {
+      size_t end = std::min(begin + chunk_, events.size());
       hooks_.clear();
       for (size_t i = begin; i < end; ++i) {
         const ChangeEvent& event = events[i];
@@ -407,6 +407,7 @@ class PlannedStage final : public RuleStage {
   };
   std::vector<Fate> fates_;         // of one chunk, kept for its capacity
   std::unique_ptr<RuleHost> host_;  // after plans_: dies first, it points into them
+  const size_t chunk_;              // events are taken in chunks, so that their rows and the copies the hooks see stay in the cache
 };
 
 }  // namespace

@@ -92,6 +92,10 @@ class RuleHost {
   // Asks `txn` about a transaction: false = it is dropped. RULE-0102, RULE-0103.
   virtual Result<bool> keeps(const Transaction& txn) = 0;
   virtual Result<DdlAnswer> ddl(int, const DdlQuestion&) { return Status(ErrorCode::kInternal, "this host runs no ddl hook"); }
+  // Columns that functions of the entry add to rows of this table, beyond those it declares: plain new columns.
+  virtual Result<std::vector<ColumnRule>> new_columns(const TableRule&, const TableSchema&) { return std::vector<ColumnRule>(); }
+  // Events that one run is given at most. Few stay in the cache; a host that is dear to call wants more.
+  virtual size_t chunk_events() const noexcept { return 256; }
   // The first capture of a Lua pattern, else the whole match. RULE-0101 when it does not match or is none.
   virtual Result<std::string> capture(const std::string& text, const std::string& pattern) = 0;
 };

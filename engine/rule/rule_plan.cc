@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/options.h"
 #include "rule/node_reader.h"
@@ -410,7 +411,18 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
     plan.output = output;
     return plan;
   }
+  std::shared_ptr<const TableRule> own_rule;
+  if (context.new_columns && (rule->map >= 0 || rule->row >= 0)) {
+    TAILRACE_TRY(std::vector<ColumnRule> added, context.new_columns(*rule, *source));
+    if (!added.empty()) {
+      auto copy = std::make_shared<TableRule>(*rule);
+      copy->columns.insert(copy->columns.end(), std::make_move_iterator(added.begin()), std::make_move_iterator(added.end()));
+      own_rule = std::move(copy);
+      rule = own_rule.get();
+    }
+  }
   TAILRACE_TRY(plan, PlanBuilder(*rule, source, context).build());
+  plan.own_rule = std::move(own_rule);
   if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, context));
   plan.is_simple = plan.outputs.empty() && !plan.output->message && plan.computed.empty() &&
                    plan.deletes == DeleteRule::Action::kApply &&

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,6 +51,7 @@ struct SqlColumn {
 
 struct RulePlan {
   const TableRule* rule = nullptr;          // null: no pattern matched
+  std::shared_ptr<const TableRule> own_rule;  // what `rule` points to when the host added columns; else of the RuleSpec
   std::shared_ptr<const RuleOutput> output;  // null: the table is dropped
   bool is_dropped() const noexcept { return output == nullptr; }
   // Where `map` and `row` may send rows besides: by number of RuleSpec::outputs. Empty without functions.
@@ -76,6 +78,8 @@ struct RulePlan {
 struct PlanContext {
   PatternCapture capture;       // may be empty when no template has a Lua pattern
   bool takes_messages = true;   // the sink; else what is said about messages is only checked
+  // See RuleHost; may be empty.
+  std::function<Result<std::vector<ColumnRule>>(const TableRule&, const TableSchema&)> new_columns;
 };
 
 // Compiles the plan of a table. Failures carry the table and name the entry.

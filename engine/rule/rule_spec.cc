@@ -1,6 +1,7 @@
 #include "rule/rule_spec.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -237,6 +238,18 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
     }
   }
   return spec;
+}
+
+Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats) {
+  auto check = [&](const std::string& where, const MessageRule& message) {
+    if (message.format.empty() || formats.empty()) return Status();
+    if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
+    return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format,
+                                  did_you_mean(message.format, formats), fmt::join(formats, ", ")));
+  };
+  for (const TableRule& rule : spec.tables) TAILRACE_OK(check(fmt::format("tables[\"{}\"]", rule.key), rule.message));
+  for (const OutputRule& rule : spec.outputs) TAILRACE_OK(check(fmt::format("outputs[\"{}\"]", rule.name), rule.message));
+  return Status();
 }
 
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table) {

@@ -67,6 +67,9 @@ struct RuleSpec {
 Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
                                  const RuleText& file = {});
 
+// The formats that `serialize` names must be among these; empty = not checked.
+Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats);
+
 // The rule for a table; null when none matches (see RuleSpec::fallback). kRuleAmbiguous when two patterns do.
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table);
 

@@ -45,6 +45,9 @@ struct RuleOptions {
   std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
 };
 
+// Is the file of rules in Python? They have a host of their own, where there is one.
+inline bool is_python_rules(const std::string& file) { return file.ends_with(".py") || file.starts_with("python:"); }
+
 // Counters of one run. Written by the worker, read by anybody.
 struct RuleStats {
   std::atomic<uint64_t> events_in{0}, events_out{0}, dropped_table{0}, dropped_where{0}, dropped_row{0}, dropped_map{0}, errors{0};

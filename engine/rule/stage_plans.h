@@ -28,8 +28,10 @@ class StagePlans {
  public:
   // Both outlive the plans; `host` may be null when no entry has a function.
   StagePlans(const RuleSet& rules, RuleHost* host, const RuleStageConfig& config)
-      : rules_(rules), host_(host), targets_(config.sink_detects_collisions), context_{{}, config.sink_takes_messages} {
-    if (host) context_.capture = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
+      : rules_(rules), host_(host), targets_(config.sink_detects_collisions), context_{{}, config.sink_takes_messages, {}} {
+    if (!host) return;
+    context_.capture = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
+    context_.new_columns = [host](const TableRule& rule, const TableSchema& source) { return host->new_columns(rule, source); };
   }
 
   void begin_batch() noexcept { ++batch_; }

@@ -39,19 +39,21 @@ def _pairs(given: list[str] | None, flag: str = "--option") -> dict[str, str]:
 def test(paths: Annotated[list[Path], typer.Argument(metavar="PATH…", show_default=False,
                                                      help="Case files, rule files, or folders of them.")],
          accept: Annotated[bool, typer.Option("--accept", help="Rewrite the arrows to what the rules give.")] = False,
+         rules: Annotated[Path | None, typer.Option("--rules", metavar="FILE", show_default=False,
+                                                    help="The rule file to run them through, if not the one beside each.")] = None,
          option: OptionFlag = None, as_json: JsonFlag = False) -> None:
     """Run case files. Exit code 4 when a case fails."""
-    from tailrace.rules.cases import CaseFile, find_cases
+    from tailrace.rules.cases import CaseFile, cases_of
 
     reports = []
     width = 0
-    files = find_cases(paths)
+    files = cases_of(paths)
     width = max(len(file.name) for file in files)
-    for file in files:
-        case = CaseFile(file)
+    for file, own in files.items():
+        case = CaseFile(file, rules or own)
         report = case.run(_pairs(option))
         if accept and case.accept():
-            case = CaseFile(file)
+            case = CaseFile(file, rules or own)
             report = case.run(_pairs(option))
             print(f"{file.name:<{width}}  arrows rewritten", file=sys.stderr)
         reports.append(report)

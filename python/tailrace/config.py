@@ -13,6 +13,7 @@ from typing import Any
 
 from tailrace import errors
 from tailrace.endpoint import Endpoint, Secret, make_endpoint, secret_options
+from tailrace.rules.python import PREFIX, Rule, file_of
 
 _VARIABLE = re.compile(r"\$\$|\$\{([^}]*)\}")
 DEFAULT_PHASES = ("snapshot", "stream")
@@ -70,12 +71,17 @@ def rules_fields(rules: object, folder: Path) -> dict[str, Any] | None:
     """``rules`` as the configuration has it; a relative file is taken from ``folder``."""
     if rules is None:
         return None
+    functions = file_of(rules)
+    if functions is not None:
+        return {"file": functions}
     if isinstance(rules, str | os.PathLike):
         rules = {"file": os.fspath(rules)}
     if not isinstance(rules, Mapping):
-        raise errors.make("CFG-0003", f"rules: a path or a table expected, got {type(rules).__name__}")
+        raise errors.make("CFG-0003", f"rules: a path, a table or functions with @tailrace.rule expected, got {type(rules).__name__}")
     kept = dict(rules)
-    if isinstance(kept.get("file"), str | os.PathLike):
+    if isinstance(kept.get("file"), list | tuple | Rule):
+        kept["file"] = file_of(kept["file"]) or kept["file"]
+    elif isinstance(kept.get("file"), str | os.PathLike) and not str(kept["file"]).startswith(PREFIX):
         kept["file"] = str((folder / os.fspath(kept["file"])).resolve())
     return kept
 

@@ -22,6 +22,7 @@ from tailrace._waiting import SLICE_MS, SLICE_S, PendingCall, run_interruptibly
 from tailrace.endpoint import Endpoint
 from tailrace.metadb import MetaDB
 from tailrace.rule_swap import RuleSwap
+from tailrace.rules.python import RulesLike, file_of
 from tailrace.status import Duration, Position, Status, seconds
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Migration(AbstractContextManager["Migration"]):
     """A job and its file. Thread-safe. The job file is owned from start() until the job has stopped or failed."""
 
     def __init__(self, job: str | os.PathLike[str], /, *, source: Endpoint, sink: Endpoint,
-                 tables: Sequence[str] = ("*.*",), rules: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+                 tables: Sequence[str] = ("*.*",), rules: RulesLike | Mapping[str, Any] | None = None,
                  phases: Sequence[str] = config.DEFAULT_PHASES, name: str | None = None, **options: object) -> None:
         path = Path(job)
         for role, endpoint in (("source", source), ("sink", sink)):
@@ -223,12 +224,17 @@ class Migration(AbstractContextManager["Migration"]):
             return self._command("resume", "10s")
         return self.start().status
 
-    def swap_rules(self, rules: str | os.PathLike[str], options: Mapping[str, object] | None = None, *,
+    def swap_rules(self, rules: RulesLike, options: Mapping[str, object] | None = None, *,
                    apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
         """Gives the job other rules at its next transaction boundary and tells where that was. ``options`` change those
         in force. A change of what the targets look like is refused (RULE-0111) unless ``apply_ddl``. A job that nobody
         runs has them from its next start."""
-        return self._swap(os.path.abspath(rules), options or {}, False, apply_ddl, timeout)
+        functions = file_of(rules)
+        if functions is not None and self._job is None and self.owner:
+            raise errors.make("RULE-0111", f"{self.owner} runs this job, and functions of this process are not there: put them into a file",
+                              job=self.path)
+        file = functions or os.path.abspath(str(rules))
+        return self._swap(file, options or {}, False, apply_ddl, timeout)
 
     def rules_back(self, *, apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
         """Swaps to the rules that the job had before those in force."""

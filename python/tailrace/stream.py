@@ -15,6 +15,7 @@ from typing import Any, Literal
 from tailrace import _core, _logs, config, errors
 from tailrace._waiting import PendingCall, run_interruptibly
 from tailrace.endpoint import Endpoint, time_text
+from tailrace.rules.python import RulesLike
 from tailrace.status import Duration, Position, seconds
 
 _open: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -144,7 +145,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
     """
 
     def __init__(self, source: Endpoint, /, tables: Sequence[str] = ("*.*",), *, start: Position | str | datetime = "now",
-                 rules: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+                 rules: RulesLike | Mapping[str, Any] | None = None,
                  job: str | os.PathLike[str] | None = None, commit: Literal["next", "manual"] = "next",
                  batch_bytes: int = 1 << 20, idle: Duration | None = None) -> None:
         if not isinstance(source, Endpoint) or source.role == "sink":

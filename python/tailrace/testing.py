@@ -20,6 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tailrace.rules.cases import Report, Step
+    from tailrace.rules.python import RulesLike
 
 __all__ = ["ABSENT", "Output", "Rule", "Table", "tailrace_rule"]
 
@@ -123,13 +124,15 @@ class Table:
 
 
 class Rule:
-    """A rule file at the desk. Every event also runs without the JIT, which must give the same."""
+    """A rule file, or functions with @tailrace.rule, at the desk. Every event of Lua rules also runs without the JIT, which must give the same."""
 
-    def __init__(self, path: str | Path, *, options: Mapping[str, object] | None = None, trusted: bool = True) -> None:
+    def __init__(self, path: RulesLike, *, options: Mapping[str, object] | None = None, trusted: bool = True) -> None:
         from tailrace import _core
         from tailrace.endpoint import option_text
+        from tailrace.rules.python import name_of
 
-        self.core = _core.RuleSession(file=str(path), script=Path(path).name, trusted=trusted, options={
+        name = name_of(path)
+        self.core = _core.RuleSession(file=name, script=Path(name).name, trusted=trusted, options={
             name: option_text(name, value) for name, value in (options or {}).items()})
         self.core.begin_capture()
         self._line = 0
@@ -160,8 +163,8 @@ def tailrace_rule(request: pytest.FixtureRequest) -> Callable[..., Rule]:
     """``tailrace_rule(path, options=…)``: a rule file; a relative path is taken from pytest's root folder."""
     root = request.config.rootpath
 
-    def make(path: str | Path, *, options: Mapping[str, object] | None = None, trusted: bool = True) -> Rule:
-        return Rule(root / path, options=options, trusted=trusted)
+    def make(path: RulesLike, *, options: Mapping[str, object] | None = None, trusted: bool = True) -> Rule:
+        return Rule(root / path if isinstance(path, str | Path) else path, options=options, trusted=trusted)
 
     return make
 

@@ -12,6 +12,7 @@ from tailrace.endpoint import option_text
 from tailrace.rules import arrows
 
 _OPTION = re.compile(r"\s*([A-Za-z_]\w*)\s*[:=]\s*(?:'((?:[^']|'')*)'|([^\s,'}]+))\s*(,|$)")
+SUFFIXES = (".lua", ".py")                  # of rule files
 _CREATES = re.compile(r"\s*(create|drop|use|set|begin|commit)\b", re.I)
 
 
@@ -104,27 +105,36 @@ def parse_options(text: str) -> dict[str, str]:
 
 def find_cases(paths: Iterable[str | Path]) -> list[Path]:
     """Case files: those named, those of a rule file, those below a folder."""
-    out: list[Path] = []
+    return list(cases_of(paths))
+
+
+def cases_of(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
+    """The same, each with its rule file when that was named."""
+    out: dict[Path, Path | None] = {}
     for given in paths:
         path = Path(given)
         if path.is_dir():
             found = sorted(path.rglob("*.case"))
-        elif path.suffix == ".lua":
+        elif path.suffix in SUFFIXES:
             found = sorted({*path.parent.glob(f"{path.stem}.case"), *path.parent.glob(f"{path.stem}.*.case")})
         else:
             found = [path]
         if not path.exists() or not found:
             raise errors.make("CFG-0003", f"{path}: {'no case file is here' if path.exists() else 'there is no such file'}")
-        out += [path for path in found if path not in out]
+        for case in found:
+            out.setdefault(case, path if path.suffix in SUFFIXES else None)
     return out
 
 
 def rules_of(case: Path) -> Path:
-    """``shop.case`` and ``shop.more.case`` are cases of ``shop.lua``."""
+    """``shop.case`` and ``shop.more.case`` are cases of ``shop.lua`` or ``shop.py``."""
     for stem in (case.stem, case.stem.partition(".")[0]):
-        if (case.parent / f"{stem}.lua").exists():
-            return case.parent / f"{stem}.lua"
-    raise errors.make("CFG-0003", f"{case}: there is no {case.stem}.lua beside it")
+        found = [case.parent / f"{stem}{suffix}" for suffix in SUFFIXES if (case.parent / f"{stem}{suffix}").exists()]
+        if len(found) > 1:
+            raise errors.make("CFG-0003", f"{case}: both {found[0].name} and {found[1].name} are beside it; say which with --rules")
+        if found:
+            return found[0]
+    raise errors.make("CFG-0003", f"{case}: there is no {case.stem}.lua or {case.stem}.py beside it")
 
 
 class CaseFile:

@@ -10,8 +10,9 @@ from typing import Any
 from tailrace import _core, errors
 from tailrace._waiting import run_interruptibly
 from tailrace.endpoint import option_text
+from tailrace.rules.python import load
 
-_PLACE = re.compile(r"(?:^|\s)([^\s:]*\.lua):(\d+): ?")
+_PLACE = re.compile(r"(?:^|\s)([^\s:]*\.(?:lua|py)):(\d+): ?")
 _COMMENT = re.compile(r"--(?!\[\[).*$", re.M)
 
 
@@ -35,6 +36,7 @@ class CheckReport:
     findings: list[Finding] = field(default_factory=list)
     tables: list[dict[str, Any]] = field(default_factory=list)    # source, pattern, target, create, map, row, reads
     sources: list[dict[str, Any]] = field(default_factory=list)   # schemas the rules were planned against
+    pure: set[str] = field(default_factory=set)                   # patterns of rules in Python that are said to be
 
     @property
     def ok(self) -> bool:
@@ -42,12 +44,15 @@ class CheckReport:
 
     def plans(self) -> Iterator[str]:
         """One line per pattern and target."""
+        is_python = self.file.suffix == ".py"
         groups: dict[tuple[str, str, str], list[str]] = {}
         for table in self.tables:
             if not table["target"]:
                 kind = "dropped" if not any(f.is_error and table["source"] in f.text for f in self.findings) else "failed"
             elif table["map"] or table["row"]:
                 kind = "+".join(name for name in ("row", "map") if table[name]) + (", decides" if table["row"] else ", pure")
+                if is_python:
+                    kind = "map in Python" + (", pure" if table["pattern"] in self.pure else "")
             elif table["source"] == "(outputs)":
                 kind = "rows that map and row add"
             else:
@@ -130,6 +135,9 @@ def check(file: str | Path, *, schema: str | Path | None = None, job: str | Path
     source = path.read_text(encoding="utf-8", errors="replace")
     report = CheckReport(path, raw["version"], [_finding(path, source, one) for one in raw["findings"]], raw["tables"], raw["sources"])
     report.findings += _unused_options(path, source, raw["options"])
-    report.findings += _lossy_keys(path, source, report)
+    if path.suffix == ".py":
+        report.pure = {one.pattern for one in load(str(path), None).functions if one.pure}
+    else:
+        report.findings += _lossy_keys(path, source, report)
     report.findings.sort(key=lambda finding: (finding.file, finding.line, not finding.is_error, finding.text))
     return report

@@ -9,6 +9,7 @@ from typing import Any
 from tailrace import _core
 from tailrace._waiting import run_interruptibly
 from tailrace.endpoint import Endpoint
+from tailrace.rules.python import RulesLike, name_of
 from tailrace.rules.replay import texts
 
 
@@ -37,11 +38,11 @@ class Profile:
         return {"version": self.version, "tables": {name: dict(table) for name, table in self.tables.items()}}
 
 
-def profile(rules: str | Path, *, on: str | Path | Endpoint, options: Mapping[str, object] | None = None,
+def profile(rules: RulesLike, *, on: str | Path | Endpoint, options: Mapping[str, object] | None = None,
             tables: Sequence[str] = ("*.*",), start: str = "earliest") -> Profile:
     """Runs a rule file over recorded events, one table at a time, and takes the time of each."""
     endpoint = on if isinstance(on, Endpoint) else None
     raw = run_interruptibly(lambda: _core.profile_rules(
-        file=str(rules), options=texts(options), path="" if endpoint else str(on), url=endpoint.url if endpoint else "",
+        file=name_of(rules), options=texts(options), path="" if endpoint else str(on), url=endpoint.url if endpoint else "",
         source_options=endpoint.open_options() if endpoint else {}, tables=list(tables), start=start))
     return Profile(raw["version"], raw["tables"])

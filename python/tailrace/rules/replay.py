@@ -9,6 +9,7 @@ from typing import Any
 from tailrace import _core
 from tailrace._waiting import run_interruptibly
 from tailrace.endpoint import Endpoint, option_text
+from tailrace.rules.python import RulesLike, name_of
 
 _COUNTS = ("same", "added", "dropped", "changed", "errors")
 
@@ -72,14 +73,14 @@ def texts(options: Mapping[str, object] | None) -> dict[str, str]:
     return {name: option_text(name, value) for name, value in (options or {}).items()}
 
 
-def replay(new: str | Path, *, on: str | Path | Endpoint, against: str | Path | None = None,
+def replay(new: RulesLike, *, on: str | Path | Endpoint, against: RulesLike | None = None,
            options: Mapping[str, object] | None = None, old_options: Mapping[str, object] | None = None,
            tables: Sequence[str] = ("*.*",), start: str = "earliest", examples: int = 3) -> Replay:
-    """Runs ``new``, and ``against`` when given, over a capture or case file, or over a source from ``start`` to where it
+    """Runs ``new``, and ``against`` when given, files or functions, over a capture or case file, or over a source from ``start`` to where it
     falls silent. ``old_options`` default to ``options``."""
     endpoint = on if isinstance(on, Endpoint) else None
     raw = run_interruptibly(lambda: _core.replay_rules(
-        file=str(new), options=texts(options), old_file=str(against or ""),
+        file=name_of(new), options=texts(options), old_file=name_of(against) if against is not None else "",
         old_options=texts(options if old_options is None else old_options), path="" if endpoint else str(on),
         url=endpoint.url if endpoint else "", source_options=endpoint.open_options() if endpoint else {},
         tables=list(tables), start=start, examples=examples))

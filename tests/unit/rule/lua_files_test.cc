@@ -18,3 +18,14 @@ TEST_CASE("the assertions of tests/rules hold") {
     CHECK(rules.ok());
   }
 }
+
+TEST_CASE("a process without Python refuses rules in Python by name") {
+  for (const char* name : {"rules/shop.py", "python:users"}) {
+    RuleOptions options;
+    options.file = name;
+    auto rules = load_rules(options);
+    REQUIRE_FALSE(rules.ok());
+    CHECK(rules.status().code() == ErrorCode::kRuleLoad);
+    CHECK(rules.status().detail().find(std::string(name) + ": rules in Python run in a Python process only") == 0);
+  }
+}
