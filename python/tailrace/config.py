@@ -76,7 +76,10 @@ def rules_fields(rules: object, folder: Path) -> dict[str, Any] | None:
         raise errors.make("CFG-0003", f"rules: a path or a table expected, got {type(rules).__name__}")
     kept = dict(rules)
     if isinstance(kept.get("file"), str | os.PathLike):
-        kept["file"] = str((folder / os.fspath(kept["file"])).resolve())
+        file = (folder / os.fspath(kept["file"])).resolve()
+        if not file.is_file():
+            raise errors.make("CFG-0003", f"rules.file: {unreadable(file, FileNotFoundError())}")
+        kept["file"] = str(file)
     return kept
 
 
