@@ -82,7 +82,10 @@ def rules_fields(rules: object, folder: Path) -> dict[str, Any] | None:
     if isinstance(kept.get("file"), list | tuple | Rule):
         kept["file"] = file_of(kept["file"]) or kept["file"]
     elif isinstance(kept.get("file"), str | os.PathLike) and not str(kept["file"]).startswith(PREFIX):
-        kept["file"] = str((folder / os.fspath(kept["file"])).resolve())
+        file = (folder / os.fspath(kept["file"])).resolve()
+        if not file.is_file():
+            raise errors.make("CFG-0003", f"rules.file: {unreadable(file, FileNotFoundError())}")
+        kept["file"] = str(file)
     return kept
 
 

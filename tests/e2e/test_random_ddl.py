@@ -61,7 +61,8 @@ def literal(kind, rng):
     if "int" in word:
         return str(rng.randint(0, 120))
     if "blob" in word or "binary" in word:
-        return "X'" + "".join(f"{rng.randint(0, 255):02X}" for _ in range(rng.randint(0, 4))) + "'"
+        # MODIFY to a text type takes the bytes as they are: others may be no text there (SRC-0018, as it should be).
+        return "X'" + "".join(f"{rng.randint(33, 126):02X}" for _ in range(rng.randint(0, 4))) + "'"
     return "'" + "".join(rng.choice("abcxyz 12") for _ in range(rng.randint(0, 6))).strip() + "'"
 
 

@@ -80,6 +80,8 @@ def test_set_changes_the_file(folder):
 
 
 def test_rules_are_beside_the_configuration(folder):
+    (folder / "rules").mkdir()
+    (folder / "rules/shop.lua").write_text("return { api = 1 }")
     job = migration(folder, GOOD.replace("[sink]", '[rules]\nfile = "rules/shop.lua"\n[sink]'))
     assert job._config.fields["rules"] == {"file": str(folder / "rules/shop.lua")}
 

@@ -41,7 +41,7 @@ def test_everything_of_a_run(cli, folder, shop):
     ({"sink": '"sqlite:///no/such/folder/copy.db"'}, "sink", "SINK-0001", "no such folder"),
     ({"sink": '{ url = "kafka://127.0.0.1:1", format = "default" }'}, "broker", "SINK-0002", "127.0.0.1:1"),
     ({"sink": '{ url = "sqlite://./copy.db", namng = "table" }'}, "sink", "CFG-0002", "naming"),
-    ({"rules": '{ file = "none.lua" }'}, "rules", "RULE-0101", "none.lua"),
+    ({"rules": '{ file = "bad.lua" }'}, "rules", "RULE-0101", "bad.lua"),
     ({"tables": '["nodot"]'}, "tables", "CFG-0003", "nodot"),
     ({"source": '"mysql://a@b@127.0.0.1"'}, "configuration", "CFG-0006", "%40"),
     ({"source": '"mysql://mig@127.0.0.1/shop"'}, "configuration", "CFG-0006", 'tables = ["shop.*"]'),
@@ -54,6 +54,7 @@ def test_everything_of_a_run(cli, folder, shop):
 def test_what_blocks_is_named(cli, folder, shop, changes, name, code, says):
     (folder / "shop.toml").write_text(config_of(shop, **changes))
     (folder / "bad.sql").write_text("CREATE TABLE a (id INT); CREATE TABEL b (id INT);")
+    (folder / "bad.lua").write_text("return { api = 1, tabels = {} }")
     (folder / "none.sql").write_text("-- nothing here\n")
     exit_code, found = items(cli, "shop.toml")
     assert exit_code == 3
@@ -110,6 +111,14 @@ def test_a_misspelt_pattern_is_a_warning_of_run_and_status(cli, folder, shop):
 def test_what_is_no_source():
     with pytest.raises(tr.errors.ConfigError, match="tailrace.source"):
         tr.Stream("mysql://mig@127.0.0.1")  # type: ignore[arg-type]
+
+
+def test_rules_that_are_not_there(cli, folder):
+    (folder / "rules.lua").write_text("return { api = 1 }")
+    (folder / "shop.toml").write_text('source = "mysql://mig@127.0.0.1"\nsink = "sqlite://./copy.db"\nrules = { file = "rule.lua" }\n')
+    done = cli("run", "shop.toml")
+    assert done.returncode == 2 and "shop.toml:3" in done.stderr
+    assert "rules.file: there is no file rule.lua in" in done.stderr and "did you mean rules.lua?" in done.stderr
 
 
 def test_a_configuration_that_is_not_there(cli, folder):
