@@ -1,9 +1,7 @@
 #include "lua_rule_stage.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -53,6 +51,10 @@ class LuaRuleHost final : public RuleHost {
   Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
+  Result<std::string> substitute(const std::string& text, const std::string& pattern, const std::string& by) override {
+    return state_->substitute(text, pattern, by);
+  }
+  Result<RuleNode> entry(int function, const std::string& name, const TableSchema& table) override { return state_->entry(function, name, table); }
 
  private:
   LuaFiles files_;
@@ -119,11 +121,8 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
 // The formats that `serialize` names must be there.
 Status check_formats(const RuleSet& rules, const std::vector<std::string>& formats) {
   auto check = [&](const std::string& where, const MessageRule& message) {
-    if (message.format.empty() || formats.empty()) return Status();
-    if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
-    return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format,
-                                  did_you_mean(message.format, formats), fmt::join(formats, ", ")))
-        .with("rule", rules.file);
+    Status status = check_format(message, where, formats);
+    return status.ok() ? status : std::move(status).with("rule", rules.file);
   };
   for (const TableRule& rule : rules.spec.tables) TAILRACE_OK(check(fmt::format("tables[\"{}\"]", rule.key), rule.message));
   for (const OutputRule& rule : rules.spec.outputs) TAILRACE_OK(check(fmt::format("outputs[\"{}\"]", rule.name), rule.message));

@@ -48,7 +48,7 @@ local function verdict_of(ok, ...)
   return bad_return(n, v)
 end
 
-core.verdict_of, core.FAILED, core.DROP = verdict_of, FAILED, DROP
+core.verdict_of, core.FAILED, core.DROP, core.describe = verdict_of, FAILED, DROP, describe
 -- Message of the last failure, and for a bad return the place of the hook.
 function core.failure(hook) return failure_text, failure_is_return and core.where(hook) end
 
