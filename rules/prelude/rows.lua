@@ -77,8 +77,9 @@ local function read_only()
   error("values are changed in map(row)", 2)
 end
 
--- One prototype for all tables: the machine code is shared, only upvalues differ. Returns the proxy and the function
--- that moves it to the image whose first cell is given (-1: nowhere).
+-- One prototype for all tables: the machine code is shared, only upvalues differ. Returns the proxy, the function that
+-- moves it to the image whose first cell is given (-1: nowhere), and the one that makes it a row of another plan whose
+-- columns have the same names and codes.
 function core.make_row(plan, writable)
   local ptr, index, names = plan.ptr, plan.index, plan.names
   local base = -1
@@ -175,7 +176,9 @@ function core.make_row(plan, writable)
       end
     end,
   }
-  return row, function(cell) base = cell end
+  return row, function(cell) base = cell end, function(other)
+    plan, ptr = other, other.ptr
+  end
 end
 
 -- The event that `row(ev)` is given, and the function that moves it to an event of the batch.

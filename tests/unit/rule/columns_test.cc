@@ -124,3 +124,21 @@ TEST_CASE("an entry made by a function of the table") {
   CHECK_THAT(made("error('no luck')"), Contains("RULE-0102") && Contains("shop.lua:2: no luck") && Contains("shop.t1"));
   CHECK_THAT(made("return { where = [[ nix = 1 ]] }"), Contains("unknown column `nix`"));
 }
+
+TEST_CASE("tables of one layout share the row that map sees, not what is theirs") {
+  Folder folder;
+  auto stage = try_stage(folder, entry("map = function(row) if row.n == 1 then row.n = 300 elseif row.n == 2 then row.m = 1 end end"));
+  REQUIRE(stage.ok());
+  auto small = make_table("shop", "small", {"id int not null", "n tinyint"});
+  auto large = make_table("shop", "large", {"id int not null", "n int"});
+  auto run = [&](const SchemaRef& table, int64_t n) {
+    BatchBuilder builder;
+    for (const SchemaRef& each : {large, small, table}) builder.insert(each, {Value::of_int(7), Value::of_int(each == table ? n : 0)});
+    Status status = (*stage)->run(builder.batch);
+    return status.ok() ? show(builder.batch) : status.to_string();
+  };
+  CHECK(run(large, 1) == "insert shop.large (id=7, n=300); insert shop.small (id=7, n=0); insert shop.large (id=7, n=300)");
+  CHECK_THAT(run(small, 1), Contains("RULE-0104") && Contains("column `n`: the number is out of the range of tinyint") && Contains("table=shop.small"));
+  CHECK_THAT(run(small, 2), Contains("RULE-0105") && Contains("shop.small has no column `m`"));
+  CHECK_THAT(run(large, 2), Contains("RULE-0105") && Contains("shop.large has no column `m`"));
+}
