@@ -13,6 +13,7 @@ NOTE = "Made by scripts/rule_abi.py of engine/rule/abi.json; do not edit."
 RECORDS = (("file", "tailrace.Rules", "what a rule file returns"), ("entry", "tailrace.Entry", "an entry of `tables`"),
            ("output", "tailrace.Output", "an entry of `outputs`"),
            ("new_column", "tailrace.NewColumn", "a column that `columns` adds"),
+           ("table", "tailrace.Table", "a table as the function of an entry sees it"),
            ("ddl_event", "tailrace.DdlEvent", "a schema change as `ddl` sees it"),
            ("out", "tailrace.Out", "what `map` is given second"), ("message", "tailrace.Message", "what `serialize` is given second"),
            ("context", "tailrace.Context", "what every hook is given last"))
@@ -51,7 +52,7 @@ def split_params(text):
 
 
 def annotations(abi):
-    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line",
+    out = ["---@meta", f"-- {NOTE}", "-- luacheck: ignore", "", "---@class tailrace.Null", "---@class tailrace.Secret", "---@class tailrace.Meta", "---@class tailrace.Sql", "---@class tailrace.Line", "---@class tailrace.Names",
            "---@class tailrace.Native native function: use it in `columns`, or call it in `map`",
            "---@overload fun(value: any): string?", "",
            "---@class tailrace.Row columns by name; `tailrace rule types` makes a class per table",
@@ -116,6 +117,7 @@ def manual(abi):
         out.append("")
 
     for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("out", "Rows of outputs (`out` of `map`)"), ("message", "The message (`out` of `serialize`)"),
+                           ("table", "The table (`t` of an entry's function)"),
                            ("event", "The event (`ev`)"), ("ddl_event", "The event of `ddl`"), ("context", "The context (`ctx`)")):
         table(title, [(one["name"], one["type"], one.get("doc", "")) for one in abi[section]])
     rows = []

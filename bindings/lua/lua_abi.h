@@ -18,7 +18,7 @@ namespace tailrace {
 struct LuaHostData;
 
 // How Lua reads a column; values as in rules/prelude/rows.lua.
-enum class ColumnClass : uint8_t { kNumber = 1, kDouble, kText, kBig, kUnsignedBig, kDecimal, kOther };
+enum class ColumnClass : uint8_t { kNumber = 1, kDouble, kText, kBig, kUnsignedBig, kDecimal, kOther, kBigAsNumber, kUnsignedAsNumber };
 ColumnClass column_class(const Column& column) noexcept;
 
 // One plan as the accessors know it (tr_plan).

@@ -10,8 +10,15 @@ namespace {
 
 constexpr double kExactLimit = 9007199254740992.0;
 
+ColumnClass read_class(const Column& column, bool as_number) {
+  ColumnClass out = column_class(column);
+  if (as_number && out == ColumnClass::kBig) return ColumnClass::kBigAsNumber;
+  if (as_number && out == ColumnClass::kUnsignedBig) return ColumnClass::kUnsignedAsNumber;
+  return out;
+}
+
 // `names` and `codes` of the table on top of the stack: how each column is read.
-void set_columns(lua_State* lua, const std::vector<Column>& columns) {
+void set_columns(lua_State* lua, const std::vector<Column>& columns, const std::vector<uint16_t>& as_number = {}) {
   lua_newtable(lua);
   for (size_t i = 0; i < columns.size(); ++i) {
     lua_pushlstring(lua, columns[i].name.data(), columns[i].name.size());
@@ -20,7 +27,8 @@ void set_columns(lua_State* lua, const std::vector<Column>& columns) {
   lua_setfield(lua, -2, "names");
   lua_newtable(lua);
   for (size_t i = 0; i < columns.size(); ++i) {
-    auto code = static_cast<uint32_t>(columns[i].kind) << 20 | static_cast<uint32_t>(column_class(columns[i])) << 16 |
+    bool is_number = std::find(as_number.begin(), as_number.end(), i) != as_number.end();
+    auto code = static_cast<uint32_t>(columns[i].kind) << 20 | static_cast<uint32_t>(read_class(columns[i], is_number)) << 16 |
                 static_cast<uint32_t>(i);
     lua_pushnumber(lua, code);
     lua_rawseti(lua, -2, static_cast<int>(i + 1));
@@ -87,7 +95,7 @@ Status LuaState::prepare(const RulePlan& plan) {
   set_field(lua_, "table", source.qualified_name());
   set_field(lua_, "database", source.database);
   set_field(lua_, "table_name", source.table);
-  set_columns(lua_, plan.work_columns);
+  set_columns(lua_, plan.work_columns, plan.as_number);
   lua_newtable(lua_);
   lua_pushnumber(lua_, static_cast<int>(Kind::kEnum));
   lua_setfield(lua_, -2, "enum");
@@ -123,20 +131,6 @@ Status LuaState::prepare_message(uint32_t id, const OutputTable& output, int ser
   lua_pop(lua_, 1);
   if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
   return Status();
-}
-
-Result<std::string> LuaState::capture(const std::string& text, const std::string& pattern) {
-  StackGuard guard(lua_);
-  data_.abi.exhausted = 0;
-  data_.abi.steps_left = kLoadSteps;
-  get_core("capture");
-  lua_pushlstring(lua_, text.data(), text.size());
-  lua_pushlstring(lua_, pattern.data(), pattern.size());
-  if (lua_pcall(lua_, 2, 1, 0) != 0) return failure(ErrorCode::kRuleLoad, "pattern \"" + pattern + "\": " + text_at(lua_, -1));
-  if (!lua_isstring(lua_, -1)) {
-    return Status(ErrorCode::kRuleLoad, "the pattern \"" + pattern + "\" does not match `" + text + "`");
-  }
-  return text_at(lua_, -1);
 }
 
 }  // namespace tailrace

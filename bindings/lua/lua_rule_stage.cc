@@ -53,6 +53,10 @@ class LuaRuleHost final : public RuleHost {
   Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
+  Result<std::string> substitute(const std::string& text, const std::string& pattern, const std::string& by) override {
+    return state_->substitute(text, pattern, by);
+  }
+  Result<RuleNode> entry(int function, const std::string& name, const TableSchema& table) override { return state_->entry(function, name, table); }
 
  private:
   LuaFiles files_;

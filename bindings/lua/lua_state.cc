@@ -78,6 +78,8 @@ Status LuaState::open() {
   lua_setfield(lua_, -2, "read_module");
   lua_pushcfunction(lua_, &LuaState::nearest);
   lua_setfield(lua_, -2, "nearest_name");
+  lua_pushcfunction(lua_, &LuaState::decode_json);
+  lua_setfield(lua_, -2, "decode_json");
   lua_pushcfunction(lua_, &LuaState::where);
   lua_setfield(lua_, -2, "where");
   lua_newtable(lua_);
@@ -112,7 +114,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
   TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
   for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere},
-                               std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}}) {
+                               std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}, std::pair{"tailrace.name", kLibName}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
     get_core("builtins");
@@ -212,7 +214,7 @@ int LuaState::where(lua_State* lua) {
 Result<const LuaFiles::File*> LuaState::module_file(const std::string& name) {
   auto found = files_.files.find(name);
   if (found != files_.files.end()) return &found->second;
-  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.json, tailrace.mask, tailrace.time and tailrace.where");
+  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.json, tailrace.mask, tailrace.name, tailrace.time and tailrace.where");
   bool plain = !name.empty() && name.find("..") == std::string::npos && name.front() != '.' &&
                name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == std::string::npos;
   if (!plain) return Status(ErrorCode::kRuleLoad, "a module name has letters, digits, _, - and single dots only");
@@ -251,24 +253,30 @@ RuleText LuaState::main_text() const {
   return {std::string_view(file.chunk).substr(1), file.text};
 }
 
-Status LuaState::start(const RuleSpec& spec) {
+// Every handle that was made, used in `columns` or not, in the order of their numbers.
+Status LuaState::adopt_callables(const RuleSpec& spec) {
   StackGuard guard(lua_);
-  // Every handle that was made, used in `columns` or not, in the order of their numbers.
-  get_core("handles");
-  int handles = lua_gettop(lua_);
-  lua_pushnil(lua_);
-  while (lua_next(lua_, handles)) {
-    RuleNode node = to_node(lua_gettop(lua_) - 1, 0);
-    if (node.type == RuleNode::Type::kNative) natives_[node.function] = std::move(node);
-    else if (node.type == RuleNode::Type::kHandle && node.text == "where") TAILRACE_OK(add_where(data_, node, spec, main_text()));
+  get_core("callables");
+  auto count = static_cast<int>(lua_objlen(lua_, -1));
+  for (; callables_ < count; ++callables_) {
+    lua_rawgeti(lua_, -1, callables_ + 1);
+    RuleNode node = to_node(lua_gettop(lua_), 0);
     lua_pop(lua_, 1);
-  }
-  if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);
-  for (const auto& [id, node] : natives_) {
+    if (!node_error_.empty()) return failure(ErrorCode::kRuleLoad, node_error_);
+    if (node.type != RuleNode::Type::kNative) {
+      TAILRACE_OK(add_where(data_, node, spec, main_text()));
+      continue;
+    }
     auto native = make_native(node, spec.secrets);
     if (!native.ok()) return failure(ErrorCode::kRuleLoad, native.status().detail());
     data_.natives.push_back(std::move(native).value());
   }
+  return Status();
+}
+
+Status LuaState::start(const RuleSpec& spec) {
+  StackGuard guard(lua_);
+  TAILRACE_OK(adopt_callables(spec));
   get_core("set_options");
   lua_newtable(lua_);
   for (const auto& [name, value] : spec.options) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "lua_abi.h"
@@ -30,6 +31,18 @@ struct LuaFiles {
   bool is_sealed = false;  // nothing more is read from disk
 };
 
+// A JSON document as a list of what it has, kept for its capacity.
+struct JsonTokens {
+  enum class Kind : uint8_t { kNull, kTrue, kFalse, kNumber, kText, kArray, kObject, kEnd };
+  struct Token {
+    Kind kind;
+    uint32_t at, size;  // in `text`
+  };
+  std::vector<Token> tokens;
+  std::string text;
+  std::string fault;
+};
+
 class LuaState {
  public:
   static constexpr int64_t kLoadSteps = 100'000'000;  // instructions a rule file may take to load
@@ -47,6 +60,9 @@ class LuaState {
   Status start(const RuleSpec& spec);
   Status prepare(const RulePlan& plan);
   Result<std::string> capture(const std::string& text, const std::string& pattern);
+  Result<std::string> substitute(const std::string& text, const std::string& pattern, const std::string& by);
+  // What the function of a table's entry gives for a table.
+  Result<RuleNode> entry(int function, const std::string& name, const TableSchema& table);
   Status prepare_message(uint32_t id, const OutputTable& output, int serialize);
   // `function`: the host's number of it.
   Result<OnRuleError> on_error(const HookBatch& batch, int function, const Status& failure, std::string_view hook, OnRuleError policy);
@@ -72,6 +88,7 @@ class LuaState {
   LuaPlan* add_plan(const std::vector<Column>& columns);
   Status prepare_outputs(const RuleSpec& spec);
   Status run_start(int function);
+  Status adopt_callables(const RuleSpec& spec);  // native functions and `where` made since the last call
   void show(const HookBatch& batch);  // to the prelude
   void push_function(int function);
 
@@ -80,6 +97,7 @@ class LuaState {
   static int compile(lua_State* lua);
   static int read_module(lua_State* lua);
   static int nearest(lua_State* lua);
+  static int decode_json(lua_State* lua);
   static int where(lua_State* lua);
   static LuaState* self_of(lua_State* lua);
   Result<const LuaFiles::File*> module_file(const std::string& name);
@@ -94,7 +112,8 @@ class LuaState {
   int function_count_ = 0;
   size_t node_count_ = 0;
   std::chrono::steady_clock::time_point deadline_;  // looked at where instructions are counted
-  std::map<int, RuleNode> natives_;  // by number of the handle
+  int callables_ = 0;                // of the prelude's list, known here
+  JsonTokens json_;
   std::string node_error_;
 };
 

@@ -11,8 +11,21 @@ namespace {
 using Type = RuleNode::Type;
 
 Result<ColumnRule> parse_new_column(ColumnRule out, const RuleNode& node, const std::string& where) {
-  TAILRACE_OK(check_keys(node, where, {"1", "value", "null"}, {"as", "name"}));
+  TAILRACE_OK(check_keys(node, where, {"1", "value", "null", "as", "name"}));
+  if (const RuleNode* as = node.find("as")) {
+    if (as->type != Type::kText || as->text != "number") return load_error(where + ": `as` is \"number\"");
+    out.as_number = true;
+  }
+  if (const RuleNode* name = node.find("name")) {
+    if (name->type != Type::kText || name->text.empty()) return load_error(where + ": `name` is the column's name at the target");
+    out.new_name = name->text;
+  }
   const RuleNode* type = node.find("1");
+  if (!type && out.as_number) {
+    TAILRACE_OK(check_keys(node, where, {"as", "name"}));
+    out.action = ColumnRule::Action::kRead;
+    return out;
+  }
   if (!type || type->type != Type::kText) return load_error(where + ": a new column is { \"sql type\", value = … }");
   auto column = parse_sql_type(type->text);
   if (!column.ok()) return load_error(where + ": " + column.status().detail());
@@ -88,7 +101,7 @@ Result<ColumnRule> parse_column(const std::string& name, const RuleNode& node, c
     default:
       break;
   }
-  return load_error(fmt::format("{} is {}; expected false, a new name, a native function, meta.…, sql[[…]] or {{ type, value = … }}", where,
+  return load_error(fmt::format("{} is {}; expected false, a new name, a native function, meta.…, sql[[…]], {{ type, value = … }} or {{ as = \"number\" }}", where,
                                 type_name(node.type)));
 }
 

@@ -16,12 +16,13 @@
 namespace tailrace {
 
 struct ColumnRule {
-  enum class Action : uint8_t { kDrop, kRename, kNative, kSql, kNew };
+  enum class Action : uint8_t { kDrop, kRename, kNative, kSql, kNew, kRead };
   Action action = Action::kDrop;
   std::string name;               // at the source; of the new column for kNew
-  std::string new_name;           // kRename
+  std::string new_name;           // kRename; kNew, kRead of a column that exists: "" = keeps its name
   NativeFunction native;          // kNative
-  Column type;                    // kNew
+  Column type;                    // kNew; of a column that exists: it is converted
+  bool as_number = false;         // kNew, kRead: functions read the 64-bit integer as a plain number
   bool null_is_given = false;     // kNew: the rule says whether it may be NULL
   bool has_value = false;         // kNew: `value` was given; else `map` fills it
   TextTemplate value;             // kNew

@@ -8,6 +8,7 @@
 #include "event/value_text.h"
 #include "rule/digest.h"
 #include "rule/json_path.h"
+#include "rule/time_zone.h"
 
 namespace tailrace {
 namespace {
@@ -52,21 +53,6 @@ std::string no_moment(std::string_view text) {
   return fmt::format("'{}' is no date or time of the calendar", text.substr(0, 40));
 }
 
-// "UTC", "Z" or "+08:00", in microseconds.
-bool offset_of(std::string_view text, int64_t& out) {
-  if (text == "UTC" || text == "Z") {
-    out = 0;
-    return true;
-  }
-  int hours = 0, minutes = 0;
-  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return false;
-  auto h = std::from_chars(text.data() + 1, text.data() + 3, hours);
-  auto m = std::from_chars(text.data() + 4, text.data() + 6, minutes);
-  if (h.ptr != text.data() + 3 || m.ptr != text.data() + 6 || hours > 14 || minutes > 59) return false;
-  out = (hours * 60 + minutes) * 60 * kMicros * (text[0] == '-' ? -1 : 1);
-  return true;
-}
-
 // Fraction digits of a time's text.
 unsigned scale_of(std::string_view text) {
   size_t dot = text.find('.');
@@ -97,13 +83,22 @@ LibraryResult truncate(std::string_view text, std::string_view unit, std::string
   return error(out, fmt::format("`{}` is none of year, month, day, hour, minute, second", unit.substr(0, 20)));
 }
 
-LibraryResult shift(std::string_view text, std::string_view from, std::string_view to, std::string& out) {
-  int64_t micros = 0, before = 0, after = 0;
+// `to_and_choice`: "UTC", or "UTC|later".
+LibraryResult shift(std::string_view text, std::string_view from, std::string_view to_and_choice, std::string& out) {
+  int64_t micros = 0;
   if (!epoch_us_of(text, micros)) return error(out, no_moment(text));
-  for (auto [zone, offset] : {std::pair{from, &before}, std::pair{to, &after}}) {
-    if (!offset_of(zone, *offset)) return error(out, fmt::format("`{}` is no offset: write \"UTC\" or \"+08:00\"", zone.substr(0, 20)));
+  size_t bar = to_and_choice.find('|');
+  ZoneChoice choice = ZoneChoice::kCompatible;
+  if (bar != std::string_view::npos && !parse_zone_choice(to_and_choice.substr(bar + 1), choice)) {
+    return error(out, fmt::format("`{}` is none of compatible, earlier, later, reject", to_and_choice.substr(bar + 1, 20)));
   }
-  micros += after - before;
+  int64_t fraction = micros % kMicros;
+  if (fraction < 0) fraction += kMicros;
+  auto utc = zone_to_utc(from, (micros - fraction) / kMicros, choice);
+  if (!utc.ok()) return error(out, fmt::format("'{}': {}", text, utc.status().detail()));
+  auto wall = utc_to_zone(to_and_choice.substr(0, bar), *utc);
+  if (!wall.ok()) return error(out, wall.status().detail());
+  micros = *wall * kMicros + fraction;
   if (micros < kFirstMicros || micros > kLastMicros) return error(out, "the result is not in the years 0 to 9999");
   append_moment(micros, scale_of(text), out);
   return LibraryResult::kText;

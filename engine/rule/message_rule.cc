@@ -1,6 +1,9 @@
 #include "rule/message_rule.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "rule/node_reader.h"
 
@@ -55,6 +58,13 @@ Status parse_message(MessageRule& out, const RuleNode& node, const std::string& 
   }
   if (const RuleNode* body = node.find("serialize")) TAILRACE_OK(parse_body(out, *body, where + ".serialize"));
   return Status();
+}
+
+Status check_format(const MessageRule& message, const std::string& where, const std::vector<std::string>& formats) {
+  if (message.format.empty() || formats.empty()) return Status();
+  if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
+  return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format, did_you_mean(message.format, formats),
+                                fmt::join(formats, ", ")));
 }
 
 }  // namespace tailrace

@@ -26,5 +26,7 @@ struct MessageRule {
 
 // Reads the four keys of `node`, those that are there.
 Status parse_message(MessageRule& out, const RuleNode& node, const std::string& where);
+// The format that `serialize` names must be among those there are. `formats` empty: not checked.
+Status check_format(const MessageRule& message, const std::string& where, const std::vector<std::string>& formats);
 
 }  // namespace tailrace

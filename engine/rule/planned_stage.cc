@@ -203,7 +203,7 @@ class PlannedStage final : public RuleStage {
   bool fills_outputs_alone(const TableRule& rule, const TableSchema& table) const {
     return rule.is_single(table.qualified_name()) &&
            std::none_of(rules_->spec.tables.begin(), rules_->spec.tables.end(),
-                        [&](const TableRule& other) { return other.key != rule.key && other.map >= 0; });
+                        [&](const TableRule& other) { return other.key != rule.key && (other.map >= 0 || other.entry >= 0); });
   }
 
   Status check_images(const EventBatch& batch, const ChangeEvent& event) const {

@@ -329,6 +329,9 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
       case ColumnStep::Action::kNative:
         out[i] = apply_native(*step.native, in[step.from], plan.work_columns[step.from], batch.arena, scratch_);
         break;
+      case ColumnStep::Action::kConvert:
+        out[i] = convert(batch, plan, step.from, i, in[step.from]);
+        break;
       case ColumnStep::Action::kConstant:
         out[i] = step.constant;
         break;
@@ -349,6 +352,25 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
   }
   if (!plan.computed.empty()) compute(batch, plan, out);
   return out;
+}
+
+// A value in the type that the rule gives its column, by way of its text.
+Value RowRewriter::convert(EventBatch& batch, const RulePlan& plan, uint16_t from, size_t to, const Value& value) {
+  if (value.is_absent()) return value;
+  const Column& column = plan.output->schema->columns[to];
+  Value cell = Value::null();
+  WriteFault write = WriteFault::kNone;
+  if (value.is_null()) {
+    if (!column.nullable) write = WriteFault::kNull;
+  } else {
+    scratch_.clear();
+    append_text(value, plan.work_columns[from], scratch_);
+    write = write_any_text(cell, column, scratch_, batch.arena);
+  }
+  if (write != WriteFault::kNone && fault_.ok()) {
+    fault_ = Status(ErrorCode::kRuleWrite, fmt::format("columns.{}: {}", plan.work_columns[from].name, describe_fault(write, column)));
+  }
+  return cell;
 }
 
 // Before the steps, which may write over the row. Of a cell that was not logged, the value is not known either.

@@ -71,6 +71,7 @@ class RowRewriter {
   Row place_for(Row source) const noexcept { return failed_ ? Row() : source; }
   Row project_work(EventBatch& batch, const RulePlan& plan, Row work, Row place);
   Row project(EventBatch& batch, const RulePlan& plan, Row in, Row place);
+  Value convert(EventBatch& batch, const RulePlan& plan, uint16_t from, size_t to, const Value& value);
   void compute(EventBatch& batch, const RulePlan& plan, Row out);
   void compute_sql(EventBatch& batch, const RulePlan& plan, Row in);
 

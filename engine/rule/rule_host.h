@@ -98,6 +98,14 @@ class RuleHost {
   virtual size_t chunk_events() const noexcept { return 256; }
   // The first capture of a Lua pattern, else the whole match. RULE-0101 when it does not match or is none.
   virtual Result<std::string> capture(const std::string& text, const std::string& pattern) = 0;
+  // Every match of a Lua pattern replaced. RULE-0101 when it is none.
+  virtual Result<std::string> substitute(const std::string&, const std::string&, const std::string&) {
+    return Status(ErrorCode::kInternal, "this host has no patterns");
+  }
+  // Asks the function of an entry, called `name` in errors, about a table.
+  virtual Result<RuleNode> entry(int, const std::string&, const TableSchema&) {
+    return Status(ErrorCode::kInternal, "this host makes no entries");
+  }
 };
 
 // One loaded version of a job's rule file. Immutable; shared by the stages of all workers.

@@ -19,6 +19,14 @@ std::string suggestion(const TableSchema& schema, const std::string& name) {
   return near.empty() ? "" : fmt::format(": did you mean `{}`?", near);
 }
 
+// Do different values stay different in another type? Texts as numbers do not: 1, 01.
+bool keeps_keys_apart(const Column& from, const Column& to) {
+  auto is_text = [](const Column& column) {
+    return column.kind == Kind::kText || column.kind == Kind::kBytes || column.kind == Kind::kJson;
+  };
+  return !is_text(from) || is_text(to);
+}
+
 class PlanBuilder {
  public:
   PlanBuilder(const TableRule& rule, const SchemaRef& source, const PlanContext& context)
@@ -91,16 +99,34 @@ class PlanBuilder {
     return Status();
   }
 
-  // Every name in `columns` that is not a new column must exist; a new one must not.
+  // Every name in `columns` that is not a new column must exist.
   Status check_names() const {
     for (const ColumnRule& column : rule_.columns) {
       bool exists = source_.find_column(column.name) >= 0;
       if (column.action == ColumnRule::Action::kSql) continue;
       if (column.action == ColumnRule::Action::kNew) {
-        if (exists) return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: giving an existing column another type is not supported by this version", column.name));
+        if (exists && column.has_value && !column.sql) {
+          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{0}: the column exists, so its value is itself or sql[[…]]; to make another, drop it "
+                                                        "({0} = false) and add one by a new name", column.name));
+        }
+        if (!exists && !column.new_name.empty()) {
+          return fail(ErrorCode::kRuleColumn, fmt::format("columns.{}: `name` is for columns that exist, {} has no such column{}", column.name,
+                                                          source_.qualified_name(), suggestion(source_, column.name)));
+        }
+        if (!exists && !column.has_value && rule_.map < 0 && !column.type.nullable) {
+          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: NOT NULL, but it has no `value` and there is no `map` to fill it{}", column.name,
+                                                        suggestion(source_, column.name)));
+        }
       } else if (!exists) {
         return fail(ErrorCode::kRuleColumn, fmt::format("columns.{}: {} has no such column{}", column.name,
                                                         source_.qualified_name(), suggestion(source_, column.name)));
+      }
+    }
+    for (const NameRule& names : rule_.names) {
+      for (const std::string& name : names.except) {
+        if (source_.find_column(name) >= 0) continue;
+        return fail(ErrorCode::kRuleColumn, fmt::format("columns: `except` names `{}`, {} has no such column{}", name, source_.qualified_name(),
+                                                        suggestion(source_, name)));
       }
     }
     return Status();
@@ -121,7 +147,6 @@ class PlanBuilder {
       step.from = static_cast<uint16_t>(i);
       Column out = column;
       if (rule && rule->action == ColumnRule::Action::kDrop) continue;
-      if (rule && rule->action == ColumnRule::Action::kRename) out.name = rule->new_name;
       if (rule && rule->action == ColumnRule::Action::kNative) {
         step.action = ColumnStep::Action::kNative;
         step.native = &rule->native;
@@ -133,10 +158,51 @@ class PlanBuilder {
         step.action = ColumnStep::Action::kSql;
         sql_columns_.emplace_back(plan_.steps.size(), rule);
       }
+      if (rule && rule->action == ColumnRule::Action::kNew) TAILRACE_OK(retype(*rule, column, step, out));
+      if (rule && rule->as_number) TAILRACE_OK(read_as_number(column, i));
+      TAILRACE_TRY(out.name, target_name(rule, column.name));
       plan_.steps.push_back(step);
       target_->columns.push_back(std::move(out));
       origin_.push_back(static_cast<int>(i));
     }
+    return Status();
+  }
+
+  Result<std::string> target_name(const ColumnRule* rule, const std::string& name) const {
+    if (rule && !rule->new_name.empty()) return rule->new_name;
+    std::string out = name;
+    for (const NameRule& names : rule_.names) {
+      if (std::find(names.except.begin(), names.except.end(), name) != names.except.end()) continue;
+      auto made = new_name(names, out, context_.replace);
+      if (!made.ok()) return fail(made.status().code(), "columns: " + made.status().detail());
+      out = std::move(made).value();
+    }
+    return out;
+  }
+
+  // A column that keeps its values but gets another type; or, with SQL, another value too.
+  Status retype(const ColumnRule& rule, const Column& column, ColumnStep& step, Column& out) {
+    if (rule.sql) {
+      step.action = ColumnStep::Action::kSql;
+      sql_columns_.emplace_back(plan_.steps.size(), &rule);
+      return Status();
+    }
+    if (column.kind == Kind::kGeometry || rule.type.kind == Kind::kGeometry) {
+      return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: {} does not become {}", rule.name, column.type_text, rule.type.type_text));
+    }
+    out = rule.type;
+    // What may be NULL stays so, unless the rule says otherwise.
+    out.nullable = rule.type.nullable && (rule.null_is_given || column.nullable);
+    step.action = ColumnStep::Action::kConvert;
+    return Status();
+  }
+
+  Status read_as_number(const Column& column, size_t at) {
+    bool is_integer = column.kind == Kind::kInt || column.kind == Kind::kUint || column.kind == Kind::kBit || column.kind == Kind::kYear;
+    if (!is_integer) {
+      return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: as = \"number\" is for integers, this is {}", column.name, column.type_text));
+    }
+    plan_.as_number.push_back(static_cast<uint16_t>(at));
     return Status();
   }
 
@@ -154,6 +220,7 @@ class PlanBuilder {
         out.column = rule->type;
         out.converts = true;
       }
+      out.column.name = target_->columns[at].name;
       target_->columns[at] = out.column;
       plan_.steps[at].sql = static_cast<uint16_t>(plan_.sql.size());
       plan_.sql.push_back(std::move(out));
@@ -164,8 +231,8 @@ class PlanBuilder {
   Status add_columns() {
     for (const ColumnRule& rule : rule_.columns) {
       bool is_sql = rule.sql != nullptr;
-      bool is_new = rule.action == ColumnRule::Action::kNew || (is_sql && source_.find_column(rule.name) < 0);
-      if (!is_new) continue;
+      bool may_be_new = rule.action == ColumnRule::Action::kNew || is_sql;
+      if (!may_be_new || source_.find_column(rule.name) >= 0) continue;
       ColumnStep step;
       if (is_sql) {
         step.action = ColumnStep::Action::kSql;
@@ -321,6 +388,12 @@ class PlanBuilder {
         return fail(ErrorCode::kRuleKeyCollision, fmt::format("columns.{}: an expression can give two rows the same key; give the entry a `key`",
                                                               target_->columns[index].name));
       }
+      if (step.action == ColumnStep::Action::kConvert && !output_->key_is_explicit &&
+          !keeps_keys_apart(plan_.work_columns[step.from], target_->columns[index])) {
+        return fail(ErrorCode::kRuleKeyCollision, fmt::format("columns.{}: as {}, two keys of {} can become the same; give the entry a `key`",
+                                                              target_->columns[index].name, target_->columns[index].type_text,
+                                                              plan_.work_columns[step.from].type_text));
+      }
       if (step.action == ColumnStep::Action::kNative && !step.native->keeps_keys_apart()) {
         return fail(ErrorCode::kRuleKeyCollision,
                     fmt::format("columns.{}: {} can give two rows the same key", source_.columns[step.from].name,
@@ -403,6 +476,13 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
                                                     source->qualified_name()))
         .with("table", source->qualified_name());
   }
+  if (rule && rule->action == TableRule::Action::kFunction) {
+    auto made = context.make_entry(*rule, *source);
+    if (!made.ok()) return std::move(made).status().with("table", source->qualified_name());
+    plan.made_rule = std::make_shared<const TableRule>(std::move(made).value());
+    plan.rule = rule = plan.made_rule.get();
+  }
+  std::shared_ptr<const TableRule> made_rule = plan.made_rule;
   if (rule ? rule->action == TableRule::Action::kDrop : spec.fallback == RuleSpec::Default::kDrop) return plan;
   if (!rule || rule->action == TableRule::Action::kKeep) {
     auto output = std::make_shared<RuleOutput>();
@@ -411,18 +491,17 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
     plan.output = output;
     return plan;
   }
-  std::shared_ptr<const TableRule> own_rule;
   if (context.new_columns && (rule->map >= 0 || rule->row >= 0)) {
     TAILRACE_TRY(std::vector<ColumnRule> added, context.new_columns(*rule, *source));
     if (!added.empty()) {
       auto copy = std::make_shared<TableRule>(*rule);
       copy->columns.insert(copy->columns.end(), std::make_move_iterator(added.begin()), std::make_move_iterator(added.end()));
-      own_rule = std::move(copy);
-      rule = own_rule.get();
+      made_rule = std::move(copy);
+      rule = made_rule.get();
     }
   }
   TAILRACE_TRY(plan, PlanBuilder(*rule, source, context).build());
-  plan.own_rule = std::move(own_rule);
+  plan.made_rule = std::move(made_rule);
   if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, context));
   plan.is_simple = plan.outputs.empty() && !plan.output->message && plan.computed.empty() &&
                    plan.deletes == DeleteRule::Action::kApply &&

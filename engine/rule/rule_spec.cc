@@ -101,9 +101,21 @@ Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& whe
   if (const RuleNode* deletes = node.find("deletes")) TAILRACE_OK(parse_deletes(rule.deletes, *deletes, where + ".deletes"));
   TAILRACE_OK(parse_message(rule.message, node, where));
   if (const RuleNode* columns = node.find("columns")) {
-    if (columns->type != Type::kTable) return load_error(where + ".columns must be a table");
-    for (const auto& [name, value] : columns->fields) {
-      TAILRACE_TRY(ColumnRule column, parse_column(name, value, fmt::format("{}.columns.{}", where, name), secrets));
+    if (is_name_rule(*columns)) {
+      TAILRACE_TRY(NameRule names, parse_name_rule(*columns, where + ".columns"));
+      rule.names.push_back(std::move(names));
+    } else if (columns->type != Type::kTable) {
+      return load_error(fmt::format("{}.columns is {}; expected a table or name.snake {{}} and its like", where, type_name(columns->type)));
+    }
+    static const std::vector<RuleNode::Field> kNone;
+    for (const auto& [name, value] : columns->type == Type::kTable ? columns->fields : kNone) {
+      std::string place = fmt::format("{}.columns.{}", where, name);
+      if (is_name_rule(value)) {
+        TAILRACE_TRY(NameRule names, parse_name_rule(value, place));
+        rule.names.push_back(std::move(names));
+        continue;
+      }
+      TAILRACE_TRY(ColumnRule column, parse_column(name, value, place, secrets));
       rule.columns.push_back(std::move(column));
     }
   }
@@ -114,12 +126,6 @@ Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& whe
       return load_error(fmt::format("{}.{} must be a function, not {}", where, name, type_name(function->type)));
     }
     *slot = function->function;
-  }
-  for (const ColumnRule& column : rule.columns) {
-    if (column.action == ColumnRule::Action::kNew && !column.has_value && rule.map < 0 && !column.type.nullable) {
-      return load_error(fmt::format("{}.columns.{}: NOT NULL, but it has no `value` and there is no `map` to fill it", where,
-                                    column.name));
-    }
   }
   return Status();
 }
@@ -171,6 +177,27 @@ Status parse_options(RuleSpec& spec, const RuleNode* node, std::map<std::string,
   return Status();
 }
 
+// What stands behind a key of `tables`, but a function.
+Status parse_value(TableRule& rule, const RuleNode& value, const RuleSpec& spec, const RuleText& file) {
+  std::string where = fmt::format("tables[\"{}\"]", rule.key);
+  if (value.type == Type::kBool) {
+    rule.action = value.boolean ? TableRule::Action::kKeep : TableRule::Action::kDrop;
+    return Status();
+  }
+  if (value.type != Type::kTable) {
+    return load_error(fmt::format("{} is {}; expected false, true, a table or a function", where, type_name(value.type)));
+  }
+  TAILRACE_OK(parse_entry(rule, value, where, spec.secrets));
+  if (const RuleNode* filter = value.find("where")) {
+    TAILRACE_TRY(rule.where, parse_where_rule(*filter, where + ".where", rule.key, spec.options, file));
+  }
+  for (ColumnRule& column : rule.columns) {
+    const RuleNode& given = *value.find("columns")->find(column.name);
+    TAILRACE_OK(parse_column_sql(column, given, fmt::format("{}.columns.{}", where, column.name), rule.key, spec.options, file));
+  }
+  return Status();
+}
+
 bool matches_any(const std::vector<std::string>& patterns, std::string_view name) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return glob_match(p, name); });
 }
@@ -217,22 +244,11 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
       TableRule rule;
       rule.key = key;
       TAILRACE_OK(parse_patterns(rule));
-      std::string where = fmt::format("tables[\"{}\"]", key);
-      if (value.type == Type::kBool) {
-        rule.action = value.boolean ? TableRule::Action::kKeep : TableRule::Action::kDrop;
-      } else if (value.type == Type::kFunction) {
-        return load_error(where + ": a function as entry is not supported by this version");
-      } else if (value.type == Type::kTable) {
-        TAILRACE_OK(parse_entry(rule, value, where, spec.secrets));
-        if (const RuleNode* filter = value.find("where")) {
-          TAILRACE_TRY(rule.where, parse_where_rule(*filter, where + ".where", key, spec.options, file));
-        }
-        for (ColumnRule& column : rule.columns) {
-          const RuleNode& given = *value.find("columns")->find(column.name);
-          TAILRACE_OK(parse_column_sql(column, given, fmt::format("{}.columns.{}", where, column.name), key, spec.options, file));
-        }
+      if (value.type == Type::kFunction) {
+        rule.action = TableRule::Action::kFunction;
+        rule.entry = value.function;
       } else {
-        return load_error(fmt::format("{} is {}; expected false, true or a table", where, type_name(value.type)));
+        TAILRACE_OK(parse_value(rule, value, spec, file));
       }
       spec.tables.push_back(std::move(rule));
     }
@@ -241,15 +257,18 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
 }
 
 Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats) {
-  auto check = [&](const std::string& where, const MessageRule& message) {
-    if (message.format.empty() || formats.empty()) return Status();
-    if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
-    return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format,
-                                  did_you_mean(message.format, formats), fmt::join(formats, ", ")));
-  };
-  for (const TableRule& rule : spec.tables) TAILRACE_OK(check(fmt::format("tables[\"{}\"]", rule.key), rule.message));
-  for (const OutputRule& rule : spec.outputs) TAILRACE_OK(check(fmt::format("outputs[\"{}\"]", rule.name), rule.message));
+  for (const TableRule& rule : spec.tables) TAILRACE_OK(check_format(rule.message, fmt::format("tables[\"{}\"]", rule.key), formats));
+  for (const OutputRule& rule : spec.outputs) TAILRACE_OK(check_format(rule.message, fmt::format("outputs[\"{}\"]", rule.name), formats));
   return Status();
+}
+
+Result<TableRule> parse_made_entry(const TableRule& rule, const RuleNode& node, const RuleSpec& spec, const RuleText& file) {
+  TableRule out;
+  out.key = rule.key;
+  out.include = rule.include;
+  out.exclude = rule.exclude;
+  TAILRACE_OK(parse_value(out, node, spec, file));
+  return out;
 }
 
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table) {

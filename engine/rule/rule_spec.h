@@ -13,6 +13,7 @@
 #include "rule/column_rule.h"
 #include "rule/ddl_spec.h"
 #include "rule/message_rule.h"
+#include "rule/name_rule.h"
 #include "rule/output_rule.h"
 #include "rule/rule_node.h"
 #include "rule/rule_stage.h"
@@ -35,13 +36,15 @@ struct DeleteRule {
 
 // One key of `tables`.
 struct TableRule {
-  enum class Action : uint8_t { kDrop, kKeep, kEntry };
+  enum class Action : uint8_t { kDrop, kKeep, kEntry, kFunction };
   std::string key;                        // as written
   std::vector<std::string> include, exclude;
   Action action = Action::kKeep;
   TextTemplate to_database, to_table;     // empty = the source's name
   std::vector<std::string> key_columns;   // output names; empty = the source's key
   std::vector<ColumnRule> columns;        // sorted by name
+  std::vector<NameRule> names;            // for the columns that `columns` does not name, in their order
+  int entry = -1;                         // kFunction: the host's number of it; the entry is made per table
   uint32_t ops = ~0u;                     // bit per Op
   DeleteRule deletes;
   MessageRule message;
@@ -69,6 +72,9 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
 
 // The formats that `serialize` names must be among these; empty = not checked.
 Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats);
+
+// The entry that a function gave for a table, in place of `rule`, whose patterns it keeps.
+Result<TableRule> parse_made_entry(const TableRule& rule, const RuleNode& node, const RuleSpec& spec, const RuleText& file);
 
 // The rule for a table; null when none matches (see RuleSpec::fallback). kRuleAmbiguous when two patterns do.
 Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view database, std::string_view table);

@@ -1,8 +1,28 @@
 #include "rule/stage_plans.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <map>
 
 namespace tailrace {
+
+void StagePlans::ask_host() {
+  context_.capture = [this](const std::string& text, const std::string& pattern) { return host_->capture(text, pattern); };
+  context_.replace = [this](const std::string& text, const std::string& pattern, const std::string& by) {
+    return host_->substitute(text, pattern, by);
+  };
+  context_.new_columns = [this](const TableRule& rule, const TableSchema& source) { return host_->new_columns(rule, source); };
+  context_.make_entry = [this](const TableRule& rule, const TableSchema& table) -> Result<TableRule> {
+    std::string name = fmt::format("tables[\"{}\"]", rule.key);
+    TAILRACE_TRY(RuleNode node, host_->entry(rule.entry, name, table));
+    RuleSource source = rules_.source();
+    const RuleSource::File& text = source.files[""];
+    TAILRACE_TRY(TableRule made, parse_made_entry(rule, node, rules_.spec, {std::string_view(text.chunk).substr(std::min<size_t>(1, text.chunk.size())), text.text}));
+    TAILRACE_OK(check_format(made.message, name, formats_));
+    return made;
+  };
+}
 
 Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
   auto found = plans_.find(source->schema_id);

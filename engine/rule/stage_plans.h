@@ -28,10 +28,9 @@ class StagePlans {
  public:
   // Both outlive the plans; `host` may be null when no entry has a function.
   StagePlans(const RuleSet& rules, RuleHost* host, const RuleStageConfig& config)
-      : rules_(rules), host_(host), targets_(config.sink_detects_collisions), context_{{}, config.sink_takes_messages, {}} {
-    if (!host) return;
-    context_.capture = [host](const std::string& text, const std::string& pattern) { return host->capture(text, pattern); };
-    context_.new_columns = [host](const TableRule& rule, const TableSchema& source) { return host->new_columns(rule, source); };
+      : rules_(rules), host_(host), targets_(config.sink_detects_collisions), formats_(config.formats) {
+    context_.takes_messages = config.sink_takes_messages;
+    if (host) ask_host();
   }
 
   void begin_batch() noexcept { ++batch_; }
@@ -62,11 +61,13 @@ class StagePlans {
   void add_output(EventBatch& batch, PlanEntry& entry) const;
   Status located(Status status) const;
   Status prepare_message(const RuleOutput& output);
+  void ask_host();
 
   const RuleSet& rules_;
   RuleHost* const host_;
   TargetRegistry targets_;
   PlanContext context_;
+  const std::vector<std::string> formats_;
   bool has_serialize_ = false;
   std::unordered_map<uint64_t, std::unique_ptr<PlanEntry>> plans_;  // by schema_id of the source
   std::vector<SchemaRef> kept_schemas_;

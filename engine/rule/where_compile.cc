@@ -22,6 +22,7 @@ Result<std::shared_ptr<const WhereProgram>> WhereProgram::compile(const WhereNod
   TAILRACE_OK(compiler.compile(root, is_filter));
   for (WhereStep& step : program->steps_) step.constant.text = step.text;
   program->is_final_ = true;
+  if (is_filter) program->predicates_ = WherePredicates(*program).make();
   return std::shared_ptr<const WhereProgram>(std::move(program));
 }
 

@@ -15,6 +15,7 @@
 #include "rule/decimal.h"
 #include "rule/where_collation.h"
 #include "rule/where_parser.h"
+#include "rule/where_predicate.h"
 
 namespace tailrace {
 
@@ -75,8 +76,10 @@ class WhereProgram {
 
  private:
   friend class WhereCompiler;
+  friend class WherePredicates;
   friend class WhereRun;
   std::vector<WhereStep> steps_;
+  std::vector<WherePredicate> predicates_;  // of a filter: the root's is the last
   uint32_t root_ = 0;
   bool is_final_ = false;           // constants can be read where they are
   std::vector<Column> columns_;
@@ -106,6 +109,7 @@ class WhereRun {
   }
   void fail(const WhereStep& step, std::string message);
   Truth truth(uint32_t at);
+  Truth judge(const WherePredicate& test);
   Truth compare(const WhereStep& step, uint32_t left, uint32_t right);
   // Where the value is: `own`, or the constant itself.
   const SqlCell& value_of(uint32_t at, SqlCell& own) {

@@ -81,7 +81,7 @@ void WhereRun::fail(const WhereStep& step, std::string message) {
 WhereRun::Verdict WhereRun::test(const WhereProgram& program, const Value* row, const Value* other) {
   begin(program, row, other);
   if (!check_columns()) return Verdict::kFailed;
-  Truth truth_value = truth(program.root_);
+  Truth truth_value = program.predicates_.empty() ? truth(program.root_) : judge(program.predicates_.back());
   if (failed_) return Verdict::kFailed;
   return truth_value == kTrue ? Verdict::kYes : Verdict::kNo;
 }

@@ -24,5 +24,12 @@ return core.freeze({
     if type(v) == "table" then return core.native("time.trunc", v) end
     return (call("trunc", TRUNC, v, unit))
   end,
-  shift = function(v, from, to) return (call("shift", SHIFT, v, from, to)) end,
+  -- `choice` is for wall clocks that `from` shows twice or never: "compatible", "earlier", "later", "reject".
+  shift = function(v, from, to, choice)
+    if choice ~= nil then
+      if type(to) ~= "string" or type(choice) ~= "string" then error("usage: time.shift(v, from, to, \"later\")", 2) end
+      to = to .. "|" .. choice
+    end
+    return (call("shift", SHIFT, v, from, to))
+  end,
 }, "tailrace.time", true)

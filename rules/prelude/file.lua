@@ -1,7 +1,7 @@
 -- Functions of the whole rule file: start, txn, on_error.
 local core = ...
 local cx = core.cx
-local pcall, error = pcall, error
+local pcall, error, select, type = pcall, error, select, type
 
 -- Raises with the place of the function in front.
 local function wrong(f, name, verdict)
@@ -42,4 +42,20 @@ function core.ask_on_error(f, err)
     error(core.where(f) .. ': on_error() returned something else than "stop", "dead_letter" or "skip"', 0)
   end
   return said
+end
+
+-- What the function of a table's entry gives; it may make native functions and SQL of its own.
+function core.entry(f, t, name)
+  cx.steps_left = cx.step_limit > 0 and cx.step_limit or cx.steps_left
+  local function judge(ok, ...)
+    core.is_loading = false
+    if not ok then error((...), 0) end
+    local entry = ...
+    if select("#", ...) == 1 and (type(entry) == "table" or type(entry) == "boolean") then return entry end
+    local what = select("#", ...) == 1 and core.describe(entry) or select("#", ...) .. " values"
+    cx.error_code = 103
+    error(core.where(f) .. ": " .. name .. "() returned " .. what .. "; expected an entry, true or false", 0)
+  end
+  core.is_loading = true
+  return judge(pcall(f, t))
 end

@@ -16,6 +16,8 @@ local E_WRITE, E_COLUMN, E_INTERNAL = 104, 105, 1
 local ABSENT, NULL = 0, 1
 -- How a column is read; given by the engine per column.
 local NUMBER, DOUBLE, TEXT, BIG, UNSIGNED_BIG, DECIMAL = 1, 2, 3, 4, 5, 6
+local BIG_AS_NUMBER, UNSIGNED_AS_NUMBER = 8, 9
+local EXACT = 9007199254740992LL
 
 local function nearest(plan, name)
   local near = core.nearest_name(tostring(name), plan.names)
@@ -31,6 +33,15 @@ local function not_readable(plan, name, kind)
     raise(E_COLUMN, 3, "column `" .. name .. "` is not in this row image: test with col.has")
   end
   raise(E_INTERNAL, 3, "column `" .. name .. "` of " .. plan.table .. " holds a value of another kind")
+end
+
+-- A 64-bit integer that the entry wants as a plain number.
+local function exact_number(v, is_unsigned, name)
+  if v > EXACT or (v < 0 and (is_unsigned or v < -EXACT)) then
+    error("column `" .. name .. "`: " .. core.text(big_t(v, is_unsigned and v < 0)) ..
+      " is beyond 2^53, where as = \"number\" is not exact: read it as a bigint", 3)
+  end
+  return tonumber(v)
 end
 
 -- `level` is that of the rule, as error() counts it from the caller's caller.
@@ -66,8 +77,9 @@ local function read_only()
   error("values are changed in map(row)", 2)
 end
 
--- One prototype for all tables: the machine code is shared, only upvalues differ. Returns the proxy and the function
--- that moves it to the image whose first cell is given (-1: nowhere).
+-- One prototype for all tables: the machine code is shared, only upvalues differ. Returns the proxy, the function that
+-- moves it to the image whose first cell is given (-1: nowhere), and the one that makes it a row of another plan whose
+-- columns have the same names and codes.
 function core.make_row(plan, writable)
   local ptr, index, names = plan.ptr, plan.index, plan.names
   local base = -1
@@ -95,6 +107,10 @@ function core.make_row(plan, writable)
     if class == DECIMAL then
       if get_dec(ptr, band(code, 0xffff), at) ~= 0 then not_readable(plan, name, kind) end
       return take_dec()
+    end
+    if class >= BIG_AS_NUMBER then
+      local v = exact_number(cell.i, class == UNSIGNED_AS_NUMBER, name)
+      return v
     end
     get_text(ptr, band(code, 0xffff), at)
     return host_text()
@@ -160,7 +176,9 @@ function core.make_row(plan, writable)
       end
     end,
   }
-  return row, function(cell) base = cell end
+  return row, function(cell) base = cell end, function(other)
+    plan, ptr = other, other.ptr
+  end
 end
 
 -- The event that `row(ev)` is given, and the function that moves it to an event of the batch.

@@ -2,7 +2,7 @@
 -- The batch loop: one call from the engine per batch, the loop over runs and rows is here so that the JIT sees it.
 local core = ...
 local cx = core.cx
-local pcall, select, type = pcall, select, type
+local pcall, select, type, table = pcall, select, type, table
 
 local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
 local plans = {}  -- by number of the plan
@@ -48,13 +48,14 @@ local function verdict_of(ok, ...)
   return bad_return(n, v)
 end
 
-core.verdict_of, core.FAILED, core.DROP = verdict_of, FAILED, DROP
+core.verdict_of, core.FAILED, core.DROP, core.describe = verdict_of, FAILED, DROP, describe
 -- Message of the last failure, and for a bad return the place of the hook.
 function core.failure(hook) return failure_text, failure_is_return and core.where(hook) end
 
 local function run_map(plan, first, last, cell, width)
   local map, row, move, ctx, out = plan.map, plan.map_row, plan.move_map_row, core.context, core.out
   local limit = cx.step_limit
+  plan.aim_map_row(plan)
   for image = first, last do
     if cx.verdicts[image] == PENDING then
       cx.steps_left = limit
@@ -125,12 +126,25 @@ function core.event_of(number)
   return plan.shown, plan.move_shown
 end
 
+-- The row of `map`, shared by tables of one layout: many shards cost the cache as much as one. They take turns.
+local map_rows = {}
+local function share_map_row(plan)
+  local layout = table.concat(plan.names, "\0") .. "\0" .. table.concat(plan.codes, ",")
+  local known = map_rows[layout]
+  if not known then
+    known = { index = plan.index }
+    known.row, known.move, known.aim = core.make_row(plan, true)
+    map_rows[layout] = known
+  end
+  plan.index, plan.map_row, plan.move_map_row, plan.aim_map_row = known.index, known.row, known.move, known.aim
+end
+
 -- `plan`: id, ptr, table, database, table_name, names, codes, map, row, kind. Called by the engine once per plan.
 function core.prepare(plan)
   plan.index = {}
   for i = 1, #plan.names do plan.index[plan.names[i]] = plan.codes[i] end
   plan.ptr = core.ffi.cast("tr_plan*", plan.ptr)
-  if plan.map then plan.map_row, plan.move_map_row = core.make_row(plan, true) end
+  if plan.map then share_map_row(plan) end
   if plan.row then plan.event, plan.move_event = core.make_event(plan, core.says_in_row) end
   plans[plan.id] = plan
 end

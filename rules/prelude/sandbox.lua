@@ -31,6 +31,7 @@ core.freeze = freeze
 
 local handles = {}  -- object -> what it stands for; read by the loader
 core.handles = handles
+core.callables = {}  -- handles that rules may call, in the order they were made
 
 local function marker(kind)
   local object = setmetatable({}, {
@@ -169,6 +170,10 @@ function core.capture(s, pattern)
   local found = safe_string.match(s, pattern)
   return found
 end
+function core.substitute(s, pattern, by)
+  local made = safe_string.gsub(s, pattern, by)
+  return made
+end
 local string_meta = getmetatable("")
 string_meta.__index = safe_string
 string_meta.__metatable = false
@@ -202,6 +207,8 @@ local function sorted_pairs(t)
     if k ~= nil then return k, t[k] end
   end, t, nil
 end
+
+core.pairs, core.to_string = sorted_pairs, to_string
 
 -- errors -----------------------------------------------------------------------------------------------------------
 
@@ -264,6 +271,7 @@ function core.native(name, arguments, convert)
   local copied = {}
   for k, v in next, arguments or {} do copied[k] = v end
   handles[handle] = { kind = "native", name = name, id = id, arguments = copied }
+  core.callables[#core.callables + 1] = handle
   return handle
 end
 
@@ -299,6 +307,7 @@ local function where(given)
     __metatable = false,
   })
   handles[handle] = { kind = "where", arguments = arguments }
+  core.callables[#core.callables + 1] = handle
   return handle
 end
 core.where_function, core.sql_function = where, sql

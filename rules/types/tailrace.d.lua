@@ -7,6 +7,7 @@
 ---@class tailrace.Meta
 ---@class tailrace.Sql
 ---@class tailrace.Line
+---@class tailrace.Names
 ---@class tailrace.Native native function: use it in `columns`, or call it in `map`
 ---@overload fun(value: any): string?
 
@@ -49,7 +50,7 @@
 
 ---@class tailrace.Rules what a rule file returns
 ---@field api 1 version of the rule language
----@field tables? table<string, tailrace.Entry|boolean> pattern to entry; false drops the table, true takes it as it is
+---@field tables? table<string, tailrace.Entry|boolean|fun(t: tailrace.Table): tailrace.Entry|boolean> pattern to entry; false drops the table, true takes it as it is, a function makes the entry per table
 ---@field default? "keep"|"drop"|"stop" for tables that no pattern matches
 ---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
@@ -63,7 +64,7 @@
 ---@field where? string|{ [1]: string, dialect: string? } rows to take, as a SQL condition; both images are tested
 ---@field to? string target `database.table`, a template
 ---@field key? string[] key columns at the target, by their names there
----@field columns? table<string, false|string|tailrace.Native|tailrace.Meta|tailrace.Sql|tailrace.NewColumn> false drops, a text renames, a native function changes, a table adds
+---@field columns? tailrace.Names|table<string|integer, false|string|tailrace.Native|tailrace.Meta|tailrace.Sql|tailrace.NewColumn|tailrace.Names> false drops, a text renames, a native function changes, a table adds or gives another type, `name.snake {}` and its like rename in bulk
 ---@field deletes? "apply"|"drop"|{ set: table<string, any> } what becomes of deletes; `set` updates the row instead
 ---@field topic? string template of the message's topic
 ---@field partition_by? string[] columns whose values choose the partition
@@ -82,9 +83,17 @@
 ---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) as in an entry
 
 ---@class tailrace.NewColumn a column that `columns` adds
----@field [1] string SQL type, such as "varchar(64)"
----@field value? string a template; without it `map` fills the column
+---@field [1]? string SQL type, such as "varchar(64)"
+---@field value? string|tailrace.Meta|tailrace.Sql a template; without it `map` fills the column
+---@field as? "number" functions read a 64-bit integer as a plain number
+---@field name? string the column's name at the target
 ---@field null? boolean false makes it NOT NULL
+
+---@class tailrace.Table a table as the function of an entry sees it
+---@field db string database at the source
+---@field table string table at the source
+---@field columns { name: string, type: string, nullable: boolean }[] in the order of the table
+---@field key string[] columns of the primary key
 
 ---@class tailrace.DdlEvent a schema change as `ddl` sees it
 ---@field db string database at the source
@@ -308,9 +317,47 @@ function json.set(document, path, value) end
 ---@param path string
 ---@return string?
 function json.remove(document, path) end
+--- objects and arrays as tables, exact numbers
+---@param document string?
+---@return any
+function json.decode(document) end
+--- a value or table as JSON text
+---@param value any
+---@return string
+function json.encode(value) end
+--- an array, also when it is empty
+---@param items any[]?
+---@return any[]
+function json.array(items) end
 
 ---@param name "tailrace.json"
 ---@return tailrace.lib.json
+function require(name) end
+
+---@class tailrace.lib.name new names for many columns at once
+local name = {}
+--- ASCII letters in small
+---@param arguments { except: string[] }?
+---@return tailrace.Names
+function name.lower(arguments) end
+--- createdAt becomes created_at
+---@param arguments { except: string[] }?
+---@return tailrace.Names
+function name.snake(arguments) end
+--- puts a text in front
+---@param prefix string
+---@param arguments { except: string[] }?
+---@return tailrace.Names
+function name.prefix(prefix, arguments) end
+--- replaces what a Lua pattern finds
+---@param pattern string
+---@param by string
+---@param arguments { except: string[] }?
+---@return tailrace.Names
+function name.sub(pattern, by, arguments) end
+
+---@param name "tailrace.name"
+---@return tailrace.lib.name
 function require(name) end
 
 ---@class tailrace.lib.time dates and times in canonical text
@@ -333,12 +380,13 @@ function time.from_epoch_us(us) end
 ---@param unit string?
 ---@return any
 function time.trunc(value, unit) end
---- from one zone to another
+--- from one zone to another; `choice` is for times that `from` shows twice or never
 ---@param value string?
 ---@param from string
 ---@param to string
+---@param choice ("compatible"|"earlier"|"later"|"reject")?
 ---@return string?
-function time.shift(value, from, to) end
+function time.shift(value, from, to, choice) end
 
 ---@param name "tailrace.time"
 ---@return tailrace.lib.time

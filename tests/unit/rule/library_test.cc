@@ -111,7 +111,7 @@ TEST_CASE("json in map: typed values, NULL in and out") {
   CHECK(eval("json.remove('{\"a\": 1, \"b\": 2}', '$.a')", cells) == R"(string {"b": 2})");
   CHECK_THAT(eval("json.get('{', '$.a')", cells), Contains("RULE-0102") && Contains("shop.lua:2: json.get: the text is no JSON document"));
   CHECK_THAT(eval("json.get('{}', 'a')", cells), Contains("`a` is no path"));
-  CHECK_THAT(eval("json.set('{}', '$.a', {})", cells), Contains("a table has no JSON here"));
+  CHECK(eval("json.set('{}', '$.a', { 1, null, { x = decimal '1.50' } })", cells) == R"(string {"a": [1, null, {"x": 1.50}]})");
   CHECK_THAT(eval("json.set('{}', '$.a', 0/0)", cells), Contains("NaN"));
 }
 
@@ -131,10 +131,62 @@ TEST_CASE("time in map") {
   CHECK(eval("time.trunc(row.day, 'year')", cells) == "string 2026-01-01");
   CHECK(eval("time.shift('2026-01-01 00:30:00', '+08:00', 'UTC')", cells) == "string 2025-12-31 16:30:00");
   CHECK(eval("time.shift(row.at, 'UTC', '-05:30')", cells) == "string 2026-01-31 07:04:56.789");
-  CHECK_THAT(eval("time.shift(row.at, 'UTC', 'Asia/Shanghai')", cells), Contains("`Asia/Shanghai` is no offset"));
+  CHECK(eval("time.shift(row.at, 'UTC', 'Asia/Shanghai')", cells) == "string 2026-01-31 20:34:56.789");
+  CHECK(eval("time.shift('2026-07-01 12:00:00', 'America/New_York', 'Europe/Berlin')", cells) == "string 2026-07-01 18:00:00");
+  CHECK(eval("time.shift('2050-07-01 12:00:00', 'America/New_York', 'UTC')", cells) == "string 2050-07-01 16:00:00");
+  CHECK_THAT(eval("time.shift(row.at, 'UTC', 'Asia/Shangai')", cells), Contains("no time zone `Asia/Shangai`: did you mean `Asia/Shanghai`?"));
+  CHECK_THAT(eval("time.shift(row.at, 'UTC', '/etc/passwd')", cells), Contains("no time zone `/etc/passwd`"));
+  CHECK_THAT(eval("time.shift(row.at, 'UTC', 'localtime')", cells), Contains("no time zone `localtime`"));
+  CHECK_THAT(eval("time.shift(row.at, 'UTC', nil)", cells), Contains("a time zone is missing"));
   CHECK_THAT(eval("time.trunc(row.at, 'week')", cells), Contains("`week` is none of"));
   CHECK_THAT(eval("time.trunc('2026-02-30', 'day')", cells), Contains("no date or time of the calendar"));
   CHECK_THAT(eval("time.from_epoch_us(bigint '9223372036854775807')", cells), Contains("years 0 to 9999"));
+}
+
+// Values: Python's zoneinfo (fold=0 and 1), and RFC 5545 for times that are skipped.
+TEST_CASE("time.shift has a rule for clocks that show a time twice or never") {
+  Cells cells = row(nullptr);
+  auto shift = [&](const std::string& wall, const std::string& choice) {
+    return eval("time.shift('" + wall + "', 'Europe/Berlin', 'UTC'" + (choice.empty() ? "" : ", '" + choice + "'") + ")", cells);
+  };
+  CHECK(shift("2026-10-25 02:30:00", "") == "string 2026-10-25 00:30:00");
+  CHECK(shift("2026-10-25 02:30:00", "earlier") == "string 2026-10-25 00:30:00");
+  CHECK(shift("2026-10-25 02:30:00", "later") == "string 2026-10-25 01:30:00");
+  CHECK_THAT(shift("2026-10-25 02:30:00", "reject"), Contains("'2026-10-25 02:30:00': the clocks of Europe/Berlin show twice this time"));
+  CHECK(shift("2026-03-29 02:30:00", "compatible") == "string 2026-03-29 01:30:00");
+  CHECK(shift("2026-03-29 02:30:00", "earlier") == "string 2026-03-29 00:30:00");
+  CHECK(shift("2026-03-29 02:30:00", "later") == "string 2026-03-29 01:30:00");
+  CHECK_THAT(shift("2026-03-29 02:30:00", "reject"), Contains("never show this time"));
+  CHECK_THAT(shift("2026-03-29 02:30:00", "first"), Contains("`first` is none of compatible, earlier, later, reject"));
+}
+
+TEST_CASE("json as tables: exact numbers, nulls and the kind of arrays stay") {
+  auto again = [](const char* document) { return eval("json.encode(json.decode(row.doc))", row(document)); };
+  for (const char* same : {"[]", "{}", "[null, 1]", "[[], {}]", R"({"a": 1.50, "b": 18446744073709551615})", R"({"c": [1, null]})", R"(["\"ä\\\n"])",
+                           "-12345678901234567890123.456", "true", "\"x\""}) {
+    CHECK(again(same) == std::string("string ") + same);
+  }
+  CHECK(again(R"({"b":1,"a":2})") == R"(string {"a": 2, "b": 1})");
+  CHECK(again("1e3") == "string 1000");
+  CHECK(eval("json.decode(row.doc).a[2] == null", row(R"({"a": [1, null]})")) == "boolean true");
+  CHECK(eval("json.decode(row.doc).a + 1", row(R"({"a": 9007199254740993})")) == "bigint 9007199254740994");
+  CHECK(eval("json.decode(row.doc)", row("null")) == "nil");
+  CHECK(eval("json.decode(row.n)", row("null")) == "nil");
+  CHECK(eval("json.encode(json.array {})", row("null")) == "string []");
+  CHECK(eval("json.encode {}", row("null")) == "string {}");
+  CHECK(eval("json.encode(nil)", row("null")) == "string null");
+  CHECK(eval("#json.decode('[1,2,3]')", row("null")) == "number 3");
+  for (auto [text, reason] : {std::pair{"json.decode('{')", "json.decode: the text is no JSON document (at byte 2)"},
+                              {"json.decode('[1,]')", "no JSON document"}, {"json.decode(1)", "usage: json.decode(text)"},
+                              {"json.decode(('['):rep(101))", "nested deeper than 100"},
+                              {"json.encode { 1, nil, 3 }", "a list with holes"}, {"json.encode { 1, x = 2 }", "a list with holes or other keys"},
+                              {"json.encode { [true] = 1 }", "a key of an object is text, not a boolean"}, {"json.encode(row)", "a row has no JSON"},
+                              {"json.encode(json.encode)", "a function has no JSON"}, {"json.encode(0/0)", "NaN and infinity"},
+                              {"(function() local t = {} t.t = t return json.encode(t) end)()", "a table that holds itself?"},
+                              {"json.array(json.array {})", "usage: json.array"}}) {
+    INFO(text);
+    CHECK_THAT(eval(text, row("null")), Contains("RULE-0102") && Contains("shop.lua:2: ") && Contains(reason));
+  }
 }
 
 TEST_CASE("hash.uint is the same for the same values and keeps parts apart") {
