@@ -1,5 +1,7 @@
 // json, time and hash of the rule library, as column functions and in map. Expected values are MySQL's (JSON_EXTRACT, JSON_SET,
 // JSON_REMOVE, UNIX_TIMESTAMP in UTC), and Python's hashlib for the hashes.
+#include <cstdlib>
+
 #include "rule/json_path.h"
 #include "unit/catch.h"
 #include "unit/rule/rule_fixture.h"
@@ -158,6 +160,17 @@ TEST_CASE("time.shift has a rule for clocks that show a time twice or never") {
   CHECK(shift("2026-03-29 02:30:00", "later") == "string 2026-03-29 01:30:00");
   CHECK_THAT(shift("2026-03-29 02:30:00", "reject"), Contains("never show this time"));
   CHECK_THAT(shift("2026-03-29 02:30:00", "first"), Contains("`first` is none of compatible, earlier, later, reject"));
+}
+
+// Zones that were found once stay known, so this needs a process of its own.
+TEST_CASE("a system without time zones is told from a wrong name", "[.no-zones]") {
+  CHECK_THAT(eval("time.shift(row.at, 'UTC', 'Asia/Tokyo')", row(nullptr)),
+             Contains("RULE-0102") && Contains("time.shift: `Asia/Tokyo`: there are no time zones in /nonexistent; install tzdata"));
+  CHECK(eval("time.shift(row.at, 'UTC', '+09:00')", row(nullptr)) == "string 2026-01-31 21:34:56.789");
+}
+TEST_CASE("time zones are optional") {
+  std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  CHECK(std::system(("TZDIR=/nonexistent " + self + " '[.no-zones]' >/dev/null").c_str()) == 0);
 }
 
 TEST_CASE("json as tables: exact numbers, nulls and the kind of arrays stay") {
