@@ -134,7 +134,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
     rules_were = rules_version;
   }
   TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
-  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap};
+  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap, file.get()};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.on_started = [this] { return file->mark_started(); };
 

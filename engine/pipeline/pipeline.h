@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/memory_budget.h"
+#include "event/rule_state_store.h"
 #include "event/stores.h"
 #include "pipeline/checkpoint_tracker.h"
 #include "pipeline/rule_swap.h"
@@ -66,6 +67,7 @@ struct PipelineParts {
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
   std::function<Status()> on_started;  // called once the first checkpoint is durable
   RuleSwap* swap = nullptr;            // where another version of the rules is asked for; may be null
+  RuleStateStore* rule_state = nullptr;  // keeps what ordered rules remember; null: they forget it at the end of a run
 };
 
 struct TableProgress {
