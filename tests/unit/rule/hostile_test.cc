@@ -86,7 +86,7 @@ TEST_CASE("memory bombs end at the limit, trusted or not, and cannot be caught")
            "local t = {} while true do t = { t, t } end",
            "local t = {} for i = 1, 1e9 do t[('k'):rep(100) .. i] = i end",
            "local s = ('x'):rep(1e6) while true do s = s .. s end",
-           "local t = {} for i = 1, 1e6 do t[i] = ('x'):rep(1e5) end",
+           "local t = {} for i = 1, 1e6 do t[i] = ('x'):rep(1e5) .. i end",
            "local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1e5) end table.concat(t)",
            "('x'):rep(1e6):gsub('.', ('y'):rep(1000))",
            "('x'):rep('90000000')",
