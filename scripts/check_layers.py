@@ -23,7 +23,7 @@ MAY = {
     "source": OPEN_TO_ALL | {"mysql"},
     "sink": OPEN_TO_ALL | {"mysql", "sqlite", "format/serializer.h"},  # a sink is handed Records
     "pipeline": OPEN_TO_ALL | {"source/source.h", "sink/sink.h", "format/serializer.h", "rule/rule_host.h",
-                               "rule/hook.h", "rule/rule_stage.h", "rule/target_change.h"},
+                               "rule/hook.h", "rule/rule_stage.h", "rule/rule_memory.h", "rule/target_change.h"},
     "job": OPEN_TO_ALL | {"pipeline", "metadb", "rule/rule_stage.h", "rule/dead_letter.h"},  # a job's configuration holds RuleOptions
     "agent": OPEN_TO_ALL | {"job"},
     "node": OPEN_TO_ALL | {"job"},

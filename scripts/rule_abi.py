@@ -13,7 +13,7 @@ NOTE = "Made by scripts/rule_abi.py of engine/rule/abi.json; do not edit."
 RECORDS = (("file", "tailrace.Rules", "what a rule file returns"), ("entry", "tailrace.Entry", "an entry of `tables`"),
            ("output", "tailrace.Output", "an entry of `outputs`"),
            ("new_column", "tailrace.NewColumn", "a column that `columns` adds"),
-           ("table", "tailrace.Table", "a table as the function of an entry sees it"),
+           ("table", "tailrace.Table", "a table as the function of an entry sees it"), ("state", "tailrace.State", "an entry of `state`"),
            ("ddl_event", "tailrace.DdlEvent", "a schema change as `ddl` sees it"),
            ("out", "tailrace.Out", "what `map` is given second"), ("message", "tailrace.Message", "what `serialize` is given second"),
            ("context", "tailrace.Context", "what every hook is given last"))
@@ -116,7 +116,7 @@ def manual(abi):
         out.extend(f"| `{name}` | `{cell(kind)}` | {cell(doc)} |" if kind else f"| `{name}` | | {cell(doc)} |" for name, kind, doc in rows)
         out.append("")
 
-    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("out", "Rows of outputs (`out` of `map`)"), ("message", "The message (`out` of `serialize`)"),
+    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("state", "A state"), ("out", "Rows of outputs (`out` of `map`)"), ("message", "The message (`out` of `serialize`)"),
                            ("table", "The table (`t` of an entry's function)"),
                            ("event", "The event (`ev`)"), ("ddl_event", "The event of `ddl`"), ("context", "The context (`ctx`)")):
         table(title, [(one["name"], one["type"], one.get("doc", "")) for one in abi[section]])

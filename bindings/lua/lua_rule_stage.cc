@@ -52,6 +52,8 @@ class LuaRuleHost final : public RuleHost {
   }
   Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
+  Status remember(RuleMemory& memory) { return state_->remember(memory); }
+  Status tick(int64_t now_us) override { return state_->tick(rules_->spec.memory.tick, now_us); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
   Result<std::string> substitute(const std::string& text, const std::string& pattern, const std::string& by) override {
     return state_->substitute(text, pattern, by);
@@ -146,7 +148,14 @@ Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet
       host = std::make_unique<LuaRuleHost>(std::move(lua_rules));
       TAILRACE_OK(host->start());
     }
-    return make_planned_stage(std::move(rules), std::move(host), config);
+    if (rules->spec.memory.ordered && config.rules.error_scope == ErrorScope::kTransaction) {
+      return load_error("mode = \"ordered\" remembers row by row, so rules.error_scope = \"transaction\" cannot take it back: use \"row\"")
+          .with("rule", rules->file);
+    }
+    LuaRuleHost* started = host.get();
+    auto stage = make_planned_stage(std::move(rules), std::move(host), config);
+    if (stage->memory()) TAILRACE_OK(started->remember(*stage->memory()));
+    return stage;
   } catch (const std::exception& error) {
     return Status(ErrorCode::kInternal, fmt::format("starting rules: {}", error.what()));
   }

@@ -113,6 +113,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.messages", kPreludeMessages, false));
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
   TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
+  TAILRACE_OK(run_chunk("=tailrace.memory", kPreludeMemory, false));
   for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere},
                                std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}, std::pair{"tailrace.name", kLibName}}) {
     StackGuard guard(lua_);

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "lua_abi.h"
 #include "lua_allocator.h"
+#include "lua_memory.h"
 #include "rule/rule_node.h"
 #include "rule/rule_spec.h"
 #include "rule/rule_stage.h"
@@ -70,6 +71,9 @@ class LuaState {
   // `loop`: the prelude's function, "run" or "serialize".
   std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question);   // lua_ddl.cc
+  // Ordered rules, lua_memory.cc. After start(); the memory outlives the state's last run.
+  Status remember(RuleMemory& memory);
+  Status tick(int function, int64_t now_us);
 
  private:
   explicit LuaState(const RuleOptions& options, LuaFiles& files)
@@ -105,6 +109,7 @@ class LuaState {
   RuleOptions options_;
   LuaFiles& files_;
   LuaHostData data_;
+  LuaMemory memory_abi_;
   LuaAllocator memory_;
   lua_State* lua_ = nullptr;
   int core_ref_ = -1;

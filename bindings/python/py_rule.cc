@@ -181,6 +181,7 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["create"] = table.create;
     one["map"] = table.has_map;
     one["row"] = table.has_row;
+    one["purity"] = table.purity;
     one["reads"] = table.reads;
     one["rows"] = table.rows;
     tables.append(one);

@@ -81,6 +81,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
   TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
   PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
+  parts.rule_state = file.get();
   parts.on_started = [this] { return file->mark_started(); };
   parts.on_tables = [this](const auto& tables, const auto& unmatched_rules) { look_at_patterns(tables, unmatched_rules); };
 

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "event/ddl_desk.h"
 #include "event/quarantine.h"
+#include "event/rule_state_store.h"
 #include "event/stores.h"
 #include "metadb/job_rows.h"
 
@@ -23,7 +24,7 @@ class Database;
 }
 class JobFileLock;
 
-class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore, public Quarantine, public DdlDesk {
+class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore, public Quarantine, public DdlDesk, public RuleStateStore {
  public:
   // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may
   // look and post commands while the owner runs.
@@ -58,6 +59,12 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   // Quarantine
   Result<std::vector<Name>> quarantined() override;
   Status set_aside(const DeadLetter& first) override;
+
+  // RuleStateStore. Not synced to the disk: a kill loses nothing, a power cut takes the newest marks with it.
+  Status keep(const Checkpoint& at, const std::vector<RuleStateChange>& changes) override;
+  Status settle(const Checkpoint& durable) override;
+  Result<RuleStateStore::Found> go_back(const Checkpoint& at) override;
+  Status forget_all() override;
 
   // DdlDesk
   Result<DdlState> hold(const StoppedDdl& statement) override;

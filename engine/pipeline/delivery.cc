@@ -35,6 +35,7 @@ Status Delivery::prepare(const SinkContext& sink_context) {
   }
   TAILRACE_OK(restore(stored));
   TAILRACE_OK(run_.parts.rules->start(*run_.parts.source, position_));
+  TAILRACE_OK(restore_memory(stored));
   if (snapshot_.phase() != SnapshotStage::Phase::kDone) {
     TAILRACE_OK(list_tables());
   } else if (!stored) {
@@ -279,6 +280,7 @@ Status Delivery::hand_on(EventBatch& batch) {
   rows_total_ += rows;
   if (batch.boundary) {
     lane.checkpoint = Checkpoint{*batch.boundary, last_commit_time_us_, batch.snapshot_state, rows_total_};
+    TAILRACE_OK(keep_memory(*lane.checkpoint));
   }
   run_.tracker.expect(batch.sequence, lane.checkpoint, rows);
   TAILRACE_OK(run_.parts.sink->write(lane, run_.abort.get_token()));
@@ -319,6 +321,7 @@ Status Delivery::save() {
   if (auto durable = run_.tracker.take_durable()) {
     fault_point("flush");
     TAILRACE_OK(run_.parts.checkpoints->save(*durable));
+    if (keeps_memory_) TAILRACE_OK(run_.parts.rule_state->settle(*durable));
     run_.parts.source->acknowledged(durable->position);
     if (durable->commit_time_us) {
       std::lock_guard lock(run_.mutex);

@@ -53,6 +53,8 @@ class Delivery {
   Status tell(EventBatch& announcement);
   Status let_rules_pass();
   Status swap_rules();
+  Status restore_memory(const std::optional<Checkpoint>& stored);
+  Status keep_memory(const Checkpoint& at);
   void count_rows(const EventBatch& batch);
   void note_targets(const EventBatch& batch);   // behind the rules
   void note_target(const TableSchema& source, const TableSchema& target);
@@ -66,6 +68,7 @@ class Delivery {
   Position position_;           // newest boundary handled
   bool at_boundary_ = true;
   bool started_ = false;
+  bool keeps_memory_ = false;   // the rules had something to keep in this run
   uint64_t sequence_ = 0;
   uint64_t rows_total_ = 0;
   uint64_t dropped_by_rules_ = 0;

@@ -3,6 +3,7 @@
 
 #include "base/fault_point.h"
 #include "pipeline/delivery.h"
+#include "rule/rule_memory.h"
 
 namespace tailrace {
 
@@ -15,6 +16,24 @@ Status Delivery::tell(EventBatch& announcement) {
   TAILRACE_OK(hand_on(announcement));
   TAILRACE_OK(run_.parts.sink->flush(run_.abort.get_token()));
   return run_.parts.acks->failure();
+}
+
+// To what it was at the checkpoint that this run begins at: what a killed run remembered behind it is forgotten.
+Status Delivery::restore_memory(const std::optional<Checkpoint>& stored) {
+  if (!run_.parts.rule_state) return {};
+  RuleMemory* memory = run_.parts.rules->stage().memory();
+  if (!stored || !memory || !memory->spec().is_durable()) return run_.parts.rule_state->forget_all();
+  TAILRACE_TRY(auto found, run_.parts.rule_state->go_back(*stored));
+  return memory->restore(found);
+}
+
+// Ahead of the checkpoint itself: from here on the sink may make it durable at any time.
+Status Delivery::keep_memory(const Checkpoint& at) {
+  if (!run_.parts.rule_state) return {};
+  RuleMemory* memory = run_.parts.rules->stage().memory();
+  if (!memory || !memory->spec().is_durable()) return {};
+  keeps_memory_ = true;
+  return run_.parts.rule_state->keep(at, memory->take_changes());
 }
 
 Status Delivery::let_rules_pass() {

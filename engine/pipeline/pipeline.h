@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/memory_budget.h"
+#include "event/rule_state_store.h"
 #include "event/stores.h"
 #include "pipeline/checkpoint_tracker.h"
 #include "pipeline/rule_swap.h"
@@ -68,6 +69,7 @@ struct PipelineParts {
   RuleSwap* swap = nullptr;            // where another version of the rules is asked for; may be null
   // The job's tables as a new job finds them, and the patterns of its rules that none of them matches; may be null.
   std::function<void(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules)> on_tables = nullptr;
+  RuleStateStore* rule_state = nullptr;  // keeps what ordered rules remember; null: they forget it at the end of a run
 };
 
 struct TableProgress {

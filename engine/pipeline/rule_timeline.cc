@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "rule/rule_memory.h"
 #include "rule/target_change.h"
 
 namespace tailrace {
@@ -67,6 +68,7 @@ Result<std::vector<SchemaRef>> RuleTimeline::all_tables() {
 }
 
 Result<std::vector<std::string>> RuleTimeline::differences(RuleStage& next) {
+  if (next.memory()) TAILRACE_OK(next.memory()->can_follow(stage_->memory()));
   TAILRACE_TRY(auto tables, all_tables());
   TAILRACE_TRY(auto changes, target_changes(*stage_, next, tables));
   std::vector<std::string> lines;
@@ -97,6 +99,7 @@ Status RuleTimeline::announce(RuleStage& next, EventBatch& out) {
 }
 
 void RuleTimeline::take_over(std::unique_ptr<RuleStage> next) {
+  if (next->memory()) next->memory()->follow(stage_->memory());
   std::lock_guard lock(mutex_);
   dropped_before_ += dropped_by(*stage_);
   stage_ = std::move(next);
@@ -106,6 +109,7 @@ Status RuleTimeline::begin_next(EventBatch& out) {
   Cut cut = std::move(later_.front());
   later_.pop_front();
   TAILRACE_TRY(auto next, cut.make());
+  if (next->memory()) TAILRACE_OK(next->memory()->can_follow(stage_->memory()));
   if (cut.changes_output) TAILRACE_OK(announce(*next, out));
   take_over(std::move(next));
   return {};

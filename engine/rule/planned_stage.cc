@@ -9,6 +9,7 @@
 #include "rule/hook_chunk.h"
 #include "rule/row_rewriter.h"
 #include "rule/rule_host.h"
+#include "rule/rule_memory.h"
 #include "rule/stage_plans.h"
 
 namespace tailrace {
@@ -25,7 +26,9 @@ class PlannedStage final : public RuleStage {
         rewriter_(*rules_, plans_, stats_),
         failures_(config, stats_),
         host_(std::move(host)),
-        chunk_(host_ ? host_->chunk_events() : kChunk) {}
+        chunk_(host_ ? host_->chunk_events() : kChunk) {
+    if (rules_->spec.memory.ordered) memory_ = std::make_unique<RuleMemory>(rules_->spec.memory);
+  }
 
   Result<std::shared_ptr<const OutputTable>> output(const SchemaRef& source) override {
     TAILRACE_TRY(PlanEntry * entry, plans_.find(source));
@@ -59,6 +62,7 @@ class PlannedStage final : public RuleStage {
   RuleSource source() const override { return rules_->source(); }
   std::vector<SchemaRef> tables() const override { return plans_.tables(); }
   const RuleStats& stats() const override { return stats_; }
+  RuleMemory* memory() override { return memory_.get(); }
 
  private:
   Status run_batch(EventBatch& batch) {
@@ -67,19 +71,50 @@ class PlannedStage final : public RuleStage {
     rewriter_.begin_batch(begin_failures(batch));
     if (rules_->spec.txn >= 0) TAILRACE_OK(judge_transactions(batch));
     size_t events_in = batch.events.size();
-    for (size_t begin = 0; begin < events_in; begin += chunk_) {
-      size_t end = std::min(begin + chunk_, events_in);
+    size_t ticked = 0;  // transactions whose time has been told
+    for (size_t begin = 0, end = 0; begin < events_in; begin = end) {
+      end = std::min(begin + chunk_, events_in);
+      if (rules_->spec.memory.tick >= 0) TAILRACE_OK(tick(batch, ticked, begin, end));
       fates_.assign(end - begin, Fate());
       hooks_.clear();
       for (size_t i = begin; i < end; ++i) TAILRACE_OK(classify(batch, i, fates_[i - begin]));
       if (!hooks_.empty()) TAILRACE_OK(run_hooks(batch, begin));
       TAILRACE_OK(rewriter_.rewrite(batch, begin, fates_, hooks_));
     }
+    if (rules_->spec.memory.tick >= 0) TAILRACE_OK(tick_up_to(batch, ticked, batch.txns.size()));
     rewriter_.end_batch(batch);
     if (plans_.has_serialize()) TAILRACE_OK(serialize(batch));
     if (!failures_.stops()) TAILRACE_OK(end_failures(batch));
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
+    return Status();
+  }
+
+  // Source time as the events from `begin` on come; `end` moves to the first one before which it must tick again.
+  Status tick(const EventBatch& batch, size_t& ticked, size_t begin, size_t& end) {
+    if (batch.is_snapshot) return Status();
+    TAILRACE_OK(tick_up_to(batch, ticked, batch.events[begin].txn + 1));
+    size_t next = ticked;
+    for (size_t i = begin + 1; i < end; ++i) {
+      for (; next <= batch.events[i].txn; ++next) {
+        if (!memory_->is_tick_due(batch.txns[next].commit_time_us)) continue;
+        end = i;
+        return Status();
+      }
+    }
+    return Status();
+  }
+
+  Status tick_up_to(const EventBatch& batch, size_t& ticked, size_t end) {
+    if (batch.is_snapshot) return Status();
+    for (; ticked < end; ++ticked) {
+      int64_t now_us = batch.txns[ticked].commit_time_us;
+      if (memory_->is_tick_due(now_us)) {
+        Status status = host_->tick(now_us);
+        if (!status.ok()) return std::move(status).with("rule", rules_->version).with("gtid", batch.txns[ticked].id);
+      }
+      memory_->pass(now_us);
+    }
     return Status();
   }
 
@@ -389,6 +424,7 @@ class PlannedStage final : public RuleStage {
   }
 
   std::shared_ptr<const RuleSet> rules_;
+  std::unique_ptr<RuleMemory> memory_;  // null: the rules are not ordered
   RuleStats stats_;
   StagePlans plans_;
   DdlGuard ddl_guard_;

@@ -91,6 +91,8 @@ class RuleHost {
   virtual Result<OnRuleError> on_error(const HookBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) = 0;
   // Asks `txn` about a transaction: false = it is dropped. RULE-0102, RULE-0103.
   virtual Result<bool> keeps(const Transaction& txn) = 0;
+  // Ordered rules: `tick`, as source time comes to `now_us`.
+  virtual Status tick(int64_t) { return Status(ErrorCode::kInternal, "this host runs no tick hook"); }
   virtual Result<DdlAnswer> ddl(int, const DdlQuestion&) { return Status(ErrorCode::kInternal, "this host runs no ddl hook"); }
   // Columns that functions of the entry add to rows of this table, beyond those it declares: plain new columns.
   virtual Result<std::vector<ColumnRule>> new_columns(const TableRule&, const TableSchema&) { return std::vector<ColumnRule>(); }

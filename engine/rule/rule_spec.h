@@ -12,6 +12,7 @@
 #include "event/change_event.h"
 #include "rule/column_rule.h"
 #include "rule/ddl_spec.h"
+#include "rule/memory_spec.h"
 #include "rule/message_rule.h"
 #include "rule/name_rule.h"
 #include "rule/output_rule.h"
@@ -61,6 +62,7 @@ struct RuleSpec {
   Default fallback = Default::kKeep;
   int on_error = -1, txn = -1, start = -1;  // the host's numbers of the functions
   DdlSpec ddl;
+  MemorySpec memory;                      // of ordered rules
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };

@@ -54,6 +54,8 @@ struct RuleStats {
   std::atomic<uint64_t> dead_letters{0}, skipped{0};  // events left out because a rule failed on them
 };
 
+class RuleMemory;
+
 class RuleStage {
  public:
   virtual ~RuleStage() = default;
@@ -69,6 +71,8 @@ class RuleStage {
   // The source tables planned so far, each in the version planned last.
   virtual std::vector<SchemaRef> tables() const { return {}; }
   virtual const RuleStats& stats() const = 0;
+  // What its rules remember; null when they are not ordered.
+  virtual RuleMemory* memory() { return nullptr; }
 };
 
 struct RuleStageConfig {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "rule/rule_memory.h"
 #include "rule/rule_plan.h"
 #include "rulekit/batch_copy.h"
 #include "rulekit/edge_values.h"
@@ -47,6 +48,7 @@ class TableCheck {
     table.create = create_table_text(*(*output)->schema, Charsets::kLeftOut);
     table.has_map = rule && rule->map >= 0;
     table.has_row = rule && rule->row >= 0;
+    if (rule) table.purity = purity_of(*rule);
     run_edges(table);
     if (!table.has_map && !table.has_row) return;
     if (plain_works_) find_reads(table);
@@ -128,6 +130,14 @@ class TableCheck {
       const std::string& name = schema_->columns[i].name;
       if (done.detail().find("`" + name + "`") != std::string::npos) table.reads.push_back(name);
     }
+  }
+
+  std::string purity_of(const TableRule& rule) const {
+    bool remembers = stage_.memory() && !stage_.memory()->spec().states.empty();
+    if (rule.row >= 0 && remembers) return "ordered";
+    bool has_meta = std::any_of(rule.columns.begin(), rule.columns.end(), [](const ColumnRule& column) { return column.meta.has_value(); }) ||
+                    std::any_of(rule.deletes.set.begin(), rule.deletes.set.end(), [](const DeleteRule::Set& set) { return set.meta.has_value(); });
+    return rule.row >= 0 || has_meta ? "decides" : "pure";
   }
 
   RuleStage& stage_;

@@ -19,6 +19,8 @@ struct CheckedTable {
   std::string source, pattern, target;  // target "" = dropped
   std::string create;                   // the target's CREATE TABLE
   bool has_map = false, has_row = false;
+  // pure: a row image alone tells the target's row; decides: the event does too (row, meta); ordered: what came before does.
+  std::string purity = "pure";
   std::vector<std::string> reads;       // columns that map or row read
   uint64_t rows = 0;                    // synthetic events run
 };

@@ -103,7 +103,7 @@ def schema(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, o
     _require_tables(schema, job)
     report = run_check(file, schema=schema, job=job, options=_pairs(option))
     if as_json:
-        print_json([{key: table[key] for key in ("source", "target", "create")} for table in report.tables])
+        print_json([{key: table[key] for key in ("source", "target", "purity", "create")} for table in report.tables])
     else:
         made: dict[str, list[str]] = {}
         for table in report.tables:

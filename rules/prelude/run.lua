@@ -109,7 +109,7 @@ function core.run()
     local run = cx.runs[r]
     local plan = plans[run.plan]
     if plan.row then
-      local event = run_row(plan, run)
+      local event = (core.run_row_ordered or run_row)(plan, run)
       if event >= 0 then return "row", event, r, core.failure(plan.row) end
     end
     if plan.map then

@@ -393,6 +393,11 @@ function core.load(source, chunk)
 end
 
 function core.set_options(options)
-  core.context = freeze({ options = freeze(options, "ctx.options", true) }, "ctx", true)
+  core.context_fields = setmetatable({ options = freeze(options, "ctx.options", true) }, {
+    __index = function(_, name)
+      if name == "state" then error("ctx.state needs mode = \"ordered\", and is there in row and tick", 3) end
+    end,
+  })
+  core.context = freeze(core.context_fields, "ctx", true)
   core.is_loading = false
 end

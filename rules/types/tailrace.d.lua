@@ -52,6 +52,10 @@
 ---@field api 1 version of the rule language
 ---@field tables? table<string, tailrace.Entry|boolean|fun(t: tailrace.Table): tailrace.Entry|boolean> pattern to entry; false drops the table, true takes it as it is, a function makes the entry per table
 ---@field default? "keep"|"drop"|"stop" for tables that no pattern matches
+---@field mode? "stateless"|"ordered" ordered: functions remember, in the order of the log
+---@field state? table<string, tailrace.State> ordered: what `row` and `tick` remember, by name
+---@field tick? fun(ctx: tailrace.Context, now_us: number) ordered: called each `tick_every` of source time
+---@field tick_every? string such as "10s", "5m"
 ---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
@@ -95,6 +99,14 @@
 ---@field columns { name: string, type: string, nullable: boolean }[] in the order of the table
 ---@field key string[] columns of the primary key
 
+---@class tailrace.State an entry of `state`
+---@field key "bigint"|"text"|("bigint"|"text")[] type of the key; of a list: `ctx.state.name[{ a, b }]`
+---@field value "number"|"bigint"|"text"|"boolean" type of the value
+---@field max? number entries, 1e6 by default; the oldest write goes first
+---@field max_bytes? string size with keys, "64MiB" by default
+---@field ttl? string source time after which an entry is gone, such as "24h"
+---@field durable? boolean kept in the job file, over restarts
+
 ---@class tailrace.DdlEvent a schema change as `ddl` sees it
 ---@field db string database at the source
 ---@field table string table at the source
@@ -122,6 +134,7 @@
 
 ---@class tailrace.Context what every hook is given last
 ---@field options table<string, string|number|boolean> options of the file, without secrets
+---@field state table<string, table<any, string|number|boolean|tailrace.bigint>> ordered, in `row` and `tick`: the states of the file
 
 --- names of operations
 op = {}

@@ -18,6 +18,7 @@ from tailrace.rules.cases import CaseFile  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
 CASES = sorted((REPO / "rules" / "examples").glob("*.case"))
+MESSAGES_ONLY = {"line_protocol"}
 LENIENT = "SET sql_mode='', time_zone='+00:00'"
 
 
@@ -104,8 +105,8 @@ def test_into_sqlite(main_database, jobs, path, number):
     case = CaseFile(path)
     section = section_of(case, number)
     outcomes = at_the_desk(case, section)
-    if any(outcome["message"] is not None for outcome in outcomes):
-        pytest.skip("the rules of this case make messages themselves, which a database does not take")
+    if path.stem in MESSAGES_ONLY:
+        pytest.skip("`serialize` of this case leaves events out as well, which says nothing of the rows that a database takes")
     run(jobs, main_database, case, section, None)
     import sqlite3
     connection = sqlite3.connect(jobs.copy)

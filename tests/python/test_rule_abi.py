@@ -39,7 +39,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     file = REPO / "rules/types/tailrace.d.lua"
     subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = file.read_text()
-    for section in ("file", "entry", "output", "new_column", "out", "message", "event", "ddl_event", "context"):
+    for section in ("file", "entry", "output", "new_column", "state", "out", "message", "event", "ddl_event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
     for one in [*ABI["globals"], *(module for module in ABI["modules"] if "fields" in module)]:

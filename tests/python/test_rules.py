@@ -311,3 +311,18 @@ def test_case_files_are_items(folder):
     assert done.returncode == 1
     assert "1 failed, 1 passed" in done.stdout
     assert "shop.case:4  UPDATE shop.user_07" in done.stdout and "+ got      delete dw.user" in done.stdout
+
+
+def test_check_says_which_tables_remember(tmp_path):
+    (tmp_path / "t.sql").write_text("CREATE TABLE s.a (id BIGINT PRIMARY KEY); CREATE TABLE s.b (id BIGINT PRIMARY KEY); "
+                                    "CREATE TABLE s.c (id BIGINT PRIMARY KEY); CREATE TABLE s.d (id BIGINT PRIMARY KEY);")
+    (tmp_path / "r.lua").write_text("""return { api = 1, mode = "ordered", state = { last = { key = "bigint", value = "text" } }, tables = {
+  ["s.a"] = { row = function(ev, ctx) local last = ctx.state.last
+    if last[ev.id] then return false end
+    last[ev.id] = "x" ctx.state.last[ev.id] = "y" end },
+  ["s.b"] = { columns = { ts = { "bigint", value = meta.ts_us } } },
+  ["s.c"] = { map = function(row) row.id = row.id end } } }""")
+    report = check(tmp_path / "r.lua", schema=tmp_path / "t.sql")
+    assert {table["source"]: table["purity"] for table in report.tables} == {"s.a": "ordered", "s.b": "decides", "s.c": "pure", "s.d": "pure"}
+    assert not [finding for finding in report.findings if finding.code == "exact-key"]
+    assert "s.a  s.a -> s.a, row, ordered" in list(report.plans())

@@ -34,7 +34,7 @@ class CheckReport:
     file: Path
     version: str
     findings: list[Finding] = field(default_factory=list)
-    tables: list[dict[str, Any]] = field(default_factory=list)    # source, pattern, target, create, map, row, reads
+    tables: list[dict[str, Any]] = field(default_factory=list)    # source, pattern, target, create, map, row, purity, reads
     sources: list[dict[str, Any]] = field(default_factory=list)   # schemas the rules were planned against
     pure: set[str] = field(default_factory=set)                   # patterns of rules in Python that are said to be
 
@@ -50,13 +50,13 @@ class CheckReport:
             if not table["target"]:
                 kind = "dropped" if not any(f.is_error and table["source"] in f.text for f in self.findings) else "failed"
             elif table["map"] or table["row"]:
-                kind = "+".join(name for name in ("row", "map") if table[name]) + (", decides" if table["row"] else ", pure")
+                kind = "+".join(name for name in ("row", "map") if table[name]) + f", {table['purity']}"
                 if is_python:
                     kind = "map in Python" + (", pure" if table["pattern"] in self.pure else "")
             elif table["source"] == "(outputs)":
                 kind = "rows that map and row add"
             else:
-                kind = "native, pure, 0 Lua/row" if table["pattern"] else "as it is"
+                kind = f"native, {table['purity']}, 0 Lua/row" if table["pattern"] else "as it is"
             groups.setdefault((table["pattern"] or "(no pattern)", table["target"], kind), []).append(table["source"])
         for (pattern, target, kind), sources in sorted(groups.items()):
             count = f"{len(sources)} tables" if len(sources) != 1 else sources[0]
@@ -109,9 +109,11 @@ def _lossy_keys(file: Path, source: str, report: CheckReport) -> Iterator[Findin
     """An exact number as a key of a Lua table is an identity: it is never found again."""
     exact = {column["name"] for schema in report.sources for column in schema["columns"] if column["lua"] in ("bigint", "decimal")
              for table in report.tables if table["source"] == f"{schema['database']}.{schema['table']}" and (table["map"] or table["row"])}
+    states = {name for names in re.findall(r"\blocal\s+([\w\s,]+?)\s*=[^\n]*\bctx\.state\b", source) for name in re.findall(r"\w+", names)}
     for number, line in enumerate(_COMMENT.sub("", source).split("\n"), 1):
         for found in re.finditer(r"\w+\[\s*((?:row|ev)(?:\.\w+)?\.(\w+))\s*\]", line):
-            if found[2] in exact:
+            is_state = found[0].partition("[")[0] in states or line[:found.start()].endswith("state.")  # these take exact numbers
+            if found[2] in exact and not is_state:
                 yield Finding(False, "exact-key", f"`{found[0]}` is never found again: write key({found[1]})", file.name, number)
 
 

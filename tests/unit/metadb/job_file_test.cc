@@ -376,3 +376,38 @@ TEST_CASE("a statement is held until it is decided about, all its tables at once
   REQUIRE(shown->rows.size() == 4);
   CHECK(std::get<std::string>(shown->rows[3][0]) == "skipped");
 }
+
+TEST_CASE("what rules remember goes back to the checkpoint, and the journal does not grow") {
+  using Change = RuleStateChange;
+  Folder folder;
+  auto at = [](const std::string& position, uint64_t rows) {
+    Checkpoint checkpoint;
+    checkpoint.position = {"mysql", position};
+    checkpoint.rows = rows;
+    return checkpoint;
+  };
+  auto entries = [](JobFile& job, const Checkpoint& checkpoint) {
+    auto found = job.go_back(checkpoint);
+    REQUIRE(found.ok());
+    std::string out = found->is_known ? "" : "? ";
+    for (const Change& entry : found->entries) out += entry.state + "." + entry.key + "=" + entry.value + "@" + std::to_string(entry.at_us) + " ";
+    return out;
+  };
+  auto count = [](JobFile& job, const std::string& table) { return std::get<int64_t>(job.query("SELECT count(*) FROM " + table)->rows[0][0]); };
+  {
+    auto job = must_open(folder.job(), Mode::kCreate);
+    REQUIRE(job->keep(at("p1", 1), {{Change::Kind::kClear, "", "", "", 0}, {Change::Kind::kPut, "last", "a", "1", 10}, {Change::Kind::kPut, "last", "b", "1", 10}}).ok());
+    REQUIRE(job->keep(at("p2", 2), {{Change::Kind::kPut, "last", "a", "2", 20}, {Change::Kind::kRemove, "last", "b", "", 20}, {Change::Kind::kPut, "other", "a", "x", 20}}).ok());
+    REQUIRE(job->keep(at("p3", 3), {{Change::Kind::kPut, "last", "c", std::string("\0z", 2), 30}, {Change::Kind::kClear, "other", "", "", 0}}).ok());
+  }
+  auto job = must_open(folder.job(), Mode::kOwn);
+  CHECK(entries(*job, at("p2", 2)) == "last.a=2@20 other.a=x@20 ");
+  CHECK(entries(*job, at("p3", 3)) == "? last.a=2@20 other.a=x@20 ");  // it lay behind
+  REQUIRE(job->keep(at("p3", 3), {{Change::Kind::kPut, "last", "d", "4", 30}}).ok());
+  REQUIRE(job->settle(at("p3", 3)).ok());
+  CHECK(count(*job, "rule_state_journal") == 0);
+  CHECK(count(*job, "rule_state_mark") == 1);
+  CHECK(entries(*job, at("p3", 3)) == "last.a=2@20 other.a=x@20 last.d=4@30 ");
+  REQUIRE(job->forget_all().ok());
+  CHECK(entries(*job, at("p3", 3)) == "? ");
+}
