@@ -149,7 +149,7 @@ Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet
       TAILRACE_OK(host->start());
     }
     if (rules->spec.memory.ordered && config.rules.error_scope == ErrorScope::kTransaction) {
-      return load_error("mode = \"ordered\" remembers row by row, so rules.error_scope = \"transaction\" cannot take it back: use \"row\"")
+      return Status(ErrorCode::kRuleLoad, "mode = \"ordered\" remembers row by row, so rules.error_scope = \"transaction\" cannot take it back: use \"row\"")
           .with("rule", rules->file);
     }
     LuaRuleHost* started = host.get();
