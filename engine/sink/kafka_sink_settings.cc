@@ -63,7 +63,7 @@ Status size_settings(const Options& options, KafkaSettings& settings) {
   if (message < 1000 || message > 1'000'000'000) return Status(ErrorCode::kConfigBadValue, "sink.max_message_bytes must be between 1000 and 1000000000");
   if (batch < 1000 || batch > message) {
     // The default follows a smaller limit of messages.
-    if (options.text("max_batch_bytes") != "256KiB") return Status(ErrorCode::kConfigBadValue, "sink.max_batch_bytes must be between 1000 and sink.max_message_bytes");
+    if (options.text("max_batch_bytes") != "512KiB") return Status(ErrorCode::kConfigBadValue, "sink.max_batch_bytes must be between 1000 and sink.max_message_bytes");
     batch = message;
   }
   settings.topics.max_message_bytes = static_cast<size_t>(message);

@@ -23,7 +23,7 @@ inline constexpr OptionSpec kKafkaOptions[] = {
     {"compression", "enum:none|gzip|snappy|lz4|zstd", "lz4", "compression of message batches"},
     {"linger", "duration", "1ms", "how long messages wait for company"},
     {"max_message_bytes", "bytes", "1000000", "the largest message sent, with about 230 bytes for its headers and lengths; a topic's max.message.bytes counts as well"},
-    {"max_batch_bytes", "bytes", "256KiB", "messages sent together; no topic's max.message.bytes may be below it"},
+    {"max_batch_bytes", "bytes", "512KiB", "messages sent together; no topic's max.message.bytes may be below it"},
     {"oversized", "enum:fail|dead_letter|claim_check|drop_column", "fail", "a row whose message is too large: end the job; keep the row in the job file instead of sending it; put the message into a file and send its name; leave out the largest columns, named in a header"},
     {"claim_check_folder", "path", "", "oversized: claim_check: where messages are put, as <topic>/<job>-<position>"},
     {"throttle_rows", "int", "0", "messages a second; 0 = as many as the broker takes. The reader is held back"},

@@ -118,7 +118,7 @@ Cost run_bare(const std::string& broker, const std::string& topic, const std::ve
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   const char* settings[][2] = {{"bootstrap.servers", broker.c_str()}, {"acks", "all"}, {"enable.idempotence", "true"},
                                {"message.timeout.ms", "0"}, {"partitioner", "murmur2_random"}, {"compression.codec", "lz4"},
-                               {"linger.ms", "5"}, {"message.max.bytes", "1000000"}, {"queue.buffering.max.kbytes", "32768"},
+                               {"linger.ms", "1"}, {"message.max.bytes", "1000000"}, {"batch.size", "524288"}, {"queue.buffering.max.kbytes", "32768"},
                                {"queue.buffering.max.messages", "104857"}};
   for (auto& [name, value] : settings) {
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK) die(text);

@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   const char* settings[][2] = {{"bootstrap.servers", argv[1]}, {"acks", "all"}, {"enable.idempotence", "true"},
                                {"message.timeout.ms", "0"}, {"partitioner", "murmur2_random"},
-                               {"compression.codec", "lz4"}, {"linger.ms", "5"}, {"message.max.bytes", "1000000"},
+                               {"compression.codec", "lz4"}, {"linger.ms", "1"}, {"message.max.bytes", "1000000"}, {"batch.size", "524288"},
                                {"queue.buffering.max.kbytes", "32768"}, {"queue.buffering.max.messages", "104857"}};
   for (auto& [name, value] : settings) {
     if (rd_kafka_conf_set(conf, name, value, error, sizeof error) != RD_KAFKA_CONF_OK) die(error);
