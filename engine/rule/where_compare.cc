@@ -144,7 +144,7 @@ const WhereCollation* WhereCompiler::common_collation(const Typed& left, const T
     bool is_ascii = common && common->name.starts_with("ascii");
     bool is_foreign = side->kind == Kind::kNull && !side->collation;  // UTF-8 that the server would have to convert
     if (!is_ascii || !is_foreign) continue;
-    if (!side->is_constant) {
+    if (!side->is_literal) {  // of a CAST, a server takes the collation of UTF-8, constant or not
       fail(side->at, fmt::format("an expression without columns of {} cannot be compared with one: add COLLATE utf8mb4_bin", common->name));
       return nullptr;
     }

@@ -86,3 +86,15 @@ TEST_CASE("quick tests say what the steps say") {
   }
   CHECK(compared > 10000);
 }
+
+// MySQL 9 compares by the CAST's collation, utf8mb4_0900_ai_ci, where `_` stands before `-`.
+TEST_CASE("a CAST beside a text of ASCII is refused, a literal is not") {
+  Column column = parse_sql_type("varchar(20)").value();
+  column.name = "i";
+  column.charset = 11;
+  CHECK(compile("'-5' >= i", {column}, WhereDialect::kMysql).ok());
+  auto refused = compile("CAST(-5 AS CHAR) >= i", {column}, WhereDialect::kMysql);
+  REQUIRE(!refused.ok());
+  CHECK_THAT(refused.status().to_string(), Catch::Matchers::Contains("add COLLATE utf8mb4_bin"));
+  CHECK(compile("CAST(-5 AS CHAR) COLLATE utf8mb4_bin >= i", {column}, WhereDialect::kMysql).ok());
+}
