@@ -211,10 +211,10 @@ void bind_jobs(py::module_& m) {
         check(without_gil([&] { return job->resume(); }));
       })
       .def("swap_rules", [](PyJob& self, const std::string& file, const std::map<std::string, std::string>& options, bool back,
-                            bool apply_ddl, int64_t timeout_ms) {
+                            bool apply_ddl, int64_t timeout_ms, const std::string& at) {
         auto job = self.job();
         auto answer = take(without_gil([&] {
-          return job->swap_rules(RuleChange{file, options, back, apply_ddl, milliseconds(timeout_ms)});
+          return job->swap_rules(RuleChange{file, options, back, apply_ddl, at, milliseconds(timeout_ms)});
         }));
         py::dict out;
         out["before"] = answer.before;
@@ -222,7 +222,7 @@ void bind_jobs(py::module_& m) {
         out["position"] = answer.at.text;
         out["changes"] = answer.changes;
         return out;
-      }, py::arg("file"), py::arg("options"), py::arg("back"), py::arg("apply_ddl"), py::arg("timeout_ms"))
+      }, py::arg("file"), py::arg("options"), py::arg("back"), py::arg("apply_ddl"), py::arg("timeout_ms"), py::arg("at") = "")
       .def("decide_ddl", [](PyJob& self, int64_t id, bool release) {
         auto job = self.job();
         check(without_gil([&] { return job->decide_ddl(DdlDecision{id, release}); }));

@@ -1,10 +1,12 @@
 // Rules at the desk for Python: case files, checks, captures, replay. No job.
+#include <fmt/format.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include "app/wire.h"
 #include "mysql/create_table.h"
@@ -15,6 +17,7 @@
 #include "rulekit/capture_writer.h"
 #include "rulekit/edge_values.h"
 #include "rulekit/event_text.h"
+#include "rulekit/letter_events.h"
 #include "rulekit/rule_check.h"
 #include "rulekit/rule_profile.h"
 #include "rulekit/rule_replay.h"
@@ -208,34 +211,61 @@ StreamConfig raw_stream(const std::string& url, const OptionMap& options, const 
 // The events of a log file; of a server until it has been silent for some seconds.
 class StreamEvents {
  public:
-  static Result<std::unique_ptr<StreamEvents>> open(const StreamConfig& config) {
+  // `until`: id of the last transaction; "" = all there are.
+  static Result<std::unique_ptr<StreamEvents>> open(const StreamConfig& config, const std::string& until = "") {
     std::unique_ptr<StreamEvents> events(new StreamEvents);
+    events->until_ = until;
     TAILRACE_TRY(events->reader_, open_stream(config));
     return events;
   }
   Result<std::shared_ptr<const EventBatch>> next() {
     constexpr std::chrono::seconds kSilence{3};
+    if (is_over_) return std::shared_ptr<const EventBatch>();
     TAILRACE_TRY(auto batch, reader_->next(kSilence));
     if (batch) batch->charge.reset();
+    if (!until_.empty() && !batch) {
+      return Status(ErrorCode::kRuleCase, fmt::format("the log ended before transaction {} came", until_));
+    }
+    for (uint32_t i = 0; !until_.empty() && !is_over_ && i < batch->txns.size(); ++i) {
+      if (batch->txns[i].id != until_ || !batch->txns[i].ends_here) continue;
+      std::erase_if(batch->events, [&](const ChangeEvent& event) { return event.txn > i; });
+      is_over_ = true;
+    }
     return std::shared_ptr<const EventBatch>(std::move(batch));
   }
 
  private:
   std::unique_ptr<StreamReader> reader_;
+  std::string until_;
+  bool is_over_ = false;
 };
 
-Result<ReplayReport> replay(RuleStage* old, RuleStage& now, const std::string& path, const StreamConfig& stream, size_t examples) {
+// What a replay goes over: letters, else a file of statements, else a source.
+struct ReplayInput {
+  std::vector<std::string> letters;
+  std::string path;
+  StreamConfig stream;
+  std::string until;
+};
+
+Result<ReplayReport> replay(RuleStage* old, RuleStage& now, const ReplayInput& input, size_t examples) {
+  if (!input.letters.empty()) {
+    TAILRACE_TRY(auto batch, read_letters(input.letters));
+    return replay_rules(old, now, [&] { return Result<std::shared_ptr<const EventBatch>>(std::exchange(batch, nullptr)); }, examples);
+  }
+  const std::string& path = input.path;
   if (!path.empty()) {
     TAILRACE_TRY(auto events, ScriptEvents::open(path));
     return replay_rules(old, now, [&] { return events->next(); }, examples);
   }
-  TAILRACE_TRY(auto events, StreamEvents::open(stream));
+  TAILRACE_TRY(auto events, StreamEvents::open(input.stream, input.until));
   return replay_rules(old, now, [&] { return events->next(); }, examples);
 }
 
 py::dict replay_files(const std::string& file, const OptionMap& options, const std::string& old_file, const OptionMap& old_options,
                       const std::string& path, const std::string& url, const OptionMap& source_options,
-                      const std::vector<std::string>& tables, const std::string& start, size_t examples) {
+                      const std::vector<std::string>& tables, const std::string& start, size_t examples, const std::string& until,
+                      const std::vector<std::string>& letters) {
   std::string version, old_version;
   auto report = take(without_gil([&]() -> Result<ReplayReport> {
     RuleKit kit = python_rule_kit();
@@ -246,7 +276,7 @@ py::dict replay_files(const std::string& file, const OptionMap& options, const s
       TAILRACE_TRY(old, kit.stage(rule_options(old_file, old_options)));
       old_version = old->version();
     }
-    return replay(old.get(), *now, path, raw_stream(url, source_options, tables, start), examples);
+    return replay(old.get(), *now, {letters, path, raw_stream(url, source_options, tables, start), until}, examples);
   }));
   py::dict tables_out;
   for (const auto& [name, table] : report.tables) {
@@ -364,7 +394,8 @@ void bind_rules(py::module_& m) {
   m.def("read_case", &read_case, py::arg("path"));
   m.def("check_rules", &check_file, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("ddl"), py::arg("job"));
   m.def("replay_rules", &replay_files, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("old_file"), py::arg("old_options"),
-        py::arg("path"), py::arg("url"), py::arg("source_options"), py::arg("tables"), py::arg("start"), py::arg("examples"));
+        py::arg("path"), py::arg("url"), py::arg("source_options"), py::arg("tables"), py::arg("start"), py::arg("examples"),
+        py::arg("until") = "", py::arg("letters") = std::vector<std::string>());
   m.def("profile_rules", &profile_file, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("path"), py::arg("url"),
         py::arg("source_options"), py::arg("tables"), py::arg("start"));
   py::class_<PySession>(m, "RuleSession")

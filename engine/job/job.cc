@@ -133,6 +133,7 @@ Result<std::optional<RuleSwapAnswer>> Job::Impl::ask_rules(const RuleChange& cha
     runs = state == JobState::kRunning || state == JobState::kRetrying;
   }
   if (!runs) {
+    if (!change.at.empty()) return Status(ErrorCode::kRuleSwap, "only a running job can be given rules for a place to come; start it first");
     TAILRACE_TRY(RuleSwapAnswer answer, job_rules->put_down(std::move(request)));
     return std::optional<RuleSwapAnswer>(std::move(answer));
   }

@@ -53,6 +53,7 @@ struct RuleChange {
   std::map<std::string, std::string> options;
   bool back = false;
   bool apply_ddl = false;              // what the targets look like may change
+  std::string at;                      // a position the job has not come to; "" = the next boundary
   std::chrono::milliseconds timeout{60000};
 };
 

@@ -14,6 +14,7 @@ Result<RuleChange> rule_change_from_json(std::string_view text) {
     change.file = in.value("file", "");
     change.back = in.value("back", false);
     change.apply_ddl = in.value("apply_ddl", false);
+    change.at = in.value("at", "");
     change.timeout = std::chrono::milliseconds(in.value("timeout_ms", int64_t{60000}));
     if (in.contains("options")) change.options = in.at("options").get<std::map<std::string, std::string>>();
     return change;

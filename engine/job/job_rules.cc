@@ -53,6 +53,7 @@ Result<std::unique_ptr<RuleStage>> JobRules::load(std::shared_ptr<const RuleSour
   config.sink_takes_messages = config.writes_statements = sink_takes_messages_;
   config.dead_letters = &file_;
   config.ddl = &file_;
+  config.job_file = file_.path();
   config.rules.file = file;
   config.rules.options.clear();
   for (const auto& [name, value] : options) {
@@ -141,6 +142,7 @@ Result<RuleSwapRequest> JobRules::request(const RuleChange& change) {
   TAILRACE_TRY(auto cuts, file_.rule_cuts());
   RuleSwapRequest out;
   out.apply_ddl = change.apply_ddl;
+  out.at.text = change.at;
   RuleVersionRow row;
   if (change.back) {
     auto earlier = cuts.rbegin();

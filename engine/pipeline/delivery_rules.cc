@@ -1,4 +1,7 @@
 // Delivery, second part: versions of the rules take over between two transactions.
+#include <fmt/format.h>
+
+#include <memory>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -51,6 +54,16 @@ Status Delivery::swap_rules() {
   if (!swap || !swap->waiting() || !at_boundary_ || rules.has_later() || snapshot_.phase() == SnapshotStage::Phase::kKeyless) return {};
   auto request = swap->take();
   if (!request) return {};
+  if (Position& at = request->at; !at.text.empty()) {
+    at.source_kind = position_.source_kind;
+    const Source& source = *run_.parts.source;
+    bool is_place = source.reached(at, at);
+    if (!is_place || source.reached(position_, at)) {
+      swap->answer(Status(ErrorCode::kRuleSwap, is_place ? fmt::format("the job is at {} and has come to {} already", position_.text, at.text)
+                                                         : fmt::format("{} is no position of this source", at.text)));
+      return {};
+    }
+  }
   RuleSwapAnswer answer{rules.version(), request->stage->version(), position_, {}};
   auto changes = rules.differences(*request->stage);
   if (!changes.ok()) {
@@ -65,9 +78,17 @@ Status Delivery::swap_rules() {
     return {};
   }
   // Kept before the first row that it makes: a job killed now gives the same rows the same version.
-  auto entry = request->keep(position_, text);
+  bool is_later = !request->at.text.empty();
+  auto entry = request->keep(is_later ? request->at : position_, text);
   if (!entry.ok()) {
     swap->answer(std::move(entry).status());
+    return {};
+  }
+  if (is_later) {
+    answer.at = request->at;
+    auto stage = std::make_shared<std::unique_ptr<RuleStage>>(std::move(request->stage));
+    rules.begin_later({*entry, request->at, [stage]() -> Result<std::unique_ptr<RuleStage>> { return std::move(*stage); }, !text.empty()});
+    swap->answer(std::move(answer));
     return {};
   }
   fault_point("swap");

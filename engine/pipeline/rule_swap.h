@@ -20,6 +20,7 @@ namespace tailrace {
 struct RuleSwapRequest {
   std::unique_ptr<RuleStage> stage;
   bool apply_ddl = false;              // the output schema may change
+  Position at;                         // not yet come to; text "" = the next boundary
   // Keeps that the version holds from `at` on; durable on return. Gives the number of the entry.
   std::function<Result<int64_t>(const Position& at, const std::string& changes)> keep;
   std::function<Status(int64_t entry)> take_back;

@@ -49,6 +49,8 @@ class RuleTimeline {
   // The events that tell the targets of those differences, all of one pseudo transaction.
   Status announce(RuleStage& next, EventBatch& out);
   void take_over(std::unique_ptr<RuleStage> next);
+  // A version that begins at a place the log has not come to. REQUIRES: no other is to come.
+  void begin_later(Cut cut) { later_.push_back(std::move(cut)); }
 
   std::string version() const;
   uint64_t dropped() const;            // by rules of this run, all versions

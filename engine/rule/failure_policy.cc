@@ -61,7 +61,8 @@ Status FailurePolicy::settle(Status failure, const EventBatch& batch, const Chan
   }
   if (++told_ <= kToldAtFirst || told_ % 1000 == 0) {
     std::string what = action == OnRuleError::kDeadLetter ? fmt::format("policy dead_letter, id {}", last_id_) : "policy skip";
-    log(LogLevel::kWarn, fmt::format("{} ({}; failure {} of this run)", failure.to_string(), what, told_));
+    std::string advice = action == OnRuleError::kDeadLetter && !advice_.empty() ? fmt::format("; {}{}", advice_, last_id_) : "";
+    log(LogLevel::kWarn, fmt::format("{} ({}; failure {} of this run){}", failure.to_string(), what, told_, advice));
   }
   return Status();
 }

@@ -18,7 +18,10 @@ class FailurePolicy {
   // Both outlive it.
   FailurePolicy(const RuleStageConfig& config, RuleStats& stats)
       : policy_(config.rules.on_error), by_transaction_(config.rules.error_scope == ErrorScope::kTransaction),
-        letters_(config.dead_letters), stats_(stats) {}
+        letters_(config.dead_letters), stats_(stats),
+        advice_(config.job_file.empty() || config.rules.file.empty()
+                    ? std::string()
+                    : "try: tailrace rule replay " + config.rules.file + " --job " + config.job_file + " --dead-letter ") {}
 
   bool stops() const noexcept { return policy_ == OnRuleError::kStop; }
   OnRuleError policy() const noexcept { return policy_; }
@@ -42,6 +45,7 @@ class FailurePolicy {
   const bool by_transaction_;
   DeadLetterStore* const letters_;
   RuleStats& stats_;
+  const std::string advice_;        // the number of the letter follows; "" = none
   std::set<uint32_t> left_out_;     // events of the batch, by index at the source
   std::set<uint32_t> failed_txns_;  // of the batch, when whole transactions are left out
   std::set<uint32_t> lettered_txns_;  // those of them that become dead letters

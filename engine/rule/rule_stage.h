@@ -84,6 +84,7 @@ struct RuleStageConfig {
   std::vector<std::string> formats = {};  // that `serialize` may name; empty = not checked
   bool writes_statements = false;   // the sink passes schema changes on as text
   DdlDesk* ddl = nullptr;           // where statements are held; null = nowhere, so they stop. Outlives the stage
+  std::string job_file = {};        // that has the dead letters; for advice
 };
 
 }  // namespace tailrace

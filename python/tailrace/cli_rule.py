@@ -12,6 +12,7 @@ import tailrace
 from tailrace import errors
 from tailrace.cli_common import is_job_file, print_json, source_of
 from tailrace.endpoint import Endpoint
+from tailrace.rules.replay import Letters, dead_letters
 
 EXIT_OK, EXIT_DIFFERENT = 0, 4
 app = typer.Typer(no_args_is_help=True, help="Rule files: test, check, compare, without a job.")
@@ -158,6 +159,30 @@ def _events(from_: str, settings: list[str] | None, tables: list[str] | None) ->
     return source, tables or configured
 
 
+def _replay_input(from_: str, job: str, letter: int | None, settings: list[str] | None, tables: list[str] | None,
+                  start: str) -> tuple[Endpoint | Path | Letters, list[str], str, str]:
+    """Events, tables, where a log begins, and its last transaction."""
+    from tailrace.rule_swap import place_of
+
+    if letter is not None or from_ == "dead-letter":
+        if letter is not None and from_ not in ("", "dead-letter"):
+            raise errors.make("CFG-0003", "--dead-letter and --from exclude each other")
+        if not job:
+            raise errors.make("CFG-0003", "--job: name the job file that has the dead letters")
+        return dead_letters(job, letter), ["*.*"], "", ""
+    if from_.startswith("gtid:"):
+        first, dots, last = from_[5:].partition("..")
+        if not dots or not first or not last:
+            raise errors.make("CFG-0003", f"--from {from_}: gtid:A..B expected, behind A up to B")
+        if not job:
+            raise errors.make("CFG-0003", "--job: name the job, configuration or URL whose log has these transactions")
+        source, configured = source_of(job, settings)
+        return source, tables or configured, place_of("gtid:" + first), last
+    if not from_:
+        raise errors.make("CFG-0003", "--from: give the events to run the rules over")
+    return *_events(from_, settings, tables), start, ""
+
+
 def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
     """Rule file and options of a job."""
     import json
@@ -200,8 +225,12 @@ def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A ru
 
 @app.command()
 def replay(file: FileArgument,
-           from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB", show_default=False,
-                                              help="Events: a capture or case file, a log file (binlog://…), or a server's log.")],
+           from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB|gtid:A..B|dead-letter", show_default=False,
+                                              help="Events: a capture or case file, a log file (binlog://…), a server's log or the part behind "
+                                                   "A up to B of it, the dead letters of --job.")] = "",
+           job: Annotated[str, typer.Option(metavar="JOB|CONFIG|URL", show_default=False,
+                                            help="For gtid:A..B: whose log; for dead letters: the job file.")] = "",
+           dead_letter: Annotated[int | None, typer.Option(metavar="ID", show_default=False, help="One dead letter of --job.")] = None,
            against: Annotated[Path | None, typer.Option(metavar="OLD", help="The rule file to compare with.",
                                                         show_default=False)] = None,
            option: OptionFlag = None,
@@ -219,11 +248,11 @@ def replay(file: FileArgument,
     versions differ, a rule fails, or the hash is not the one expected."""
     from tailrace.rules.replay import replay as run_replay
 
-    on, patterns = _events(from_, set_, tables)
+    on, patterns, start, until = _replay_input(from_, job, dead_letter, set_, tables, start)
     began = time.monotonic()
     result = run_replay(file, on=on, against=against, options=_pairs(option),
                         old_options=_pairs(old_option, "--old-option") if old_option else None, tables=patterns, start=start,
-                        examples=examples)
+                        until=until, examples=examples)
     if as_json:
         print_json(result.to_dict())
     else:

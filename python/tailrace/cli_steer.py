@@ -37,14 +37,18 @@ def swap(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The rule file to go on with.", show_default=False)],
     option: Annotated[list[str] | None, typer.Option("--option", metavar="NAME=VALUE", show_default=False,
                                                      help="Change an option of the rules.")] = None,
+    at: Annotated[str, typer.Option(metavar="now|gtid:…", help="Where the new rules begin: a place the job has not come to.")] = "now",
+    no_test: Annotated[bool, typer.Option("--no-test", help="Do not run the cases of the file first.")] = False,
     apply_ddl: ApplyDdl = False,
     timeout: Timeout = "60s",
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a job other rules at its next transaction boundary; prints the position of the cut."""
+    """Give a job other rules at its next transaction boundary; prints the position of the cut. The cases beside the file are run
+    first, and one that fails refuses the swap."""
     if not file.is_file():
         raise errors.make("CFG-0003", f"{file}: no such rule file")
-    _show(tailrace.attach(job).swap_rules(file, _options(option or []), apply_ddl=apply_ddl, timeout=timeout), as_json)
+    _show(tailrace.attach(job).swap_rules(file, _options(option or []), apply_ddl=apply_ddl, at=at, test=not no_test,
+                                           timeout=timeout), as_json)
 
 
 def back(job: JobArgument, apply_ddl: ApplyDdl = False, timeout: Timeout = "60s", as_json: JsonFlag = False) -> None:

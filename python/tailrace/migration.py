@@ -225,34 +225,38 @@ class Migration(AbstractContextManager["Migration"]):
         return self.start().status
 
     def swap_rules(self, rules: RulesLike, options: Mapping[str, object] | None = None, *,
-                   apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
+                   apply_ddl: bool = False, at: str = "now", test: bool = True, timeout: Duration = "60s") -> RuleSwap:
         """Gives the job other rules at its next transaction boundary and tells where that was. ``options`` change those
         in force. A change of what the targets look like is refused (RULE-0111) unless ``apply_ddl``. A job that nobody
-        runs has them from its next start."""
+        runs has them from its next start. ``at="gtid:…"`` is a place to come. The cases beside the file are run first, and one that
+        fails refuses the swap (``test=False`` leaves them out)."""
         functions = file_of(rules)
         if functions is not None and self._job is None and self.owner:
             raise errors.make("RULE-0111", f"{self.owner} runs this job, and functions of this process are not there: put them into a file",
                               job=self.path)
         file = functions or os.path.abspath(str(rules))
-        return self._swap(file, options or {}, False, apply_ddl, timeout)
+        if test and functions is None:
+            rule_swap.check_cases(file, options or {})
+        return self._swap(file, options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
 
     def rules_back(self, *, apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
         """Swaps to the rules that the job had before those in force."""
         return self._swap("", {}, True, apply_ddl, timeout)
 
-    def _swap(self, file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout: Duration) -> RuleSwap:
+    def _swap(self, file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout: Duration,
+              at: str = "") -> RuleSwap:
         job = self._job
         patience_ms = int(seconds(timeout) * 1000)
         if job is None and self.owner:
             # The owner gives up first, so that its answer tells what became of it.
-            answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl, patience_ms), seconds(timeout) + 5)
+            answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl, patience_ms, at), seconds(timeout) + 5)
             if not answer:
                 raise errors.make("JOB-0007", "the job's process ended", job=self.path)
             return rule_swap.from_core(json.loads(answer))
         opened = job or _core.Job(str(self.path), "", self._secrets)
         try:
             return rule_swap.from_core(run_interruptibly(
-                lambda: opened.swap_rules(file, rule_swap.option_texts(options), back, apply_ddl, patience_ms)))
+                lambda: opened.swap_rules(file, rule_swap.option_texts(options), back, apply_ddl, patience_ms, at)))
         finally:
             if job is None:
                 opened.close()

@@ -41,9 +41,37 @@ def failure(verb: str, answer: str, job: object) -> errors.TailraceError:
     return errors.make(found[1], found[2].removeprefix(info.message).removeprefix(": "), job=job)
 
 
-def arguments(file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout_ms: int) -> str:
+def arguments(file: str, options: Mapping[str, object], back: bool, apply_ddl: bool, timeout_ms: int, at: str = "") -> str:
     return json.dumps({"file": file, "options": option_texts(options), "back": back, "apply_ddl": apply_ddl,
-                       "timeout_ms": timeout_ms})
+                       "timeout_ms": timeout_ms, "at": at})
+
+
+def place_of(at: str) -> str:
+    """A place in the log as the engine takes it; "" is the next boundary."""
+    if at == "now":
+        return ""
+    if at.startswith("gtid:"):
+        gtid = at[5:]
+        # One transaction of MySQL stands for all up to it.
+        return "gtid=" + re.sub(r"^([0-9a-fA-F-]{36}):(\d+)$", r"\1:1-\2", gtid)
+    if "=" in at:
+        return at
+    raise errors.make("CFG-0003", f"at: now, gtid:… or a position as status shows it expected, got {at!r}")
+
+
+def check_cases(rules: str, options: Mapping[str, object]) -> int:
+    """Runs the cases beside a rule file and counts them; RULE-0111 when one fails."""
+    from tailrace.rules.cases import CaseFile, cases_beside
+
+    passed = 0
+    for case in cases_beside(rules):
+        report = CaseFile(case, rules).run(options)
+        passed += report.passed
+        if not report.ok:
+            shown = "\n".join(report.lines())
+            raise errors.make("RULE-0111", f"{len(report.failed)} of the cases in {case.name} fail, so the rules stay as they are "
+                              f"(--no-test, or test=False, swaps all the same):\n{shown}")
+    return passed
 
 
 def option_texts(options: Mapping[str, object]) -> dict[str, str]:

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
     from tailrace.rules.cases import Report, Step
     from tailrace.rules.python import RulesLike
 
-__all__ = ["ABSENT", "Output", "Rule", "Table", "tailrace_rule"]
+__all__ = ["ABSENT", "Output", "Rule", "Table", "rows", "tailrace_rule"]
 
 
 class _Absent(enum.Enum):
@@ -156,6 +158,14 @@ class Rule:
         if len(made) != 1:
             raise ValueError("one CREATE TABLE expected")
         return Table(self, made[0]["database"], made[0]["table"])
+
+
+def rows(ddl: str) -> SearchStrategy[dict[str, Any]]:
+    """A strategy of hypothesis: rows of the table of this CREATE TABLE, of every type its edge values, NULL, and values at
+    random, as insert() takes them."""
+    from tailrace.rules.random_rows import rows as make
+
+    return make(ddl)
 
 
 @pytest.fixture

@@ -46,3 +46,12 @@ def test_stub_names_what_the_extension_has():
         declared = set(re.findall(r"    def (\w+)", body)) - {"__init__"}
         present = {name for name in vars(getattr(tailrace._core, kind)) if not name.startswith("_")}
         assert {name for name in declared if not name.startswith("_")} == present, kind
+
+
+def test_stub_fits_what_the_extension_takes(tmp_path):
+    """mypy's stubtest compares every signature; the metaclass and the constructors are pybind11's own."""
+    allowed = tmp_path / "allowed"
+    allowed.write_text(r"tailrace\._core\.[A-Z]\w+(\.__init__)?" + "\n")
+    done = subprocess.run([sys.executable, "-m", "mypy.stubtest", "tailrace._core", "--allowlist", allowed, "--ignore-unused-allowlist"],
+                          capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from conftest import write
+from hypothesis import given, settings
 
 import tailrace as tr
 from tailrace import errors, testing
@@ -145,6 +146,39 @@ def test_rows_get_dicts():
     assert users.insert({**ROW, "points": 9}) == []
 
 
+def test_declarations_mean_what_they_mean_in_lua(folder):
+    """The same entry in both languages, of every kind of declaration, and the rest of the file."""
+    write(folder / "shop.py", """
+import tailrace as tr
+from tailrace import rules
+
+shop = rules.File(options={"level": 3, "pepper": rules.secret}, default="drop", tables={"*.*_bak": False}, ddl={"deny": ["drop_table"], "on_denied": "skip"})
+
+@tr.rule(tables=["shop.user_*", "!shop.user_x*"], to=r"dw.{table:^(.+)_\\d+$}", key=["id", "shard"], ops=["insert", "update", "delete"],
+         where=rules.where("points >= :level", dialect="oms"), deletes={"set": {"email": None, "op": rules.meta("op")}},
+         columns={"email": rules.native("hash.sha256", salt="pepper"), "shard": rules.column("varchar(64)", value="{table}"),
+                  "op": rules.meta("op"), "twice": rules.sql("points * 2"), "day": False, "region": "zone"},
+         topic="t.{table}", headers={"v": "1"}, partition_by=["id"], serialize=rules.line("{id},{twice}"))
+def users(batch):
+    return batch
+""")
+    write(folder / "shop.lua", """
+local hash = require("tailrace.hash")
+return { api = 1, options = { level = 3, pepper = secret }, default = "drop", ddl = { deny = { "drop_table" }, on_denied = "skip" },
+  tables = { ["*.*_bak"] = false, ["shop.user_* !shop.user_x*"] = { to = "dw.{table:^(.+)_%d+$}", key = { "id", "shard" },
+    ops = { "insert", "update", "delete" }, where = { [[ points >= :level ]], dialect = "oms" }, deletes = { set = { email = null, op = meta.op } },
+    columns = { email = hash.sha256 { salt = "pepper" }, shard = { "varchar(64)", value = "{table}" }, op = meta.op,
+      twice = sql [[ points * 2 ]], day = false, region = "zone" },
+    topic = "t.{table}", headers = { v = "1" }, partition_by = { "id" }, serialize = line "{id},{twice}",
+    map = function() end } } }
+""")
+    write(folder / "all.capture", capture_text(40) + "DROP TABLE shop.user_08;\n")
+    result = replay("shop.py", against="shop.lua", on="all.capture", options={"pepper": "x"})
+    assert result.ok and result.hash == result.old_hash and result.total("same") > 50, list(result.lines())
+    with pytest.raises(errors.RuleError, match="option `pepper` is a secret"):
+        testing.Rule("shop.py")
+
+
 # -- identity ---------------------------------------------------------------------------------------------------------
 TYPES = ["TINYINT", "TINYINT UNSIGNED", "SMALLINT", "MEDIUMINT", "INT", "INT UNSIGNED", "BIGINT", "BIGINT UNSIGNED", "DECIMAL(38,10)",
          "DECIMAL(65,30)", "FLOAT", "DOUBLE", "BIT(1)", "BIT(64)", "YEAR", "DATE", "TIME", "TIME(6)", "DATETIME", "DATETIME(3)", "DATETIME(6)",
@@ -181,6 +215,31 @@ def test_the_identity_changes_no_byte(folder, by):
     write(folder / "none.lua", "return { api = 1, tables = {} }\n")
     result = replay(rules, against="none.lua", on="edges.capture")
     assert result.ok and result.hash == result.old_hash and result.total("same") == number + 1, list(result.lines())
+
+
+_ANY = "CREATE TABLE shop.user_any (id BIGINT PRIMARY KEY, " + ", ".join(
+    f"c{i} {kind}" for i, kind in enumerate(TYPES) if not kind.startswith("BINARY")) + ")"
+
+
+def _arrow_itself(batch):
+    for name in batch.columns:
+        batch = batch.set(name, batch[name] if name in ZERO_DATES else batch.column(name))
+    return batch
+
+
+ZERO_DATES = {f"c{i}" for i, kind in enumerate(TYPES) if kind.startswith(("DATE", "TIMESTAMP"))}
+
+
+@pytest.fixture(scope="module")
+def any_table():
+    return testing.Rule(tr.rule(tables="shop.user_*")(_arrow_itself)).table(_ANY)
+
+
+@given(row=testing.rows(_ANY))
+@settings(max_examples=150, deadline=None)
+def test_any_row_comes_out_as_it_went_in(any_table, row):
+    (out,) = any_table.insert(row)
+    assert out.after == row
 
 
 # -- failures ---------------------------------------------------------------------------------------------------------
@@ -298,18 +357,26 @@ def test_a_job_runs_rules_in_python(folder, shop, how):
     assert rows[6] == (8, "x", "py") and {row[2] for row in rows} == {"py"}
 
 
-def test_a_dead_letter_holds_the_event_that_failed_and_no_other(folder, shop):
+def test_a_dead_letter_holds_the_event_that_failed_and_no_other(folder, shop, cli, caplog):
     write(folder / "shop.py", "import tailrace as tr\n@tr.rule(tables='*.orders')\ndef orders(batch):\n"
           "    if 77 in batch.column('id').to_pylist():\n        raise ValueError('no 77')\n    return batch\n")
     source = tr.source(shop.url, password=tr.env("SHOP_PW"))
     with tr.Migration("job.db", source=source, sink=tr.sink("sqlite://./copy.db"), tables=[f"{shop.database}.orders"],
                       rules={"file": "shop.py", "on_error": "dead_letter"}) as job:
         job.run(until="snapshot")
-        (letter,) = job.meta.sql("SELECT code, key, message FROM v1_dead_letter").to_dicts()
+        (letter,) = job.meta.sql("SELECT id, code, key, message FROM v1_dead_letter").to_dicts()
     assert (letter["code"], letter["key"]) == ("RULE-0102", "id=77") and "shop.py:5: ValueError: no 77" in letter["message"]
     import sqlite3
 
     assert sqlite3.connect("copy.db").execute("SELECT count(*) FROM orders").fetchone() == (3000,)
+    advice = next(line for line in caplog.text.splitlines() if "--dead-letter" in line).partition("try: tailrace ")[2]
+    done = cli(*advice.split())
+    assert done.returncode == 4 and "shop.py:5: ValueError: no 77" in done.stdout, done.stdout + done.stderr
+    write(folder / "shop.py", "import tailrace as tr\n@tr.rule(tables='*.orders')\ndef orders(batch):\n    return batch.set('name', 'all right')\n")
+    done = cli(*advice.split(), "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["events"] == 1, done.stdout + done.stderr
+    done = cli("rule", "replay", "shop.py", "--job", "job.db", "--dead-letter", "99")
+    assert done.returncode == 2 and "has no such letter; there are" in done.stderr
 
 
 def test_a_stream_takes_functions(folder, shop):
@@ -321,3 +388,47 @@ def test_a_stream_takes_functions(folder, shop):
         shop.query(f"INSERT INTO {shop.database}.orders (id) VALUES (5000), (5001)")
         batch = next(batch for batch in stream)
     assert batch[f"{shop.database}.orders"].to_arrow().column("id").to_pylist() == [5001]
+
+
+def test_replay_of_a_span_of_the_log(folder, shop, cli):
+    write(folder / "same.lua", "return { api = 1, tables = {} }\n")
+
+    def gtid():
+        return shop.query("SELECT @@global.gtid_current_pos")[0][0]
+
+    first = gtid()
+    shop.query(f"INSERT INTO {shop.database}.orders (id) VALUES (6000); UPDATE {shop.database}.orders SET name = 'z' WHERE id = 6000")
+    last = gtid()
+    shop.query(f"INSERT INTO {shop.database}.orders (id) VALUES (6001)")
+    words = ["rule", "replay", "same.lua", "--job", shop.url, "--set", "password=${env:SHOP_PW}", "--tables", f"{shop.database}.*", "--json"]
+    done = cli(*words, "--from", f"gtid:{first}..{last}")
+    assert done.returncode == 0 and json.loads(done.stdout)["events"] == 2, done.stdout + done.stderr
+    done = cli(*words, "--from", f"gtid:{first}..0-1-999999999")
+    assert done.returncode != 0 and "the log ended before transaction 0-1-999999999 came" in done.stderr, done.stderr
+    assert "gtid:A..B expected" in cli(*words, "--from", "gtid:5").stderr
+
+
+def test_a_swap_to_python_and_back(folder, shop):
+    """The job file keeps the text of the rules, so the file may go."""
+    write(folder / "shop.lua", "return { api = 1, tables = { ['*.orders'] = { map = function(row) row.name = 'lua' end } } }\n")
+    write(folder / "next.py", "import tailrace as tr\n@tr.rule(tables='*.orders')\ndef orders(batch):\n    return batch.set('name', 'python')\n")
+    with tr.Migration("job.db", source=tr.source(shop.url, password=tr.env("SHOP_PW")), sink=tr.sink("sqlite://./copy.db"),
+                      tables=[f"{shop.database}.orders"], rules="shop.lua") as job:
+        job.start()
+        job.wait("caught_up", timeout=60)
+        answer = job.swap_rules("next.py")
+        assert answer.after.startswith("next@")
+        shop.query(f"INSERT INTO {shop.database}.orders (id) VALUES (7000)")
+        job.wait("caught_up", timeout=60)
+        job.stop()
+        (folder / "next.py").unlink()
+        job.start()
+        shop.query(f"INSERT INTO {shop.database}.orders (id) VALUES (7001)")
+        job.wait("caught_up", timeout=60)
+        assert job.rules_back().after == answer.before
+        shop.query(f"INSERT INTO {shop.database}.orders (id) VALUES (7002)")
+        job.wait("caught_up", timeout=60)
+    import sqlite3
+
+    found = sqlite3.connect("copy.db").execute("SELECT id, name FROM orders WHERE id BETWEEN 7000 AND 7002 ORDER BY id").fetchall()
+    assert found == [(7000, "python"), (7001, "python"), (7002, "lua")]

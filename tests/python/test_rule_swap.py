@@ -270,3 +270,50 @@ def test_swaps_during_the_first_copy(shop, load, folder):
     assert {id_: row[0] for id_, row in found.items()} == load.rows
     assert {version for _, version in found.values()} <= set(range(6))
     assert during > 0
+
+
+def test_a_swap_at_a_place_to_come(shop, load, folder, cli):
+    write(folder / "rules.lua", rules(0))
+    write(folder / "next.lua", rules(1))
+    write(folder / "last.lua", rules(2))
+    with migration(shop, tr.sink("sqlite://./copy.db"), rules=folder / "rules.lua") as job:
+        job.start()
+        job.wait("caught_up", timeout=60)
+        first = dict(load.numbers)
+        with pytest.raises(errors.RuleError, match="has come to") as caught:
+            job.swap_rules("next.lua", at=f"gtid:0-1-{min(first.values())}")
+        assert caught.value.code == "RULE-0111"
+        with pytest.raises(errors.RuleError, match="no position of this source"):
+            job.swap_rules("next.lua", at="gtid:nonsense")
+        done = cli("rule", "swap", "shop.db", "next.lua", "--at", f"gtid:0-1-{min(first.values())}")
+        assert done.returncode == 6 and "RULE-0111" in done.stderr, done.stderr
+        place = max(load.numbers.values()) + 2000
+        answer = job.swap_rules("next.lua", at=f"gtid:0-1-{place}")
+        assert answer.position == f"gtid=0-1-{place}" and job.status.rules == answer.before
+        wait_until(lambda: max(load.numbers.values()) > place + 50, 60)
+        load.stop()
+        job.wait("caught_up", timeout=60)
+        assert job.status.rules == answer.after
+    found = sqlite3.connect("copy.db").execute("SELECT id, t, version FROM ledger").fetchall()
+    wrong = [row for row in found if row[1] and row[2] != (load.numbers[row[1]] > place)]
+    assert not wrong and {row[2] for row in found} == {0, 1}
+    with pytest.raises(errors.RuleError, match="only a running job"):
+        tr.attach("shop.db").swap_rules("last.lua", at=f"gtid:0-1-{place + 10**6}")
+
+
+def test_cases_are_run_before_a_swap(shop, folder, cli):
+    shop.query(f"USE {shop.database}; CREATE TABLE ledger (id INT PRIMARY KEY, t INT NOT NULL, amount INT)")
+    write(folder / "rules.lua", rules(0))
+    migration(shop, tr.sink("sqlite://./copy.db"), rules=folder / "rules.lua").run(timeout=60)
+    write(folder / "next.lua", rules(1))
+    case = ("CREATE TABLE a.ledger (id INT PRIMARY KEY, t INT NOT NULL, amount INT);\nINSERT INTO a.ledger VALUES (1, 2, 3);\n"
+            "-> insert a.ledger (id=1, t=2, amount=3, version=%d)\n")
+    write(folder / "next.case", case % 7)
+    done = cli("rule", "swap", "shop.db", "next.lua")
+    assert done.returncode == 6 and "RULE-0111" in done.stderr and "next.case:2" in done.stderr and "--no-test" in done.stderr, done.stderr
+    assert len(tr.attach("shop.db").meta.sql("SELECT id FROM v1_rule")) == 1
+    write(folder / "next.case", case % 1)
+    assert cli("rule", "swap", "shop.db", "next.lua").returncode == 0
+    write(folder / "last.lua", rules(2))
+    write(folder / "last.case", case % 7)
+    assert cli("rule", "swap", "shop.db", "last.lua", "--no-test").returncode == 0

@@ -6,9 +6,9 @@ from tailrace.rules.check import CheckReport, check
 from tailrace.rules.images import Column, Images
 from tailrace.rules.profile import Profile, profile
 from tailrace.rules.python import File, Rule, column, line, meta, native, row_json, rule, secret, sql, where
-from tailrace.rules.replay import Replay, replay
+from tailrace.rules.replay import Letters, Replay, dead_letters, replay
 
 __all__ = [
-    "Arrow", "CaseFile", "CheckReport", "Column", "File", "Images", "Profile", "Replay", "Report", "Rule", "Step", "check", "column",
-    "find_cases", "line", "meta", "native", "profile", "replay", "row_json", "rule", "secret", "sql", "test", "where",
+    "Arrow", "CaseFile", "CheckReport", "Column", "File", "Images", "Letters", "Profile", "Replay", "Report", "Rule", "Step", "check", "column",
+    "dead_letters", "find_cases", "line", "meta", "native", "profile", "replay", "row_json", "rule", "secret", "sql", "test", "where",
 ]

@@ -108,6 +108,12 @@ def find_cases(paths: Iterable[str | Path]) -> list[Path]:
     return list(cases_of(paths))
 
 
+def cases_beside(rules: str | Path) -> list[Path]:
+    """The case files of a rule file; there may be none."""
+    path = Path(rules)
+    return sorted({*path.parent.glob(f"{path.stem}.case"), *path.parent.glob(f"{path.stem}.*.case")})
+
+
 def cases_of(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
     """The same, each with its rule file when that was named."""
     out: dict[Path, Path | None] = {}
@@ -116,7 +122,7 @@ def cases_of(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
         if path.is_dir():
             found = sorted(path.rglob("*.case"))
         elif path.suffix in SUFFIXES:
-            found = sorted({*path.parent.glob(f"{path.stem}.case"), *path.parent.glob(f"{path.stem}.*.case")})
+            found = cases_beside(path)
         else:
             found = [path]
         if not path.exists() or not found:

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tailrace import _core
+from tailrace import _core, errors
 from tailrace._waiting import run_interruptibly
 from tailrace.endpoint import Endpoint, option_text
 from tailrace.rules.python import RulesLike, name_of
@@ -69,19 +69,51 @@ class Replay:
                 "examples": [dict(example) for example in self.examples]}
 
 
+@dataclass(frozen=True)
+class Letters:
+    """Dead letters of a job: the events that a rule failed on."""
+
+    numbers: Sequence[int]
+    payloads: Sequence[str] = field(repr=False)
+
+
+def dead_letters(job: str | Path, number: int | None = None) -> Letters:
+    """Those of a job file that are rows, or one of them."""
+    import tailrace
+
+    rows: list[dict[str, Any]] = tailrace.attach(job).meta.sql("SELECT id, code, payload FROM v1_dead_letter ORDER BY id").to_dicts()
+    if number is not None:
+        found = [row for row in rows if row["id"] == number]
+        if not found:
+            known = f"; there are {rows[0]['id']} to {rows[-1]['id']}" if rows else "; there is none"
+            raise errors.make("CFG-0003", f"--dead-letter {number}: {job} has no such letter{known}")
+        if not _is_row(found[0]):
+            raise errors.make("CFG-0003", f"--dead-letter {number}: this letter ({found[0]['code']}) holds no row")
+        rows = found
+    rows = [row for row in rows if _is_row(row)]
+    if not rows:
+        raise errors.make("CFG-0003", f"{job}: there is no dead letter that holds a row")
+    return Letters([row["id"] for row in rows], [str(row["payload"]) for row in rows])
+
+
+def _is_row(letter: Mapping[str, Any]) -> bool:
+    return '"schema"' in str(letter["payload"] or "")
+
+
 def texts(options: Mapping[str, object] | None) -> dict[str, str]:
     return {name: option_text(name, value) for name, value in (options or {}).items()}
 
 
-def replay(new: RulesLike, *, on: str | Path | Endpoint, against: RulesLike | None = None,
+def replay(new: RulesLike, *, on: str | Path | Endpoint | Letters, against: RulesLike | None = None,
            options: Mapping[str, object] | None = None, old_options: Mapping[str, object] | None = None,
-           tables: Sequence[str] = ("*.*",), start: str = "earliest", examples: int = 3) -> Replay:
+           tables: Sequence[str] = ("*.*",), start: str = "earliest", until: str = "", examples: int = 3) -> Replay:
     """Runs ``new``, and ``against`` when given, files or functions, over a capture or case file, or over a source from ``start`` to where it
-    falls silent. ``old_options`` default to ``options``."""
+    falls silent, or to the transaction ``until``; or over dead_letters() of a job. ``old_options`` default to ``options``."""
     endpoint = on if isinstance(on, Endpoint) else None
+    letters = on if isinstance(on, Letters) else None
     raw = run_interruptibly(lambda: _core.replay_rules(
         file=name_of(new), options=texts(options), old_file=name_of(against) if against is not None else "",
-        old_options=texts(options if old_options is None else old_options), path="" if endpoint else str(on),
+        old_options=texts(options if old_options is None else old_options), path="" if endpoint or letters else str(on),
         url=endpoint.url if endpoint else "", source_options=endpoint.open_options() if endpoint else {},
-        tables=list(tables), start=start, examples=examples))
+        tables=list(tables), start=start, examples=examples, until=until, letters=letters.payloads if letters else ()))
     return Replay(raw["version"], raw["old_version"], raw["events"], raw["tables"], raw["examples"], raw["hash"], raw["old_hash"])
