@@ -84,6 +84,8 @@ class LabelBytes {
  private:
   bool append(std::string_view one, std::string& out) {
     if (is_wide(charset_.codec)) return append_wide_code(charset_.codec, one, out);
+    // The servers write a backslash into sjis as 0x815F; 0x5C comes there by a conversion only.
+    if (charset_.name == "sjis" && one == "\\") return false;
     if (charset_.ascii_compatible && one.size() == 1) {
       out += one;
       return true;

@@ -228,8 +228,8 @@ def match(column, kind, value, maria):
 def replay(messages, recorded, maria):
     """SQL that does to a fresh database what the messages and the recorded statements say. IGNORE: a single row must be let
     into columns that the source's statement of several rows was bent for; what is lost by it shows in the end. An empty
-    geometry, which ADD COLUMN … NOT NULL leaves in the rows that are there, is taken by no server: there the column's own
-    default has to make it."""
+    geometry or vector, which ADD COLUMN … NOT NULL leaves in the rows that are there, is taken by no server: there the column's
+    own default has to make it."""
     out = ["CREATE DATABASE copy; USE copy; SET NAMES utf8mb4; SET time_zone='+00:00'"]
     waiting, tables, mode = list(recorded), {}, None
 
@@ -252,7 +252,7 @@ def replay(messages, recorded, maria):
         columns = [(quote(column[0]), column[0], column[1]) for column in tables[name].columns if not column[4]]
         where = " AND ".join(match(column, kind, before[plain], maria) for column, plain, kind in columns) if before else ""
         if not before:
-            given = [cell for cell in columns if after[cell[1]] != "" or not any(word in cell[2] for word in GEOMETRIES)]
+            given = [cell for cell in columns if after[cell[1]] != "" or not any(word in cell[2] for word in (*GEOMETRIES, "vector"))]
             values = ", ".join(sql_of(after[plain], kind) for _, plain, kind in given)
             out.append(f"INSERT IGNORE INTO {quote(name)} ({', '.join(column for column, _, _ in given)}) VALUES ({values})")
         elif not after:

@@ -43,8 +43,8 @@ def stay_text(labels, before, after):
     """Do labels, as COLUMN_TYPE has them, stay text when their bytes are taken for those of another character set?"""
     if before == after:
         return True
-    if not {before, after} <= CODECS.keys():
-        return False
+    if not {before, after} <= CODECS.keys() or (before == "sjis" and any("\\" in label for label in labels)):
+        return False   # a backslash of sjis has two codes
     try:
         for label in labels:
             plain = re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r", "0": "\0"}.get(found[1], found[1]), label.replace("''", "'"))
