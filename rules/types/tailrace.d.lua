@@ -59,7 +59,7 @@
 ---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
----@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): ("stop"|"dead_letter"|"skip")? asked about each event that failed
+---@field on_error? fun(err: { code: string, message: string, text: string, hook: string }, ev: tailrace.Event): "stop"|"dead_letter"|"skip"|nil asked about each event that failed
 ---@field txn? fun(t: { id: string, server_id: number, ts_us: number }, ctx: tailrace.Context): boolean? where a transaction begins: false drops it whole
 ---@field start? fun(ctx: tailrace.Context) once per Lua state, before the first row
 
@@ -73,7 +73,7 @@
 ---@field topic? string template of the message's topic
 ---@field partition_by? string[] columns whose values choose the partition
 ---@field headers? table<string, string> templates of message headers
----@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) makes the message: a format, a `line` template, or a function
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context): boolean? makes the message: a format, a `line` template, or a function
 ---@field row? fun(ev: tailrace.Event, ctx: tailrace.Context): boolean? decides per event: false drops it
 ---@field map? fun(row: tailrace.Row, out: tailrace.Out, ctx: tailrace.Context): boolean? changes values per row image: false drops the image
 
@@ -84,7 +84,7 @@
 ---@field topic? string as in an entry
 ---@field partition_by? string[] as in an entry
 ---@field headers? table<string, string> as in an entry
----@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context) as in an entry
+---@field serialize? string|tailrace.Line|fun(ev: tailrace.Event, out: tailrace.Message, ctx: tailrace.Context): boolean? as in an entry
 
 ---@class tailrace.NewColumn a column that `columns` adds
 ---@field [1]? string SQL type, such as "varchar(64)"
