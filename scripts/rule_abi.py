@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write what follows from engine/rule/abi.json: names that rules see, for editors and for the manual.
 
-  scripts/rule_abi.py            write rules/types/tailrace.d.lua and docs/rule_names.md
+  scripts/rule_abi.py            write rules/types (a file of globals, and one per module) and docs/rule_names.md
   scripts/rule_abi.py --check    exit 1 when one of them is not what the table says
 """
 import json
@@ -26,7 +26,7 @@ def field_lines(fields):
         yield f"---@field {one['name']}{optional} {one['type']} {one.get('doc', '')}".rstrip()
 
 
-def function_lines(name, one):
+def function_lines(name, one, keyword="function"):
     if one.get("doc"):
         yield f"--- {one['doc']}"
     words = [part.strip().partition(":") for part in split_params(one["params"])]
@@ -34,7 +34,7 @@ def function_lines(name, one):
         yield f"---@param {word} {kind.strip()}"
     if one.get("returns"):
         yield f"---@return {one['returns']}"
-    yield f"function {name}({', '.join(word for word, _, _ in words)}) end"
+    yield f"{keyword} {name}({', '.join(word for word, _, _ in words)}) end"
 
 
 def split_params(text):
@@ -79,17 +79,24 @@ def annotations(abi):
         out += [f"--- {one['doc']}", f"{one['name']} = {{}}"]
         out += table_members(one["name"], one["fields"])
         out.append("")
-    for module in abi["modules"]:
-        local = module["name"].rpartition(".")[2]
-        if "function" in module:
-            kind = next(f"fun({one['params']}): {one['returns']}" for one in abi["globals"] if one["name"] == module["function"])
-            out += [f"---@param name \"{module['name']}\"", f"---@return {kind}", "function require(name) end", ""]
-            continue
-        class_name = "tailrace.lib." + local
-        out += [f"---@class {class_name} {module['doc']}", f"local {local} = {{}}"]
-        out += table_members(local, module["fields"])
-        out += ["", f"---@param name \"{module['name']}\"", f"---@return {class_name}", "function require(name) end", ""]
     return "\n".join(out)
+
+
+def module_annotations(abi, module):
+    """A file of its own: an editor finds `require "tailrace.mask"` by the name behind ---@meta."""
+    local = module["name"].rpartition(".")[2]
+    head = [f"---@meta {module['name']}", f"-- {NOTE}", "-- luacheck: ignore", ""]
+    if "function" in module:
+        one = next(one for one in abi["globals"] if one["name"] == module["function"])
+        return "\n".join([*head, *function_lines(local, one, "local function"), "", f"return {local}", ""])
+    return "\n".join([*head, f"---@class tailrace.lib.{local} {module['doc']}", f"local {local} = {{}}",
+                      *table_members(local, module["fields"]), "", f"return {local}", ""])
+
+
+def files(abi):
+    types = REPO / "rules/types"
+    return {types / "tailrace.d.lua": annotations(abi), REPO / "docs/rule_names.md": manual(abi),
+            **{types / f"{module['name'].replace('.', '/')}.lua": module_annotations(abi, module) for module in abi["modules"]}}
 
 
 def table_members(prefix, fields):
@@ -136,9 +143,9 @@ def manual(abi):
 def main():
     abi = json.loads((REPO / "engine/rule/abi.json").read_text())
     wrong = []
-    for path, text in ((REPO / "rules/types/tailrace.d.lua", annotations(abi)), (REPO / "docs/rule_names.md", manual(abi))):
+    for path, text in files(abi).items():
         if "--check" not in sys.argv[1:]:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
             wrong.append(str(path.relative_to(REPO)))

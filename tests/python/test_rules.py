@@ -193,6 +193,8 @@ def test_new_makes_files_whose_cases_pass(folder):
     done = command("rule", "new", "rules/orders.lua")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (folder / "rules").iterdir()} == {"orders.lua", "orders.case", ".luarc.json", ".stylua.toml", ".tailrace"}
+    assert {"tailrace.d.lua", "tailrace/mask.lua", "tailrace/time.lua"} <= {
+        str(path.relative_to(folder / "rules/.tailrace")) for path in (folder / "rules/.tailrace").rglob("*.lua")}
     assert json.loads((folder / "rules/.luarc.json").read_text())["runtime.version"] == "LuaJIT"
     assert command("rule", "test", "rules").stdout.endswith("3 cases passed\n")
     again = command("rule", "new", "rules/orders.lua")

@@ -43,10 +43,11 @@ call_parentheses = "NoSingleTable"
 FOLDER = ".tailrace"
 
 
-def annotations_file() -> Path:
-    """The names rules see, for LuaLS; installed beside this package, else in the checkout."""
-    installed = Path(__file__).parent / "tailrace.d.lua"
-    return installed if installed.exists() else Path(__file__).parents[3] / "rules" / "types" / "tailrace.d.lua"
+def annotation_files() -> dict[str, Path]:
+    """The names rules see, for editors, by their place in FOLDER; installed beside this package, else in the checkout."""
+    installed = Path(__file__).parent / "types"
+    folder = installed if installed.exists() else Path(__file__).parents[3] / "rules" / "types"
+    return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*.lua"))}
 
 
 def new(path: str | Path) -> list[Path]:
@@ -72,9 +73,11 @@ def new(path: str | Path) -> list[Path]:
                 "runtime.builtin": {name: "disable" for name in ("io", "os", "debug", "ffi", "jit", "package", "coroutine")}}
     write(folder / ".luarc.json", json.dumps(settings, indent=2) + "\n")
     write(folder / ".stylua.toml", _STYLUA)
-    target = folder / FOLDER / "tailrace.d.lua"
-    shutil.copyfile(annotations_file(), target)
-    made.append(target)
+    for name, file in annotation_files().items():
+        target = folder / FOLDER / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, target)
+        made.append(target)
     return made
 
 
