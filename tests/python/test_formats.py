@@ -367,11 +367,54 @@ def test_a_registry_that_does_not_help_is_named(cases, registry):
     with pytest.raises(tr.TailraceError) as caught:
         formats.encode(case, encoding="confluent", registry=registry)
     assert caught.value.code == "FMT-0004" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
+    assert "subject=com.alibaba.dts.formats.avro.Record" in str(caught.value)
     with pytest.raises(tr.TailraceError, match="FMT-0004.*cannot be reached"):
         formats.encode(case, encoding="confluent", registry="http://127.0.0.1:1")
     for options in ({"registry": "ftp://x"}, {"registry": registry, "schema_id": 5}, {}):
         with pytest.raises(tr.TailraceError, match="CFG-0003"):
             formats.encode(case, encoding="confluent", **options)
+
+
+# Confluent's strategies: a topic's value subject is TOPIC-value, the record's name, or both.
+@pytest.mark.parametrize("naming, subjects", [
+    ("topic_name", ["shop.orders-value", "b-value"]),
+    ("topic_record_name", ["shop.orders-com.alibaba.dts.formats.avro.Record", "b-com.alibaba.dts.formats.avro.Record"]),
+])
+def test_subjects_are_called_after_topics(cases, registry, naming, subjects):
+    case = of_format(cases, "avro")[0]
+    given = {"encoding": "confluent", "registry": registry, "subject_naming": naming}
+    assert formats.encode(case, **given, subject_topics="shop.orders, b").value[:5] == b"\x00\x00\x00\x00\x02"
+    assert {name: [2] for name in subjects} == Registry.subjects
+    Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
+    with pytest.raises(tr.TailraceError, match=f"FMT-0004(.|\n)*subject={subjects[1]}"):
+        formats.encode(case, **given, subject_topics="b")
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"subject_naming": "topic_name"}, "subject_topics = name,name expected"),
+    ({"subject_naming": "topic_name", "subject_topics": "a,,b"}, "a name is empty"),
+    ({"subject_naming": "topic_name", "subject_topics": "a", "subject": "s"}, "one of both expected"),
+    ({"subject_naming": "topic_name", "subject_topics": "a, "}, "a name is empty"),
+    ({"subject_topics": "a"}, "it goes with subject_naming"),
+    ({"subject_naming": "topic"}, "record_name"),
+    ({"encoding": "binary", "subject": "a"}, "they go with encoding = confluent and registry"),
+    ({"registry": "https://me:secret@registry"}, "is https, which is not supported"),
+])
+def test_options_of_the_registry_that_cannot_be_meant(cases, registry, options, said):
+    with pytest.raises(tr.TailraceError, match="CFG-0003") as caught:
+        formats.encode(of_format(cases, "avro")[0], **{"encoding": "confluent", "registry": registry, **options})
+    assert said in str(caught.value) and "secret" not in str(caught.value)
+    assert not Registry.subjects
+
+
+def test_a_registry_with_a_number_for_each_subject_is_refused(cases, registry, monkeypatch):
+    def numbered(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, {"id": 7 if "a-value" in self.path else 8})
+
+    monkeypatch.setattr(Registry, "do_POST", numbered)
+    with pytest.raises(tr.TailraceError, match="FMT-0004(.|\n)*7 under a-value and 8 under b-value"):
+        formats.encode(of_format(cases, "avro")[0], encoding="confluent", registry=registry, subject_naming="topic_name", subject_topics="a,b")
 
 
 def test_a_consumer_of_the_registry_reads_the_records(cases, registry):
