@@ -225,13 +225,61 @@ constexpr OptionSpec kOptions[] = {
     {"encoding", "enum:binary|confluent|print", "binary", "Avro, Avro behind a schema id, or readable JSON"},
     {"schema_id", "int", "0", "encoding confluent: the schema's id in the registry"},
     {"registry", "string", "", "encoding confluent: the registry that gives the schema its id, http://host:port"},
-    {"subject", "string", "com.alibaba.dts.formats.avro.Record", "the schema's subject in the registry"},
+    {"subject", "string", "", "the schema's subject in the registry, instead of one by subject_naming"},
+    {"subject_naming", "enum:record_name|topic_name|topic_record_name", "record_name",
+     "what the schema's subjects are called after"},
+    {"subject_topics", "string", "", "subject_naming by topic: the topics, name,name"},
 };
+
+constexpr std::string_view kRecordName = "com.alibaba.dts.formats.avro.Record";
 
 // The schema that the registry is told.
 constexpr std::string_view kSchema =
 #include "avro_schema.inc"
     ;
+
+Result<std::vector<std::string>> subjects_of(const Options& options) {
+  const std::string& subject = options.text("subject");
+  const std::string& naming = options.text("subject_naming");
+  const std::string& topics = options.text("subject_topics");
+  bool by_topic = naming != "record_name";
+  if (by_topic && !subject.empty()) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("subject, subject_naming = {}: one of both expected", naming));
+  }
+  if (by_topic == topics.empty()) {
+    return Status(ErrorCode::kConfigBadValue,
+                  by_topic ? fmt::format("subject_naming = {}: subject_topics = name,name expected, the topics of the job", naming)
+                           : "subject_topics: it goes with subject_naming = topic_name or topic_record_name");
+  }
+  if (!by_topic) return std::vector<std::string>{subject.empty() ? std::string(kRecordName) : subject};
+  std::vector<std::string> subjects;
+  for (size_t at = 0; at <= topics.size();) {
+    size_t end = std::min(topics.find(',', at), topics.size());
+    std::string_view topic = std::string_view(topics).substr(at, end - at);
+    topic.remove_prefix(std::min(topic.find_first_not_of(' '), topic.size()));
+    topic = topic.substr(0, topic.find_last_not_of(' ') + 1);
+    if (topic.empty()) return Status(ErrorCode::kConfigBadValue, fmt::format("subject_topics '{}': a name is empty", topics));
+    subjects.push_back(naming == "topic_name" ? fmt::format("{}-value", topic) : fmt::format("{}-{}", topic, kRecordName));
+    at = end + 1;
+  }
+  return subjects;
+}
+
+// The number that all subjects give the schema: messages are written without knowing their topic.
+Result<uint32_t> registered_id(const Options& options) {
+  TAILRACE_TRY(std::vector<std::string> subjects, subjects_of(options));
+  uint32_t id = 0;
+  for (const std::string& subject : subjects) {
+    TAILRACE_TRY(uint32_t given, register_schema(options.text("registry"), subject, kSchema));
+    if (id != 0 && given != id) {
+      return Status(ErrorCode::kFormatRegistry, fmt::format("gave the schema the numbers {} under {} and {} under {}; one number expected",
+                                                            id, subjects.front(), given, subject))
+          .with("subject", subject);
+    }
+    id = given;
+  }
+  return id;
+}
 
 Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   TAILRACE_OK(refuse_oracle_mode("Avro", options.text("db_type")));
@@ -243,7 +291,9 @@ Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   int64_t id = options.integer("schema_id");
   if (given.encoding == Encoding::kConfluent && options.has("registry")) {
     if (id != 0) return Status(ErrorCode::kConfigBadValue, "schema_id, registry: one of both expected");
-    TAILRACE_TRY(id, register_schema(options.text("registry"), options.text("subject"), kSchema));
+    TAILRACE_TRY(id, registered_id(options));
+  } else if (options.has("subject") || options.text("subject_naming") != "record_name" || options.has("subject_topics")) {
+    return Status(ErrorCode::kConfigBadValue, "subject, subject_naming, subject_topics: they go with encoding = confluent and registry");
   }
   if (id < 0 || id > UINT32_MAX || (given.encoding == Encoding::kConfluent && id == 0)) {
     return Status(ErrorCode::kConfigBadValue,

@@ -128,6 +128,12 @@ std::string login_header(const Url& url) {
 
 Result<uint32_t> register_schema(std::string_view text, std::string_view subject, std::string_view schema) {
   TAILRACE_TRY(Url url, parse_url(text));
+  if (url.scheme == "https") {
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("registry: {} is https, which is not supported; give the http address of a local proxy to it, "
+                              "or schema_id instead of the registry",
+                              redact_url(text)));
+  }
   if (url.scheme != "http") {
     return Status(ErrorCode::kConfigBadValue, fmt::format("registry: http://host:port expected, got {}", redact_url(text)));
   }

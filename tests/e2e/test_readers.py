@@ -1,4 +1,5 @@
-"""Consumers that know nothing of us: readers after the rules of Canal's flat messages and of Flink's `debezium-json`, and kcat.
+"""Consumers that know nothing of us: readers after the rules of Canal's flat messages and of Flink's `debezium-json`,
+confluent-kafka with a schema registry, and kcat.
 
 Each applies what it reads from Kafka and must end with what SELECT says. A change that takes a row back must name the row that is
 there: Flink's operators and Canal's adapters go wrong silently otherwise.
@@ -11,6 +12,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from checks import assert_error
+from harness.registry import Registry, running_registry
 
 COLUMNS = {
     "id": "BIGINT NOT NULL", "region": "VARCHAR(10) NOT NULL", "name": "VARCHAR(50)", "amount": "DECIMAL(12,2)", "n": "INT UNSIGNED",
@@ -230,6 +233,77 @@ def test_a_reader_like_flinks_ends_with_the_tables(main_database, broker, jobs, 
         (message["payload"] if schema_include else message)["before"] = None
         with pytest.raises(FlinkError, match=f'"before" field of {name} message is null'):
             flink_changelog(json.dumps(message), schema_include)
+
+
+# -- confluent-kafka -------------------------------------------------------------------------------------------------------------
+def records(broker, topic, registry):
+    """The Avro records of the topic's only partition."""
+    kafka = pytest.importorskip("confluent_kafka", reason="confluent-kafka[avro] is not installed")
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from confluent_kafka.schema_registry.avro import AvroDeserializer
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    read = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+    consumer = kafka.Consumer({"bootstrap.servers": broker, "group.id": topic, "enable.auto.commit": False})
+    try:
+        place = kafka.TopicPartition(topic, 0, 0)
+        consumer.assign([place])
+        _, end = consumer.get_watermark_offsets(place, timeout=30)
+        while place.offset < end:
+            message = consumer.poll(30)
+            assert message is not None and message.error() is None, message and message.error()
+            place.offset = message.offset() + 1
+            yield read(message.value(), SerializationContext(topic, MessageField.VALUE))
+    finally:
+        consumer.close()
+
+
+def test_a_consumer_with_the_registry_ends_with_the_table(main_database, broker, jobs):
+    database = main_database
+    create(database)
+    topics = {table: f"readers-{time.time_ns()}.{table}" for table in ("orders", "tags")}
+    prefix = topics["tags"].rpartition(".")[0]
+    with running_registry() as registry:
+        engine = jobs(database, name=prefix, tables=["readers.*"], sink={
+            "url": f"kafka://{broker}", "topic": prefix + ".{table}", "topic_partitions": "1", "format": "avro", "encoding": "confluent",
+            "registry": registry, "subject_naming": "topic_name", "subject_topics": ",".join(topics.values())})
+        for statements in ("SELECT 1", CHANGES):
+            database.run(statements)
+            ended = engine.run()
+            assert ended.code == 0, str(ended)
+        assert Registry.subjects == {f"{topic}-value": [2] for topic in topics.values()}
+        found = list(records(broker, topics["tags"], registry))
+    rows = {}
+    for record in found:
+        assert record["objectName"] == "readers.tags"
+        key = json.loads(record["tags"]["pk_uk_info"])["PRIMARY"]
+        assert key == ["tag"] and [each["name"] for each in record["fields"]] == ["tag", "n"]
+
+        def row(image):
+            tag, n = image
+            return tag["value"].decode(tag["charset"].removesuffix("mb4").replace("utf8", "utf-8")), n and int(n["value"])
+
+        if record["operation"] in ("UPDATE", "DELETE"):
+            before = row(record["beforeImages"])
+            assert rows.pop(before[0]) == before
+        if record["operation"] != "DELETE":
+            after = row(record["afterImages"])
+            assert after[0] not in rows
+            rows[after[0]] = after
+    assert {record["operation"] for record in found} == {"INIT", "INSERT", "UPDATE", "DELETE"}
+    assert sorted(rows.values()) == sorted(from_select(database, "tags"))
+
+
+@pytest.mark.parametrize("refusal, texts", [
+    ((409, "Schema being registered is incompatible with an earlier schema"), ("not compatible", "subject=shop.items-value")),
+    ((401, "Unauthorized"), ("refuses the login", "subject=shop.items-value")),
+])
+def test_a_registry_that_refuses_stops_the_job_by_name(database, broker, jobs, refusal, texts):
+    with running_registry() as registry:
+        Registry.refuse = refusal
+        ended = jobs(database, sink={"url": f"kafka://{broker}", "format": "avro", "encoding": "confluent", "registry": registry,
+                                     "subject_naming": "topic_name", "subject_topics": "shop.items"}).run()
+    assert_error(ended, "FMT-0004", *texts, exit_code=5)
 
 
 # -- kcat ------------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Message formats: conformance cases, round trips through the decoders, the samples of the formats' own description."""
 import base64
 import gzip
-import http.server
 import json
 import os
 import random
@@ -9,14 +8,15 @@ import re
 import struct
 import subprocess
 import sys
-import threading
 import time
-import urllib.parse
 from decimal import Decimal
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.registry import Registry, running_registry
 
 import tailrace as tr
 from tailrace import conformance, formats
@@ -293,58 +293,10 @@ def test_format_encode_and_diff(cli, folder, cases):
 
 
 # -- the schema registry -----------------------------------------------------------------------------------------------
-class Registry(http.server.BaseHTTPRequestHandler):
-    """Speaks as much of the registry's REST API as clients use. Schemas have numbers; subjects have versions."""
-
-    protocol_version = "HTTP/1.1"
-    schemas: ClassVar[list[str]] = []
-    subjects: ClassVar[dict[str, list[int]]] = {}
-    refuse: ClassVar[tuple[int, str] | None] = None
-    login: ClassVar[str | None] = None
-
-    def log_message(self, *words):
-        pass
-
-    def answer(self, status, body):
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        words = [urllib.parse.unquote(word) for word in self.path.partition("?")[0].strip("/").split("/")]
-        if self.login and self.headers.get("Authorization") != self.login:
-            return self.answer(401, {"error_code": 401, "message": "Unauthorized"})
-        if self.refuse:
-            return self.answer(self.refuse[0], {"error_code": self.refuse[0], "message": self.refuse[1]})
-        if words[0] != "subjects" or (words[2:] and words[2] != "versions"):
-            return self.answer(404, {"error_code": 404, "message": "HTTP 404 Not Found"})
-        schema = json.dumps(json.loads(body["schema"]), sort_keys=True)
-        if schema not in self.schemas:
-            self.schemas.append(schema)
-        number = self.schemas.index(schema) + 1
-        if number not in self.subjects.setdefault(words[1], []):
-            self.subjects[words[1]].append(number)
-        return self.answer(200, {"id": number})
-
-    def do_GET(self):
-        words = self.path.partition("?")[0].strip("/").split("/")
-        if words[:2] == ["schemas", "ids"] and 0 < int(words[2]) <= len(self.schemas):
-            return self.answer(200, {"schema": self.schemas[int(words[2]) - 1]})
-        return self.answer(404, {"error_code": 40403, "message": "Schema not found"})
-
-
 @pytest.fixture
 def registry():
-    Registry.schemas, Registry.subjects, Registry.refuse, Registry.login = ['"string"'], {}, None, None
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with running_registry() as url:
+        yield url
 
 
 def test_a_registry_gives_the_schema_its_number(cases, registry):
@@ -367,11 +319,54 @@ def test_a_registry_that_does_not_help_is_named(cases, registry):
     with pytest.raises(tr.TailraceError) as caught:
         formats.encode(case, encoding="confluent", registry=registry)
     assert caught.value.code == "FMT-0004" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
+    assert "subject=com.alibaba.dts.formats.avro.Record" in str(caught.value)
     with pytest.raises(tr.TailraceError, match="FMT-0004.*cannot be reached"):
         formats.encode(case, encoding="confluent", registry="http://127.0.0.1:1")
     for options in ({"registry": "ftp://x"}, {"registry": registry, "schema_id": 5}, {}):
         with pytest.raises(tr.TailraceError, match="CFG-0003"):
             formats.encode(case, encoding="confluent", **options)
+
+
+# Confluent's strategies: a topic's value subject is TOPIC-value, the record's name, or both.
+@pytest.mark.parametrize("naming, subjects", [
+    ("topic_name", ["shop.orders-value", "b-value"]),
+    ("topic_record_name", ["shop.orders-com.alibaba.dts.formats.avro.Record", "b-com.alibaba.dts.formats.avro.Record"]),
+])
+def test_subjects_are_called_after_topics(cases, registry, naming, subjects):
+    case = of_format(cases, "avro")[0]
+    given = {"encoding": "confluent", "registry": registry, "subject_naming": naming}
+    assert formats.encode(case, **given, subject_topics="shop.orders, b").value[:5] == b"\x00\x00\x00\x00\x02"
+    assert {name: [2] for name in subjects} == Registry.subjects
+    Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
+    with pytest.raises(tr.TailraceError, match=f"FMT-0004(.|\n)*subject={subjects[1]}"):
+        formats.encode(case, **given, subject_topics="b")
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"subject_naming": "topic_name"}, "subject_topics = name,name expected"),
+    ({"subject_naming": "topic_name", "subject_topics": "a,,b"}, "a name is empty"),
+    ({"subject_naming": "topic_name", "subject_topics": "a", "subject": "s"}, "one of both expected"),
+    ({"subject_naming": "topic_name", "subject_topics": "a, "}, "a name is empty"),
+    ({"subject_topics": "a"}, "it goes with subject_naming"),
+    ({"subject_naming": "topic"}, "record_name"),
+    ({"encoding": "binary", "subject": "a"}, "they go with encoding = confluent and registry"),
+    ({"registry": "https://me:secret@registry"}, "is https, which is not supported"),
+])
+def test_options_of_the_registry_that_cannot_be_meant(cases, registry, options, said):
+    with pytest.raises(tr.TailraceError, match="CFG-0003") as caught:
+        formats.encode(of_format(cases, "avro")[0], **{"encoding": "confluent", "registry": registry, **options})
+    assert said in str(caught.value) and "secret" not in str(caught.value)
+    assert not Registry.subjects
+
+
+def test_a_registry_with_a_number_for_each_subject_is_refused(cases, registry, monkeypatch):
+    def numbered(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, {"id": 7 if "a-value" in self.path else 8})
+
+    monkeypatch.setattr(Registry, "do_POST", numbered)
+    with pytest.raises(tr.TailraceError, match="FMT-0004(.|\n)*7 under a-value and 8 under b-value"):
+        formats.encode(of_format(cases, "avro")[0], encoding="confluent", registry=registry, subject_naming="topic_name", subject_topics="a,b")
 
 
 def test_a_consumer_of_the_registry_reads_the_records(cases, registry):
