@@ -230,8 +230,7 @@ Result<SqliteTables::Route*> SqliteTables::make_route(const OutputTable& output)
   if (!output.schema || !output.source) return Status(ErrorCode::kInternal, "a target without a schema");
   TAILRACE_TRY(Target * target, target_of(*output.schema));
   TAILRACE_TRY(size_t source_at, source_of(*target, output));
-  TAILRACE_OK(follow_layout(*target, target->sources[source_at], *output.schema,
-                            same_columns(*output.source, *output.schema), false));
+  TAILRACE_OK(follow_layout(*target, target->sources[source_at], *output.schema, output, false));
   auto route = std::make_unique<Route>();
   route->source = output.source;
   route->schema = output.schema;
@@ -304,7 +303,8 @@ Status SqliteTables::start_keeping_owners(Target& target) {
 }
 
 Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted,
-                                   bool as_at_source, bool may_wait) {
+                                   const OutputTable& output, bool may_wait) {
+  bool as_at_source = same_columns(*output.source, *output.schema);
   bool waits = false;
   if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
   for (const Column& before : from.layout->columns) {
@@ -314,10 +314,14 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
       return stop(change, from.ddl);
   }
   TAILRACE_OK(check_names(wanted));
-  for (const Column& column : wanted.columns) {
+  for (size_t i = 0; i < wanted.columns.size(); ++i) {
+    const Column& column = wanted.columns[i];
     const Column* there = find(*target.columns, column.name);
     if (!there) {
-      TAILRACE_OK(add_column(target, from, column, as_at_source, may_wait, waits));
+      // The statement has the source's name. It is known once rows of this layout come.
+      bool renamed = &wanted == output.schema.get() && i < output.origins.size() && output.origins[i] >= 0;
+      const std::string& stated = renamed ? output.source->columns[static_cast<size_t>(output.origins[i])].name : column.name;
+      TAILRACE_OK(add_column(target, from, column, stated, as_at_source, may_wait, waits));
     } else if (sqlite_layout::storage_type(*there) != sqlite_layout::storage_type(column)) {
       return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text,
                               there->type_text, target.database, target.table),
@@ -336,7 +340,7 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
 // `may_wait`: a schema read from the live server can be newer than its statement. A column that the statement
 // does not name is then left to a later one, `waits` says so; the first row that has it decides.
 Status SqliteTables::add_column(Target& target, const SourceTable& from, const Column& column,
-                                bool as_at_source, bool may_wait, bool& waits) {
+                                const std::string& stated, bool as_at_source, bool may_wait, bool& waits) {
   std::string name = sqlite::quote_name(target.name);
   TAILRACE_TRY(auto any, database_.query_int(fmt::format("SELECT 1 FROM {} LIMIT 1", name)));
   std::string value = "NULL";
@@ -344,7 +348,9 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const C
       find(*from.layout, column.name) != nullptr;  // the second table of a merge brings it along
   if (any && !knows_column_already) {
     using State = sqlite_layout::AddedValue::State;
-    auto added = sqlite_layout::value_of_added(column, from.ddl);
+    Column asked = column;
+    asked.name = stated;
+    auto added = sqlite_layout::value_of_added(asked, from.ddl);
     if (added.state == State::kNotNamed && may_wait) {
       waits = true;
       return Status();
@@ -403,7 +409,7 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
   if (from->ddl.size() > kKeptStatements) from->ddl = event.sql;
   // Not known what it looks like now: the first row of the new layout tells.
   if (!wanted) return save_source(*target, *from);
-  return follow_layout(*target, *from, *wanted, same_columns(*output.source, *output.schema), true);
+  return follow_layout(*target, *from, *wanted, output, true);
 }
 
 }  // namespace tailrace

@@ -65,6 +65,25 @@ TEST_CASE("ADD COLUMN is applied where rows stand already, at any place") {
   CHECK(b.write(b.next().insert(again, {num(3), num(1), text("c")})).ok());
 }
 
+TEST_CASE("a column that the rules rename is added by its name in the statement") {
+  Bench b;
+  Column first = column("firstName", "varchar(20)", Kind::kText), to_first = column("first_name", "varchar(20)", Kind::kText);
+  Column city = column("homeCity", "varchar(20)", Kind::kText), to_city = column("home_city", "varchar(20)", Kind::kText);
+  auto before = same(users({kId, first}));
+  before->schema = users({kId, to_first});
+  before->origins = {0, 1};
+  REQUIRE(b.write(b.next().insert(before, {num(1), text("a")})).ok());
+  auto after = same(users({kId, first, city}));
+  after->schema = users({kId, to_first, to_city});
+  after->origins = {0, 1, 2};
+  Status status = b.write(b.next()
+                              .ddl(before, "ALTER TABLE user ADD COLUMN homeCity VARCHAR(20)", after->schema)
+                              .insert(after, {num(2), text("b"), text("Rome")}));
+  INFO(status.to_string());
+  REQUIRE(status.ok());
+  CHECK(b.rows("SELECT id, first_name, home_city FROM user ORDER BY id") == "1|a|NULL\n2|b|Rome\n");
+}
+
 TEST_CASE("existing rows get what the statement gives them at the source") {
   Bench b;
   auto before = same(users({kId}));
