@@ -66,7 +66,7 @@ class SqliteTables {
   Status create_target(Target& target, const TableSchema& schema);
   Result<size_t> source_of(Target& target, const OutputTable& output);
   // `as_at_source`: the rules leave the table's columns as they are.
-  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, bool as_at_source,
+  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, const OutputTable& output,
                        bool may_wait);
   Status add_column(Target& target, const SourceTable& from, const Column& column, bool as_at_source,
                     bool may_wait, bool& waits);

@@ -231,7 +231,7 @@ Result<SqliteTables::Route*> SqliteTables::make_route(const OutputTable& output)
   TAILRACE_TRY(Target * target, target_of(*output.schema));
   TAILRACE_TRY(size_t source_at, source_of(*target, output));
   TAILRACE_OK(follow_layout(*target, target->sources[source_at], *output.schema,
-                            same_columns(*output.source, *output.schema), false));
+                            output, false));
   auto route = std::make_unique<Route>();
   route->source = output.source;
   route->schema = output.schema;
@@ -304,14 +304,24 @@ Status SqliteTables::start_keeping_owners(Target& target) {
 }
 
 Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted,
-                                   bool as_at_source, bool may_wait) {
+                                   const OutputTable& output, bool may_wait) {
   bool waits = false;
+  bool as_at_source = same_columns(*output.source, *output.schema);
   if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
   for (const Column& before : from.layout->columns) {
     const Column* after = find(wanted, before.name);
     if (!after) return stop(fmt::format("column {} is gone (dropped or renamed)", before.name), from.ddl);
     if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty())
       return stop(change, from.ddl);
+  }
+  // The layouts may be the same and the values not. The statement has the names of the source.
+  for (size_t i = 0; i < output.schema->columns.size() && !from.ddl.empty(); ++i) {
+    int origin = output.origins.empty() ? static_cast<int>(i) : output.origins[i];
+    if (origin < 0 || static_cast<size_t>(origin) >= output.source->columns.size()) continue;
+    const Column& column = output.source->columns[static_cast<size_t>(origin)];
+    if (sqlite_layout::replaces_column(column, from.ddl))
+      return stop(fmt::format("column {} was dropped and added, renamed or computed anew: its values may have changed", column.name),
+                  from.ddl);
   }
   TAILRACE_OK(check_names(wanted));
   for (const Column& column : wanted.columns) {
@@ -399,11 +409,14 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
   if (wanted && (wanted->database != target->database || wanted->table != target->table)) {
     return stop(fmt::format("the table {} now goes to {}", source, wanted->qualified_name()), event.sql);
   }
+  if (sqlite_layout::drops_duplicates(event.sql)) {
+    return stop("IGNORE with a new key deletes rows that are twice under it, which is not logged", event.sql);
+  }
   from->ddl += (from->ddl.empty() ? "" : ";\n") + std::string(event.sql);
   if (from->ddl.size() > kKeptStatements) from->ddl = event.sql;
   // Not known what it looks like now: the first row of the new layout tells.
   if (!wanted) return save_source(*target, *from);
-  return follow_layout(*target, *from, *wanted, same_columns(*output.source, *output.schema), true);
+  return follow_layout(*target, *from, *wanted, output, true);
 }
 
 }  // namespace tailrace
