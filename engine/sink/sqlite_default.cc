@@ -272,7 +272,68 @@ std::optional<std::string> value_in(const Column& column, std::span<const Token>
   return column.nullable ? std::optional<std::string>("NULL") : implicit_default(column);
 }
 
+// Where the name that a DROP, CHANGE, MODIFY or RENAME concerns stands; tokens.size() for one that concerns no column.
+size_t name_behind_verb(const std::vector<Token>& tokens, size_t verb) {
+  size_t at = verb + 1;
+  auto accept = [&](std::string_view word) {
+    bool there = at < tokens.size() && tokens[at].type == Token::Type::kWord && tokens[at].text == word;
+    if (there) ++at;
+    return there;
+  };
+  bool column = accept("column");
+  if (!column && is(tokens[verb], "rename")) return tokens.size();
+  for (std::string_view word : {"index", "key", "primary", "foreign", "constraint", "check", "partition", "period", "system"}) {
+    if (!column && accept(word)) return tokens.size();
+  }
+  if (accept("if")) accept("exists");
+  return std::min(at, tokens.size());
+}
+
+// `name` is that of a column in lower case. A name in double quotes was not read: it may be any.
+bool may_be(const Token& token, const std::string& name) {
+  bool is_name = token.type == Token::Type::kName || token.type == Token::Type::kWord;
+  return (is_name && lower(token.text) == name) || is(token, "\"");
+}
+
 }  // namespace
+
+bool replaces_column(const Column& column, std::string_view ddl) {
+  std::vector<Token> tokens;
+  if (!tokenize(ddl, tokens)) {
+    std::string text = lower(std::string(ddl));
+    auto has = [&](std::string_view word) { return text.find(word) != std::string::npos; };
+    return has("drop") || has("change") || has("rename") || (column.generated && has("modify"));
+  }
+  std::string name = lower(column.name);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i].type != Token::Type::kWord) continue;
+    bool change = is(tokens[i], "change"), modify = is(tokens[i], "modify");
+    if (!change && !modify && !is(tokens[i], "drop") && !is(tokens[i], "rename")) continue;
+    size_t at = name_behind_verb(tokens, i);
+    if (at >= tokens.size() || !may_be(tokens[at], name)) continue;
+    if (!change && !modify) return true;
+    if (column.generated) return true;
+    bool stays = modify || (at + 1 < tokens.size() && !is(tokens[at + 1], "\"") && may_be(tokens[at + 1], name));
+    if (!stays) return true;
+  }
+  return false;
+}
+
+bool drops_duplicates(std::string_view ddl) {
+  std::vector<Token> tokens;
+  if (!tokenize(ddl, tokens)) {
+    std::string text = lower(std::string(ddl));
+    auto has = [&](std::string_view word) { return text.find(word) != std::string::npos; };
+    return has("ignore") && (has("unique") || has("primary"));
+  }
+  bool ignore = false;
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    if (tokens[i].type != Token::Type::kWord) continue;
+    if (i < 4 && is(tokens[0], "alter") && is(tokens[i], "ignore")) ignore = true;
+    if (ignore && (is(tokens[i], "unique") || is(tokens[i], "primary")) && !is(tokens[i - 1], "drop")) return true;
+  }
+  return false;
+}
 
 bool keeps_table(std::string_view ddl) {
   std::vector<Token> tokens;

@@ -25,6 +25,13 @@ struct AddedValue {
 };
 AddedValue value_of_added(const Column& column, std::string_view ddl);
 
+// Whether a column that was there before the statements `ddl` and is there after them holds other values than before: it was dropped and
+// added again, another one took its name, or a generated one was declared anew. True as well when that cannot be told.
+bool replaces_column(const Column& column, std::string_view ddl);
+
+// ALTER IGNORE TABLE with a new unique key: the server drops rows that are twice under it, and does not log that.
+bool drops_duplicates(std::string_view ddl);
+
 // True for statements that leave the table there under its name: ALTER TABLE without RENAME, CREATE and DROP
 // INDEX.
 bool keeps_table(std::string_view ddl);

@@ -313,6 +313,15 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
     if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty())
       return stop(change, from.ddl);
   }
+  // The layouts may be the same and the values not. The statement has the names of the source.
+  for (size_t i = 0; i < output.schema->columns.size() && !from.ddl.empty(); ++i) {
+    int origin = output.origins.empty() ? static_cast<int>(i) : output.origins[i];
+    if (origin < 0 || static_cast<size_t>(origin) >= output.source->columns.size()) continue;
+    const Column& column = output.source->columns[static_cast<size_t>(origin)];
+    if (sqlite_layout::replaces_column(column, from.ddl))
+      return stop(fmt::format("column {} was dropped and added, renamed or computed anew: its values may have changed", column.name),
+                  from.ddl);
+  }
   TAILRACE_OK(check_names(wanted));
   for (size_t i = 0; i < wanted.columns.size(); ++i) {
     const Column& column = wanted.columns[i];
@@ -404,6 +413,9 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
   }
   if (wanted && (wanted->database != target->database || wanted->table != target->table)) {
     return stop(fmt::format("the table {} now goes to {}", source, wanted->qualified_name()), event.sql);
+  }
+  if (sqlite_layout::drops_duplicates(event.sql)) {
+    return stop("IGNORE with a new key deletes rows that are twice under it, which is not logged", event.sql);
   }
   from->ddl += (from->ddl.empty() ? "" : ";\n") + std::string(event.sql);
   if (from->ddl.size() > kKeptStatements) from->ddl = event.sql;

@@ -121,6 +121,7 @@ class BinlogAssembler {
   Status on_gtid_state(const EventHeader& header, std::string_view body);
   Status on_query(const EventHeader& header, std::string_view body);
   Status on_statement(const EventHeader& header, const QueryEvent& query, const Statement& statement);
+  Status check_renames(const QueryEvent& query, const Statement& statement) const;
   Status on_tables(const QueryEvent& query, const Statement& statement);
   Status on_database(const QueryEvent& query);
   Status on_table_map(std::string_view body);

@@ -222,6 +222,33 @@ TEST_CASE("what is not ADD COLUMN stops") {
   CHECK(b.rows("SELECT id, name FROM user") == "1|a\n");
 }
 
+TEST_CASE("a statement that leaves the layout and not the values stops") {
+  Bench b;
+  Column n = column("n", "int(11)", Kind::kInt), g = column("g", "int(11)", Kind::kInt);
+  g.generated = true;
+  auto schema = users({kId, n, kName, g});
+  auto before = same(schema);
+  REQUIRE(b.write(b.next().insert(before, {num(1), num(5), text("a"), num(10)})).ok());
+  auto told = [&](std::string_view ddl) { return b.write(b.next().ddl(before, std::string(ddl), schema)); };
+  for (std::string_view ddl : {"ALTER TABLE user DROP COLUMN n, ADD COLUMN n INT DEFAULT 5", "ALTER TABLE user DROP `N`, ADD n INT",
+                               "ALTER TABLE user CHANGE n m INT, CHANGE m n INT", "ALTER TABLE user RENAME COLUMN n TO m, RENAME COLUMN m TO n",
+                               "ALTER TABLE user MODIFY g INT AS (n * 3)", "ALTER TABLE user CHANGE COLUMN g g INT AS (n * 3) STORED",
+                               "ALTER TABLE user DROP \"n\", ADD \"n\" INT", "ALTER TABLE user COMMENT 'a\\'b', DROP n, ADD n INT",
+                               "ALTER IGNORE TABLE user ADD UNIQUE (n)", "ALTER ONLINE IGNORE TABLE user ADD UNIQUE (n)"}) {
+    INFO(ddl);
+    Bench fresh;
+    REQUIRE(fresh.write(fresh.next().insert(before, {num(1), num(5), text("a"), num(10)})).ok());
+    CHECK(fresh.write(fresh.next().ddl(before, std::string(ddl), schema)).code() == ErrorCode::kSchemaChange);
+  }
+  for (std::string_view ddl : {"ALTER TABLE user DROP INDEX n, DROP KEY IF EXISTS n, DROP CONSTRAINT n", "ALTER TABLE user RENAME INDEX n TO m",
+                               "ALTER TABLE user CHANGE n N INT, MODIFY n INT COMMENT 'drop n'", "ALTER TABLE user ADD UNIQUE (n)",
+                               "ALTER IGNORE TABLE user DROP INDEX n", "DROP INDEX n ON user"}) {
+    Status status = told(ddl);
+    INFO(ddl << ": " << status.to_string());
+    CHECK(status.ok());
+  }
+}
+
 TEST_CASE("changes nobody can see in the data pass") {
   Bench b;
   Column e = column("e", "enum('a','b')", Kind::kEnum), wider = column("e", "enum('a','b','c')", Kind::kEnum);
