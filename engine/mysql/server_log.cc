@@ -165,8 +165,17 @@ Status fit_place(Connection& connection, LogPosition& at) {
     // The numbers begin anew with the log, and may by now have passed those of the position.
     if (origin != Origin::kThisServer || at.file.empty()) return Status();
     TAILRACE_TRY(auto files, list_log_files(connection));
-    if (compare_log_files(at.file, files.back().name) <= 0) return Status();
-    return history_gone(connection, at, fmt::format("there is no {}: the log was begun anew", at.file));
+    if (compare_log_files(at.file, files.back().name) > 0) {
+      return history_gone(connection, at, fmt::format("there is no {}: the log was begun anew", at.file));
+    }
+    for (const ServerLogFile& file : files) {
+      if (file.name != at.file || at.offset <= file.size) continue;
+      return history_gone(
+          connection, at,
+          fmt::format("offset {} is past the end of {}, which has {} bytes: the log was begun anew",
+                      at.offset, at.file, file.size));
+    }
+    return Status();
   }
   if (at.file.empty()) return Status();   // what the server makes of such a set is for it to say
   return fit_file(connection, at, origin);

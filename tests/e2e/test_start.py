@@ -223,14 +223,7 @@ def test_a_gtid_set_behind_the_purged_log(server, jobs):
     assert_error(stream_from(jobs, server, f"gtid={set_before}").run(seconds=30), "SRC-0007", f"earliest={last}:4")
 
 
-@pytest.mark.parametrize("more", [0, 40])
-def test_resumed_after_the_log_was_begun_anew(server, jobs, more):
-    """RESET: numbers and files begin again, and with enough transactions pass those of the checkpoint."""
-    engine = stream_from(jobs, server, "{}:{}".format(*server.position()))
-    insert(server, *range(1, 6))
-    server.run("FLUSH BINARY LOGS")
-    insert(server, 6)
-    assert engine.run(seconds=60).code == 0
+def begin_log_anew(server):
     end_readers(server)
 
     def reset():
@@ -241,9 +234,32 @@ def test_resumed_after_the_log_was_begun_anew(server, jobs, more):
             return False
         return True
     wait_for(reset, "the reset", 60)
+
+
+@pytest.mark.parametrize("more", [0, 40])
+def test_resumed_after_the_log_was_begun_anew(server, jobs, more):
+    """RESET: numbers and files begin again, and with enough transactions pass those of the checkpoint."""
+    engine = stream_from(jobs, server, "{}:{}".format(*server.position()))
+    insert(server, *range(1, 6))
+    server.run("FLUSH BINARY LOGS")
+    insert(server, 6)
+    assert engine.run(seconds=60).code == 0
+    begin_log_anew(server)
     insert(server, *range(100, 100 + more))
     assert_error(engine.run(seconds=30), "SRC-0007", "begun anew", "earliest=")
     assert sorted(copied(jobs.folder / "job.copy")) == [1, 2, 3, 4, 5, 6]
+
+
+def test_resumed_in_the_first_file_of_a_log_begun_anew(server, jobs):
+    """The numbers have passed the checkpoint and the file has its name, but it is shorter."""
+    begin_log_anew(server)
+    engine = stream_from(jobs, server, "{}:{}".format(*server.position()))
+    server.run("BEGIN; " + "".join(f"INSERT INTO shop.items VALUES ({id}, REPEAT('x', 50), 1); " for id in range(1, 2001)) + "COMMIT")
+    assert engine.run(seconds=60).code == 0
+    begin_log_anew(server)
+    insert(server, *range(3000, 3040))
+    assert_error(engine.run(seconds=30), "SRC-0007", "past the end", "begun anew", "earliest=")
+    assert len(copied(jobs.folder / "job.copy")) == 2000
 
 
 def test_tagged_gtids_resume(services, jobs):
