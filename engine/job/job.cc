@@ -31,7 +31,19 @@ Status no_boundary() {
 
 }  // namespace
 
+void Job::Impl::show_status() {
+  {
+    std::lock_guard lock(mutex);
+    only_looks_on = false;
+  }
+  write_status();
+}
+
 void Job::Impl::write_status() {
+  {
+    std::lock_guard lock(mutex);
+    if (only_looks_on) return;
+  }
   JobStatus now = status();
   {
     std::lock_guard lock(mutex);
@@ -161,6 +173,7 @@ Status Job::Impl::begin() {
       return Status(ErrorCode::kJobState, "the job is running already");
     }
     state = JobState::kRunning;
+    only_looks_on = false;
     error = Status();
     attempts = 0;
     samples.clear();
@@ -203,6 +216,7 @@ Status Job::Impl::take_up() {
   {
     std::lock_guard lock(mutex);
     if (status) {
+      only_looks_on = true;
       rules_version = status->rules;
       dropped_before = status->dropped;
     }
@@ -262,12 +276,12 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
 Status Job::start() { return impl_->begin(); }
 Status Job::stop(milliseconds patience) {
   impl_->end(patience, JobState::kStopped);
-  impl_->write_status();
+  impl_->show_status();
   return {};
 }
 Status Job::pause(milliseconds patience) {
   impl_->end(patience, JobState::kPaused);
-  impl_->write_status();
+  impl_->show_status();
   return {};
 }
 JobStatus Job::status() const { return impl_->status(); }

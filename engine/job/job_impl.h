@@ -49,6 +49,7 @@ struct Job::Impl {
   mutable std::mutex mutex;             // guards everything below
   std::condition_variable_any changed;
   JobState state = JobState::kCreated;
+  bool only_looks_on = false;           // nothing was started or stopped here: what the last run ended in stays to be seen
   JobState stop_state = JobState::kStopped;   // what an asked-for stop ends in
   Status error;
   int attempts = 0;
@@ -80,6 +81,7 @@ struct Job::Impl {
   Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run);
   void service_loop(std::stop_token stop);
   void write_status();
+  void show_status();   // the same, of a job that was told to stop or pause
   void take_commands();
   void finish(int64_t command, const Status& done, const std::string& answer);
   Status decide_ddl(const DdlDecision& decision);

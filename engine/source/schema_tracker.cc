@@ -463,9 +463,16 @@ Result<std::vector<SchemaRef>> SchemaTracker::apply_database(const LoggedDdl& dd
       Table& table = look(found->first, at);
       if (!table.state.schema && table.state.belief != Belief::kUnknown) continue;
       if (table.state.schema) gone.push_back(table.state.schema);
-      bool stored = table.next < table.history.size() && log_position_reached(after, table.history[table.next].position);
-      if (stored) look(found->first, after);
-      else put(found->first, State::absent(), after, ddl.sql, SchemaOrigin::kStatement);
+      bool read_before = table.next < table.history.size();
+      bool stored = read_before && log_position_reached(after, table.history[table.next].position);
+      if (stored) {
+        look(found->first, after);
+      } else if (read_before) {
+        // An entry now would stand behind later ones in the store, and be believed in their place.
+        set(found->first, State::absent());
+      } else {
+        put(found->first, State::absent(), after, ddl.sql, SchemaOrigin::kStatement);
+      }
     }
   }
   Table& table = tables_[key];

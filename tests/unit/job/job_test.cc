@@ -193,6 +193,16 @@ TEST_CASE("a start that fails keeps what the status says of earlier runs") {
   CHECK(after->rows_total == before.rows_total);
   CHECK(after->checkpoint.text == before.checkpoint.text);
   CHECK(after->tables.at("db.t").rows_read == before.tables.at("db.t").rows_read);
+  // Nor does one that opens the job for something else take the failure away.
+  {
+    auto job = bench.open();
+    REQUIRE(job.ok());
+    CHECK((*job)->decide_ddl({}).code() == ErrorCode::kJobState);   // nothing is held
+  }
+  after = read_job_status(bench.path());
+  REQUIRE(after.ok());
+  CHECK(after->state == JobState::kFailed);
+  CHECK(!after->error.ok());
 }
 
 TEST_CASE("a pattern that matches no table is an event, and the status shows it") {

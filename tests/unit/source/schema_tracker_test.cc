@@ -179,6 +179,19 @@ TEST_CASE("A table of a database that was made in the log is not there before it
   }
 }
 
+TEST_CASE("A CREATE DATABASE that is read again takes no table away that was made behind it") {
+  MemoryStore store;
+  FixedCatalogue server;
+  server.now = 1000;
+  for (int pass = 0; pass < 2; ++pass) {   // killed before the checkpoint had moved
+    Reader reader(&store, &server, 100);
+    REQUIRE(reader.tracker.apply_database(ddl("CREATE DATABASE shop", false), at(100), at(200)).ok());
+    CHECK(reader.run("CREATE TABLE t (id INT)", 200, 300, false) == "t: id;");
+  }
+  Reader next(&store, &server, 300);
+  CHECK(next.run("ALTER TABLE t ADD b INT", 300, 400, false) == "t: id b;");
+}
+
 TEST_CASE("What the catalogue shows before the reader has come there is a guess") {
   MemoryStore store;
   FixedCatalogue server;
