@@ -9,7 +9,7 @@ import uuid
 from .folder import Server, Unavailable, cache_dir, run_step
 
 VERSIONS = ["3.9.1", "4.1.2"]
-POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>tailrace</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
   <packaging>pom</packaging>
