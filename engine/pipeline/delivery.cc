@@ -349,13 +349,13 @@ Status Delivery::finish() {
 }
 
 void Delivery::note_targets(const EventBatch& batch) {
-  const void* last = nullptr;
+  uint64_t last = 0;
   for (const ChangeEvent& event : batch.events) {
     if (!event.table || event.op == Op::kHeartbeat) continue;
-    const void* output = event.output ? static_cast<const void*>(event.output) : event.table;
-    if (output == last) continue;
-    last = output;
-    if (!noted_.insert(output).second) continue;
+    const TableSchema& layout = event.output && event.output->schema ? *event.output->schema : *event.table;
+    if (layout.schema_id == last) continue;
+    last = layout.schema_id;
+    if (!noted_.insert(last).second) continue;
     if (event.output) note_target(*event.output->source, *event.output->schema);
     else note_target(*event.table, *event.table);
   }

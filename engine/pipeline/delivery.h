@@ -72,7 +72,7 @@ class Delivery {
   uint64_t sequence_ = 0;
   uint64_t rows_total_ = 0;
   uint64_t dropped_by_rules_ = 0;
-  std::unordered_set<const void*> noted_;                            // outputs whose target is known, of these rules
+  std::unordered_set<uint64_t> noted_;  // layouts (schema_id, never reused) whose target is known, of these rules
   std::map<std::string, std::set<std::string>> targets_;             // by source table
   int64_t last_commit_time_us_ = 0;
   Clock::time_point flushed_at_ = Clock::now(), saved_at_ = Clock::now();
