@@ -58,8 +58,7 @@ int32_t set_number(LuaPlan* plan, int32_t column, int32_t cell, double value) no
     auto integer = static_cast<int64_t>(value);
     if (static_cast<double>(integer) == value) {
       Value& to = cell_at(plan, cell);
-      to = plan->columns[column].kind == Kind::kInt ? Value::of_int(integer)
-                                                    : Value::of_uint(static_cast<uint64_t>(integer));
+      to = plan->columns[column].kind == Kind::kInt ? Value::of_int(integer) : Value::of_uint(static_cast<uint64_t>(integer));
       return 0;
     }
   }
@@ -188,9 +187,7 @@ void big_text(LuaHostData* host, int64_t value, int32_t is_unsigned) noexcept {
   set_host_text(host, {digits, static_cast<size_t>(end - digits)});
 }
 
-void dec_of_big(LuaHostData* host, int64_t value, int32_t is_unsigned) noexcept {
-  host->abi.dec = decimal_of(value, is_unsigned != 0);
-}
+void dec_of_big(LuaHostData* host, int64_t value, int32_t is_unsigned) noexcept { host->abi.dec = decimal_of(value, is_unsigned != 0); }
 
 int32_t dec_parse(LuaHostData* host, const char* text, uint32_t size) noexcept {
   return parse_decimal({text, size}, host->abi.dec) ? 0 : 1;
@@ -202,9 +199,7 @@ int32_t dec_op(LuaHostData* host, const Decimal* a, const Decimal* b, int32_t op
 
 int32_t dec_compare(const Decimal* a, const Decimal* b) noexcept { return compare_decimal(*a, *b); }
 
-int32_t dec_round(LuaHostData* host, const Decimal* a, uint32_t scale) noexcept {
-  return round_decimal(*a, scale, host->abi.dec) ? 0 : 1;
-}
+int32_t dec_round(LuaHostData* host, const Decimal* a, uint32_t scale) noexcept { return round_decimal(*a, scale, host->abi.dec) ? 0 : 1; }
 
 void dec_text(LuaHostData* host, const Decimal* a) noexcept {
   char digits[kDecimalTextBytes];

@@ -27,7 +27,7 @@ struct LuaPlan {
   const Column* columns;     // RulePlan::work_columns
   std::vector<int64_t> low;  // integer columns: range of plain numbers; low > high: not one
   std::vector<int64_t> high;
-  std::string table;         // for errors
+  std::string table;                                        // for errors
   std::vector<std::shared_ptr<const WhereProgram>> wheres;  // by number of the handle, compiled at first use
 };
 
@@ -86,19 +86,19 @@ struct LuaHostAbi {
 // The host's data begins with what Lua sees. Address is stable for the life of the state.
 struct LuaHostData {
   LuaHostAbi abi{};
-  const RuleSpec* spec = nullptr;          // after loading
-  EventBatch* batch = nullptr;             // during run
-  size_t arena_limit = 0;                  // of the batch, for what rules write
+  const RuleSpec* spec = nullptr;  // after loading
+  EventBatch* batch = nullptr;     // during run
+  size_t arena_limit = 0;          // of the batch, for what rules write
   HookChunk* chunk = nullptr;
-  std::string payload;                     // of the message being written
-  std::vector<TextFilter> filters;         // by number, of out:col
-  std::string text;                        // behind abi.text
-  std::vector<NativeFunction> natives;     // by number of the handle; filled after loading
+  std::string payload;                  // of the message being written
+  std::vector<TextFilter> filters;      // by number, of out:col
+  std::string text;                     // behind abi.text
+  std::vector<NativeFunction> natives;  // by number of the handle; filled after loading
   std::vector<std::unique_ptr<LuaPlan>> plans;
   std::vector<std::shared_ptr<const WhereRule>> wheres;  // by number of the handle
   WhereRun where_run;
-  uint64_t log_window = 0;                 // second of the last log line
-  uint32_t log_lines = 0;                  // lines in it
+  uint64_t log_window = 0;  // second of the last log line
+  uint32_t log_lines = 0;   // lines in it
 };
 
 void fill_abi(LuaHostAbi& abi) noexcept;

@@ -59,9 +59,7 @@ int32_t find(LuaMemory* abi, int32_t state) noexcept {
   const std::string* value = abi->memory->find(static_cast<size_t>(state), abi->key);
   if (!value) return 0;
   switch (value->front()) {
-    case kNumber:
-      std::memcpy(&abi->number, value->data() + 1, sizeof abi->number);
-      break;
+    case kNumber: std::memcpy(&abi->number, value->data() + 1, sizeof abi->number); break;
     case kBig:
       abi->is_unsigned = (*value)[1];
       std::memcpy(&abi->big, value->data() + 2, sizeof abi->big);
@@ -70,9 +68,7 @@ int32_t find(LuaMemory* abi, int32_t state) noexcept {
       abi->text = value->data() + 1;
       abi->text_size = static_cast<uint32_t>(value->size() - 1);
       break;
-    default:
-      abi->big = (*value)[1];
-      break;
+    default: abi->big = (*value)[1]; break;
   }
   return value->front();
 }

@@ -23,8 +23,7 @@ RuleNode LuaState::to_node(int index, int depth) {
     return out;
   }
   switch (lua_type(lua_, index)) {
-    case LUA_TNIL:
-      return out;
+    case LUA_TNIL: return out;
     case LUA_TBOOLEAN:
       out.type = RuleNode::Type::kBool;
       out.boolean = lua_toboolean(lua_, index);
@@ -47,11 +46,8 @@ RuleNode LuaState::to_node(int index, int depth) {
       lua_rawseti(lua_, -2, out.function);
       lua_pop(lua_, 1);
       return out;
-    case LUA_TTABLE:
-      break;
-    default:
-      node_error_ = "the returned table holds a value that is neither text, number, boolean, table nor function";
-      return out;
+    case LUA_TTABLE: break;
+    default: node_error_ = "the returned table holds a value that is neither text, number, boolean, table nor function"; return out;
   }
   StackGuard guard(lua_);
   if (!lua_checkstack(lua_, 16) || depth > kMaxNodeDepth) {

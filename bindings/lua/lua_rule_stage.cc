@@ -58,7 +58,9 @@ class LuaRuleHost final : public RuleHost {
   Result<std::string> substitute(const std::string& text, const std::string& pattern, const std::string& by) override {
     return state_->substitute(text, pattern, by);
   }
-  Result<RuleNode> entry(int function, const std::string& name, const TableSchema& table) override { return state_->entry(function, name, table); }
+  Result<RuleNode> entry(int function, const std::string& name, const TableSchema& table) override {
+    return state_->entry(function, name, table);
+  }
 
  private:
   LuaFiles files_;
@@ -89,7 +91,9 @@ Status read_file(const RuleOptions& options, LuaRuleSet& rules) {
   std::ifstream in(options.file, std::ios::binary);
   std::ostringstream text;
   if (in) text << in.rdbuf();
-  if (!in) return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read: {}", options.file, std::strerror(errno))).with("rule", options.file);
+  if (!in)
+    return Status(ErrorCode::kRuleLoad, fmt::format("{} cannot be read: {}", options.file, std::strerror(errno)))
+        .with("rule", options.file);
   rules.files.folder = options.file.substr(0, options.file.rfind('/') + 1);
   // Lua shortens long chunk names from the left; the file's own name is what people need.
   std::string shown = options.file.size() > 50 ? options.file.substr(options.file.rfind('/') + 1) : options.file;
@@ -105,7 +109,8 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   if (rules->file.empty()) return rules;
   if (is_python_rules(rules->file)) {
     return Status(ErrorCode::kRuleLoad, fmt::format("{}: rules in Python run in a Python process only, such as `tailrace run`; this one "
-                                                    "has none and takes Lua files", rules->file));
+                                                    "has none and takes Lua files",
+                                                    rules->file));
   }
   if (options.stored) {
     for (const auto& [name, file] : options.stored->files) rules->files.files[name] = {file.text, file.chunk};
@@ -149,7 +154,8 @@ Result<std::unique_ptr<RuleStage>> make_rule_stage(std::shared_ptr<const RuleSet
       TAILRACE_OK(host->start());
     }
     if (rules->spec.memory.ordered && config.rules.error_scope == ErrorScope::kTransaction) {
-      return Status(ErrorCode::kRuleLoad, "mode = \"ordered\" remembers row by row, so rules.error_scope = \"transaction\" cannot take it back: use \"row\"")
+      return Status(ErrorCode::kRuleLoad,
+                    "mode = \"ordered\" remembers row by row, so rules.error_scope = \"transaction\" cannot take it back: use \"row\"")
           .with("rule", rules->file);
     }
     LuaRuleHost* started = host.get();

@@ -114,8 +114,9 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
   TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
   TAILRACE_OK(run_chunk("=tailrace.memory", kPreludeMemory, false));
-  for (auto [name, source] : {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere},
-                               std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}, std::pair{"tailrace.name", kLibName}}) {
+  for (auto [name, source] :
+       {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere},
+        std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}, std::pair{"tailrace.name", kLibName}}) {
     StackGuard guard(lua_);
     TAILRACE_OK(run_chunk("=tailrace.lib", source, true));
     get_core("builtins");
@@ -215,7 +216,9 @@ int LuaState::where(lua_State* lua) {
 Result<const LuaFiles::File*> LuaState::module_file(const std::string& name) {
   auto found = files_.files.find(name);
   if (found != files_.files.end()) return &found->second;
-  if (name.starts_with("tailrace.")) return Status(ErrorCode::kRuleLoad, "built in are tailrace.hash, tailrace.json, tailrace.mask, tailrace.name, tailrace.time and tailrace.where");
+  if (name.starts_with("tailrace."))
+    return Status(ErrorCode::kRuleLoad,
+                  "built in are tailrace.hash, tailrace.json, tailrace.mask, tailrace.name, tailrace.time and tailrace.where");
   bool plain = !name.empty() && name.find("..") == std::string::npos && name.front() != '.' &&
                name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == std::string::npos;
   if (!plain) return Status(ErrorCode::kRuleLoad, "a module name has letters, digits, _, - and single dots only");

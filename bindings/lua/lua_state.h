@@ -70,14 +70,13 @@ class LuaState {
   Result<bool> keeps(int function, const Transaction& txn);
   // `loop`: the prelude's function, "run" or "serialize".
   std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
-  Result<DdlAnswer> ddl(int function, const DdlQuestion& question);   // lua_ddl.cc
+  Result<DdlAnswer> ddl(int function, const DdlQuestion& question);  // lua_ddl.cc
   // Ordered rules, lua_memory.cc. After start(); the memory outlives the state's last run.
   Status remember(RuleMemory& memory);
   Status tick(int function, int64_t now_us);
 
  private:
-  explicit LuaState(const RuleOptions& options, LuaFiles& files)
-      : options_(options), files_(files), memory_(options.memory_bytes) {}
+  explicit LuaState(const RuleOptions& options, LuaFiles& files) : options_(options), files_(files), memory_(options.memory_bytes) {}
   Status open();
   Status run_chunk(const char* name, std::string_view source, bool keep_result);
   Status failure(ErrorCode fallback, const std::string& message);
@@ -93,7 +92,7 @@ class LuaState {
   Status prepare_outputs(const RuleSpec& spec);
   Status run_start(int function);
   Status adopt_callables(const RuleSpec& spec);  // native functions and `where` made since the last call
-  void show(const HookBatch& batch);  // to the prelude
+  void show(const HookBatch& batch);             // to the prelude
   void push_function(int function);
 
   static void* allocate(void* self, void* block, size_t old_size, size_t new_size);
@@ -117,7 +116,7 @@ class LuaState {
   int function_count_ = 0;
   size_t node_count_ = 0;
   std::chrono::steady_clock::time_point deadline_;  // looked at where instructions are counted
-  int callables_ = 0;                // of the prelude's list, known here
+  int callables_ = 0;                               // of the prelude's list, known here
   JsonTokens json_;
   std::string node_error_;
 };

@@ -17,8 +17,25 @@ using Int128 = __int128;
 
 // How the values of one column become Arrow. Chosen once per column.
 enum class Form : uint8_t {
-  kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64, kFloat32, kFloat64, kDecimal128, kDate32,
-  kTimestamp, kInstant, kDuration, kYear, kBit, kText, kBinary
+  kInt8,
+  kInt16,
+  kInt32,
+  kInt64,
+  kUint8,
+  kUint16,
+  kUint32,
+  kUint64,
+  kFloat32,
+  kFloat64,
+  kDecimal128,
+  kDate32,
+  kTimestamp,
+  kInstant,
+  kDuration,
+  kYear,
+  kBit,
+  kText,
+  kBinary
 };
 
 struct ColumnPlan {
@@ -395,8 +412,8 @@ Result<std::shared_ptr<const ArrowTable>> changes_to_arrow(const EventBatch& bat
   }
   auto table = std::make_shared<ArrowTable>();
   table->rows = rows;
-  for (ColumnBuilder* b : {&origin.op_, &database, &name, &id, &origin.time_, &origin.txn_, &origin.seq_, &position, &key,
-                           &before, &after, &sql}) {
+  for (ColumnBuilder* b :
+       {&origin.op_, &database, &name, &id, &origin.time_, &origin.txn_, &origin.seq_, &position, &key, &before, &after, &sql}) {
     TAILRACE_TRY(auto column, b->finish());
     table->columns.push_back(std::move(column));
   }

@@ -93,12 +93,18 @@ void fill_schema(const TableRef& table, const char* format, const char* name, co
   holder->children.resize(fields.size());
   for (size_t i = 0; i < fields.size(); ++i) {
     const ArrowColumn& field = fields[i];
-    fill_schema(table, field.format.c_str(), field.name.c_str(), field.children, field.metadata, kNullableFlag,
-                &holder->children[i]);
+    fill_schema(table, field.format.c_str(), field.name.c_str(), field.children, field.metadata, kNullableFlag, &holder->children[i]);
     holder->pointers.push_back(&holder->children[i]);
   }
-  *out = {format, name, holder->metadata.empty() ? nullptr : holder->metadata.data(), flags,
-          static_cast<int64_t>(fields.size()), holder->pointers.data(), nullptr, release_schema, nullptr};
+  *out = {format,
+          name,
+          holder->metadata.empty() ? nullptr : holder->metadata.data(),
+          flags,
+          static_cast<int64_t>(fields.size()),
+          holder->pointers.data(),
+          nullptr,
+          release_schema,
+          nullptr};
   out->private_data = holder.release();
 }
 
@@ -119,8 +125,7 @@ void release_array(ArrowArray* array) {
 }
 
 // A consumer may move a child out and release the parent first, so each level holds the table itself.
-void fill_array(const TableRef& table, const ArrowColumn* column, int64_t length,
-                const std::vector<ArrowColumn>& fields, ArrowArray* out) {
+void fill_array(const TableRef& table, const ArrowColumn* column, int64_t length, const std::vector<ArrowColumn>& fields, ArrowArray* out) {
   auto holder = std::make_unique<ArrayHolder>();
   holder->table = table;
   int64_t nulls = 0;
@@ -137,8 +142,16 @@ void fill_array(const TableRef& table, const ArrowColumn* column, int64_t length
     fill_array(table, &fields[i], fields[i].length, fields[i].children, &holder->children[i]);
     holder->pointers.push_back(&holder->children[i]);
   }
-  *out = {length, nulls, 0, static_cast<int64_t>(holder->buffers.size()), static_cast<int64_t>(fields.size()),
-          holder->buffers.data(), holder->pointers.data(), nullptr, release_array, nullptr};
+  *out = {length,
+          nulls,
+          0,
+          static_cast<int64_t>(holder->buffers.size()),
+          static_cast<int64_t>(fields.size()),
+          holder->buffers.data(),
+          holder->pointers.data(),
+          nullptr,
+          release_array,
+          nullptr};
   out->private_data = holder.release();
 }
 
@@ -192,9 +205,7 @@ ColumnBuilder::ColumnBuilder(std::string name, std::string format, size_t expect
   }
 }
 
-bool ColumnBuilder::has_offsets() const noexcept {
-  return column_.format == "u" || column_.format == "z" || column_.format == "+l";
-}
+bool ColumnBuilder::has_offsets() const noexcept { return column_.format == "u" || column_.format == "z" || column_.format == "+l"; }
 
 void ColumnBuilder::valid() {
   if (!column_.validity.empty()) {

@@ -20,10 +20,10 @@ struct ArrowColumn {
   std::string name, format;
   std::vector<std::pair<std::string, std::string>> metadata;
   int64_t length = 0, null_count = 0;
-  std::vector<uint8_t> validity;          // empty = no nulls
-  std::vector<int32_t> offsets;           // utf8, binary, list
-  std::vector<uint8_t> data;              // fixed-width values, or the bytes of texts
-  std::vector<ArrowColumn> children;      // list: its items; struct: its fields
+  std::vector<uint8_t> validity;      // empty = no nulls
+  std::vector<int32_t> offsets;       // utf8, binary, list
+  std::vector<uint8_t> data;          // fixed-width values, or the bytes of texts
+  std::vector<ArrowColumn> children;  // list: its items; struct: its fields
 };
 
 struct ArrowTable {
@@ -54,7 +54,7 @@ class ColumnBuilder {
   void valid();
   bool has_offsets() const noexcept;
   ArrowColumn column_;
-  size_t width_;                          // of one value, 0 for texts and lists
+  size_t width_;  // of one value, 0 for texts and lists
   bool overflow_ = false;
 };
 

@@ -126,11 +126,13 @@ PYBIND11_MODULE(_core, m) {
   m.def("all_errors", &error_list);
   m.def("list_plugins", &plugin_list);
   m.def("parse_url", &url_parts, py::arg("text"));
-  m.def("redact_url", [](const std::string& text) { return redact_url(text); }, py::arg("text"));
-  m.def("nearest_name", [](const std::string& word, const std::vector<std::string>& names) {
-    return nearest_name(word, names);
-  }, py::arg("word"), py::arg("candidates"));
-  m.def("parse_duration_us", [](const std::string& text) { return take(parse_duration_us(text)); }, py::arg("text"));
+  m.def(
+      "redact_url", [](const std::string& text) { return redact_url(text); }, py::arg("text"));
+  m.def(
+      "nearest_name", [](const std::string& word, const std::vector<std::string>& names) { return nearest_name(word, names); },
+      py::arg("word"), py::arg("candidates"));
+  m.def(
+      "parse_duration_us", [](const std::string& text) { return take(parse_duration_us(text)); }, py::arg("text"));
   bind_jobs(m);
   bind_streams(m);
   bind_rules(m);
@@ -140,7 +142,8 @@ PYBIND11_MODULE(_core, m) {
   // Shared with the log sink, so engine threads that outlive the module may still push.
   auto queue = std::make_shared<LogQueue>();
   m.def("start_logs", [queue] { set_log_sink([queue](LogLevel level, std::string_view text) { queue->push(level, text); }); });
-  m.def("next_logs", [queue](int64_t timeout_ms) { return log_lines(*queue, timeout_ms); }, py::arg("timeout_ms"));
+  m.def(
+      "next_logs", [queue](int64_t timeout_ms) { return log_lines(*queue, timeout_ms); }, py::arg("timeout_ms"));
   m.def("close_logs", [queue] {
     set_log_sink(nullptr);
     queue->close();

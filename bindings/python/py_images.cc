@@ -13,7 +13,8 @@ namespace tailrace::python {
 namespace py = pybind11;
 
 const std::vector<Column>& PyImages::open_columns() const {
-  if (columns_ == nullptr) raise(Status(ErrorCode::kRuleRuntime, "a batch of images may be used only while the rule that was given it runs"));
+  if (columns_ == nullptr)
+    raise(Status(ErrorCode::kRuleRuntime, "a batch of images may be used only while the rule that was given it runs"));
   return *columns_;
 }
 
@@ -25,8 +26,8 @@ size_t PyImages::find(const std::string& name) const {
     names.push_back(columns[i].name);
   }
   std::string near = nearest_name(name, names);
-  raise(Status(ErrorCode::kRuleColumn, fmt::format("{} has no column `{}`{}", table_, name,
-                                                   near.empty() ? "" : fmt::format(": did you mean `{}`?", near))));
+  raise(Status(ErrorCode::kRuleColumn,
+               fmt::format("{} has no column `{}`{}", table_, name, near.empty() ? "" : fmt::format(": did you mean `{}`?", near))));
 }
 
 const Value* PyImages::row(uint32_t at) const {
@@ -65,8 +66,8 @@ py::object PyImages::arrow(const std::string& name, const std::vector<uint32_t>&
   for (uint32_t at : rows) {
     const Value* cell = row(at) + column;
     if (cell->is_absent()) {
-      raise(Status(ErrorCode::kRuleColumn, fmt::format("column `{}` is not in this row image: take batch.filter(batch.has(\"{}\")) first",
-                                                       name, name)));
+      raise(Status(ErrorCode::kRuleColumn,
+                   fmt::format("column `{}` is not in this row image: take batch.filter(batch.has(\"{}\")) first", name, name)));
     }
     cells.push_back(cell);
   }

@@ -146,8 +146,7 @@ class PyJob {
 // A job file of this or another process, for looking and for commands.
 class PyJobFile {
  public:
-  explicit PyJobFile(const std::string& path)
-      : file_(take(without_gil([&] { return JobFile::open(path, JobFile::Mode::kRead); }))) {}
+  explicit PyJobFile(const std::string& path) : file_(take(without_gil([&] { return JobFile::open(path, JobFile::Mode::kRead); }))) {}
   JobFile& file() { return *file_; }
 
  private:
@@ -194,77 +193,110 @@ void bind_jobs(py::module_& m) {
       .def(py::init<const std::string&, const std::string&, const std::map<std::string, std::string>&>(), py::arg("path"),
            py::arg("config_json"), py::arg("secrets"))
       .def("close", &PyJob::close)
-      .def("start", [](PyJob& self) {
-        auto job = self.job();
-        check(without_gil([&] { return job->start(); }));
-      })
-      .def("stop", [](PyJob& self, int64_t ms) {
-        auto job = self.job();
-        check(without_gil([&] { return job->stop(milliseconds(ms)); }));
-      }, py::arg("patience_ms"))
-      .def("pause", [](PyJob& self, int64_t ms) {
-        auto job = self.job();
-        check(without_gil([&] { return job->pause(milliseconds(ms)); }));
-      }, py::arg("patience_ms"))
-      .def("resume", [](PyJob& self) {
-        auto job = self.job();
-        check(without_gil([&] { return job->resume(); }));
-      })
-      .def("swap_rules", [](PyJob& self, const std::string& file, const std::map<std::string, std::string>& options, bool back,
-                            bool apply_ddl, int64_t timeout_ms, const std::string& at) {
-        auto job = self.job();
-        auto answer = take(without_gil([&] {
-          return job->swap_rules(RuleChange{file, options, back, apply_ddl, at, milliseconds(timeout_ms)});
-        }));
-        py::dict out;
-        out["before"] = answer.before;
-        out["after"] = answer.after;
-        out["position"] = answer.at.text;
-        out["changes"] = answer.changes;
-        return out;
-      }, py::arg("file"), py::arg("options"), py::arg("back"), py::arg("apply_ddl"), py::arg("timeout_ms"), py::arg("at") = "")
-      .def("decide_ddl", [](PyJob& self, int64_t id, bool release) {
-        auto job = self.job();
-        check(without_gil([&] { return job->decide_ddl(DdlDecision{id, release}); }));
-      }, py::arg("id"), py::arg("release"))
-      .def("status", [](PyJob& self) {
-        auto job = self.job();
-        return status_of(without_gil([&] { return job->status(); }));
-      })
-      .def("mark", [](PyJob& self, const std::string& until, const std::string& position) {
-        auto job = self.job();
-        check(without_gil([&] { return job->mark(until_of(until), position); }));
-      }, py::arg("until"), py::arg("position") = "")
-      .def("wait", [](PyJob& self, int64_t ms) {
-        auto job = self.job();
-        return take(without_gil([&] { return job->wait(milliseconds(ms)); }));
-      }, py::arg("slice_ms"))
-      .def("query", [](PyJob& self, const std::string& sql, const py::sequence& parameters, size_t max_rows) {
-        auto job = self.job();
-        return query(job->file(), sql, parameters, max_rows);
-      }, py::arg("sql"), py::arg("parameters") = py::tuple(), py::arg("max_rows") = 1'000'000)
-      .def("row", [](PyJob& self) {
-        auto job = self.job();
-        return job_row(job->file());
-      })
+      .def("start",
+           [](PyJob& self) {
+             auto job = self.job();
+             check(without_gil([&] { return job->start(); }));
+           })
+      .def(
+          "stop",
+          [](PyJob& self, int64_t ms) {
+            auto job = self.job();
+            check(without_gil([&] { return job->stop(milliseconds(ms)); }));
+          },
+          py::arg("patience_ms"))
+      .def(
+          "pause",
+          [](PyJob& self, int64_t ms) {
+            auto job = self.job();
+            check(without_gil([&] { return job->pause(milliseconds(ms)); }));
+          },
+          py::arg("patience_ms"))
+      .def("resume",
+           [](PyJob& self) {
+             auto job = self.job();
+             check(without_gil([&] { return job->resume(); }));
+           })
+      .def(
+          "swap_rules",
+          [](PyJob& self, const std::string& file, const std::map<std::string, std::string>& options, bool back, bool apply_ddl,
+             int64_t timeout_ms, const std::string& at) {
+            auto job = self.job();
+            auto answer = take(without_gil([&] {
+              return job->swap_rules(RuleChange{file, options, back, apply_ddl, at, milliseconds(timeout_ms)});
+            }));
+            py::dict out;
+            out["before"] = answer.before;
+            out["after"] = answer.after;
+            out["position"] = answer.at.text;
+            out["changes"] = answer.changes;
+            return out;
+          },
+          py::arg("file"), py::arg("options"), py::arg("back"), py::arg("apply_ddl"), py::arg("timeout_ms"), py::arg("at") = "")
+      .def(
+          "decide_ddl",
+          [](PyJob& self, int64_t id, bool release) {
+            auto job = self.job();
+            check(without_gil([&] { return job->decide_ddl(DdlDecision{id, release}); }));
+          },
+          py::arg("id"), py::arg("release"))
+      .def("status",
+           [](PyJob& self) {
+             auto job = self.job();
+             return status_of(without_gil([&] { return job->status(); }));
+           })
+      .def(
+          "mark",
+          [](PyJob& self, const std::string& until, const std::string& position) {
+            auto job = self.job();
+            check(without_gil([&] { return job->mark(until_of(until), position); }));
+          },
+          py::arg("until"), py::arg("position") = "")
+      .def(
+          "wait",
+          [](PyJob& self, int64_t ms) {
+            auto job = self.job();
+            return take(without_gil([&] { return job->wait(milliseconds(ms)); }));
+          },
+          py::arg("slice_ms"))
+      .def(
+          "query",
+          [](PyJob& self, const std::string& sql, const py::sequence& parameters, size_t max_rows) {
+            auto job = self.job();
+            return query(job->file(), sql, parameters, max_rows);
+          },
+          py::arg("sql"), py::arg("parameters") = py::tuple(), py::arg("max_rows") = 1'000'000)
+      .def("row",
+           [](PyJob& self) {
+             auto job = self.job();
+             return job_row(job->file());
+           })
       .def_property_readonly("config_json", [](PyJob& self) { return self.job()->config().canonical; })
       .def_property_readonly("name", [](PyJob& self) { return self.job()->config().name; });
 
   py::class_<PyJobFile>(m, "JobFile")
       .def(py::init<const std::string&>(), py::arg("path"))
-      .def("query", [](PyJobFile& self, const std::string& sql, const py::sequence& parameters, size_t max_rows) {
-        return query(self.file(), sql, parameters, max_rows);
-      }, py::arg("sql"), py::arg("parameters") = py::tuple(), py::arg("max_rows") = 1'000'000)
+      .def(
+          "query",
+          [](PyJobFile& self, const std::string& sql, const py::sequence& parameters, size_t max_rows) {
+            return query(self.file(), sql, parameters, max_rows);
+          },
+          py::arg("sql"), py::arg("parameters") = py::tuple(), py::arg("max_rows") = 1'000'000)
       .def("row", [](PyJobFile& self) { return job_row(self.file()); })
-      .def("command", [](PyJobFile& self, int64_t id) { return command_row(self.file(), id); }, py::arg("id"));
+      .def(
+          "command", [](PyJobFile& self, int64_t id) { return command_row(self.file(), id); }, py::arg("id"));
 
-  m.def("job_owner", [](const std::string& path) { return JobFile::owner_of(path); }, py::arg("path"));
-  m.def("read_job_status", [](const std::string& path) {
-    return status_of(take(without_gil([&] { return read_job_status(path); })));
-  }, py::arg("path"));
-  m.def("post_job_command", [](const std::string& path, const std::string& verb, const std::string& arguments) {
-    return take(without_gil([&] { return post_job_command(path, verb, arguments); }));
-  }, py::arg("path"), py::arg("verb"), py::arg("arguments") = "{}");
+  m.def(
+      "job_owner", [](const std::string& path) { return JobFile::owner_of(path); }, py::arg("path"));
+  m.def(
+      "read_job_status", [](const std::string& path) { return status_of(take(without_gil([&] { return read_job_status(path); }))); },
+      py::arg("path"));
+  m.def(
+      "post_job_command",
+      [](const std::string& path, const std::string& verb, const std::string& arguments) {
+        return take(without_gil([&] { return post_job_command(path, verb, arguments); }));
+      },
+      py::arg("path"), py::arg("verb"), py::arg("arguments") = "{}");
 }
 
 }  // namespace tailrace::python

@@ -60,11 +60,13 @@ py::dict outcome_of(const ChangeEvent& event) {
   out["before"] = row_of(event, event.before);
   out["after"] = row_of(event, event.after);
   std::vector<std::string> key;
-  for (size_t i = 0; event.table && i < event.table->primary_key.size(); ++i) key.push_back(event.table->columns[event.table->primary_key[i]].name);
+  for (size_t i = 0; event.table && i < event.table->primary_key.size(); ++i)
+    key.push_back(event.table->columns[event.table->primary_key[i]].name);
   out["key"] = key;
   py::dict headers;
   if (event.route) {
-    for (const MessageHeader& header : event.route->headers) headers[py::str(header.name.data(), header.name.size())] = py::str(header.value.data(), header.value.size());
+    for (const MessageHeader& header : event.route->headers)
+      headers[py::str(header.name.data(), header.name.size())] = py::str(header.value.data(), header.value.size());
   }
   out["headers"] = headers;
   bool has_topic = event.route && !event.route->topic.empty();
@@ -84,11 +86,12 @@ py::dict schema_of(const TableSchema& schema) {
     one["nullable"] = column.nullable;
     one["plain"] = plain_value(column);
     one["edges"] = edge_values(column);
-    one["lua"] = column.kind == Kind::kDecimal ? "decimal"
-                 : column.kind == Kind::kDouble ? "number"
+    one["lua"] = column.kind == Kind::kDecimal                                                       ? "decimal"
+                 : column.kind == Kind::kDouble                                                      ? "number"
                  : column.type_name == "bigint" || (column.kind == Kind::kBit && column.length > 32) ? "bigint"
-                 : column.kind == Kind::kInt || column.kind == Kind::kUint || column.kind == Kind::kYear || column.kind == Kind::kBit ? "number"
-                                                                                                                                   : "string";
+                 : column.kind == Kind::kInt || column.kind == Kind::kUint || column.kind == Kind::kYear || column.kind == Kind::kBit
+                     ? "number"
+                     : "string";
     columns.append(one);
   }
   py::dict out;
@@ -133,7 +136,9 @@ class PySession {
     return out;
   }
   void begin_capture() { session_->begin_capture(); }
-  void finish() { check(without_gil([&] { return session_->finish(); })); }
+  void finish() {
+    check(without_gil([&] { return session_->finish(); }));
+  }
   py::list tables() const {
     py::list out;
     for (const SchemaRef& schema : session_->tables()) out.append(schema_of(*schema));
@@ -199,7 +204,8 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
   return out;
 }
 
-StreamConfig raw_stream(const std::string& url, const OptionMap& options, const std::vector<std::string>& tables, const std::string& start) {
+StreamConfig raw_stream(const std::string& url, const OptionMap& options, const std::vector<std::string>& tables,
+                        const std::string& start) {
   StreamConfig config;
   config.source = {url, options};
   config.tables = tables;
@@ -251,15 +257,18 @@ struct ReplayInput {
 Result<ReplayReport> replay(RuleStage* old, RuleStage& now, const ReplayInput& input, size_t examples) {
   if (!input.letters.empty()) {
     TAILRACE_TRY(auto batch, read_letters(input.letters));
-    return replay_rules(old, now, [&] { return Result<std::shared_ptr<const EventBatch>>(std::exchange(batch, nullptr)); }, examples);
+    return replay_rules(
+        old, now, [&] { return Result<std::shared_ptr<const EventBatch>>(std::exchange(batch, nullptr)); }, examples);
   }
   const std::string& path = input.path;
   if (!path.empty()) {
     TAILRACE_TRY(auto events, ScriptEvents::open(path));
-    return replay_rules(old, now, [&] { return events->next(); }, examples);
+    return replay_rules(
+        old, now, [&] { return events->next(); }, examples);
   }
   TAILRACE_TRY(auto events, StreamEvents::open(input.stream, input.until));
-  return replay_rules(old, now, [&] { return events->next(); }, examples);
+  return replay_rules(
+      old, now, [&] { return events->next(); }, examples);
 }
 
 py::dict replay_files(const std::string& file, const OptionMap& options, const std::string& old_file, const OptionMap& old_options,

@@ -104,7 +104,8 @@ std::optional<HookFailure> PyRuleHost::call(const RulePlan& plan, const HookBatc
   };
   try {
     OpenImages images(plan.output->source->qualified_name(), plan.work_columns, std::move(shown));
-    auto answer = python_module().attr("call")(*rules_->functions[static_cast<size_t>(plan.map)], images.object(), **rules_->values)
+    auto answer = python_module()
+                      .attr("call")(*rules_->functions[static_cast<size_t>(plan.map)], images.object(), **rules_->values)
                       .cast<py::tuple>();
     if (auto failure = stage_values(plan, batch, first, count, answer[1].cast<py::list>())) return failure;
     bool keeps_all = answer[0].is_none();
@@ -143,7 +144,8 @@ std::optional<HookFailure> PyRuleHost::stage_values(const RulePlan& plan, const 
       failure.message = fmt::format("{}: {} has no column `{}`{}", place, plan.output->source->qualified_name(), name,
                                     near.empty() ? fmt::format(": declare it in the decorator, columns={{\"{}\": (\"sql type\",)}}", name)
                                                  : fmt::format(": did you mean `{}`?", near));
-      if (why != not_described_.end()) failure.message += fmt::format(" (a call without rows, which finds new columns, failed: {})", why->second);
+      if (why != not_described_.end())
+        failure.message += fmt::format(" (a call without rows, which finds new columns, failed: {})", why->second);
       return failure;
     }
     const Column& column = plan.work_columns[at];
@@ -157,7 +159,8 @@ std::optional<HookFailure> PyRuleHost::stage_values(const RulePlan& plan, const 
       failure.is_after = first[row].is_after;
       failure.code = ErrorCode::kRuleWrite;
       std::string why = fault == WriteFault::kNull ? "None cannot be written, the column is NOT NULL" : describe_fault(fault, column);
-      if (fault == WriteFault::kType) why = fmt::format("a {} cannot be written to {}", Py_TYPE(values[i].ptr())->tp_name, column.type_text);
+      if (fault == WriteFault::kType)
+        why = fmt::format("a {} cannot be written to {}", Py_TYPE(values[i].ptr())->tp_name, column.type_text);
       failure.message = fmt::format("{}: column `{}`: {}", place, name, why);
       return failure;
     }
@@ -181,7 +184,8 @@ Result<std::vector<ColumnRule>> PyRuleHost::new_columns(const TableRule& rule, c
   py::gil_scoped_acquire gil;
   try {
     OpenImages images(source.qualified_name(), columns, {});
-    auto answer = python_module().attr("describe")(*rules_->functions[static_cast<size_t>(rule.map)], images.object(), **rules_->values)
+    auto answer = python_module()
+                      .attr("describe")(*rules_->functions[static_cast<size_t>(rule.map)], images.object(), **rules_->values)
                       .cast<std::pair<std::vector<std::pair<std::string, std::string>>, std::string>>();
     if (!answer.second.empty()) not_described_[rule.key] = answer.second;
     for (const auto& [name, type] : answer.first) {
@@ -214,7 +218,8 @@ Result<std::string> PyRuleHost::capture(const std::string& text, const std::stri
     if (!found.is_none()) return found.cast<std::string>();
     return Status(ErrorCode::kRuleLoad, fmt::format("the regular expression `{}` does not match {}", pattern, text));
   } catch (py::error_already_set& error) {
-    return Status(ErrorCode::kRuleLoad, fmt::format("`{}` is no regular expression of Python: {}", pattern, failure_of(error, rules_->file).message));
+    return Status(ErrorCode::kRuleLoad,
+                  fmt::format("`{}` is no regular expression of Python: {}", pattern, failure_of(error, rules_->file).message));
   }
 }
 

@@ -28,7 +28,9 @@ class PyRuleHost final : public RuleHost {
   size_t chunk_events() const noexcept override { return 4096; }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override;
   // Functions of these kinds are refused when the rules are read.
-  Status prepare_message(uint32_t, const OutputTable&, int) override { return Status(ErrorCode::kInternal, "a serialize function in Python"); }
+  Status prepare_message(uint32_t, const OutputTable&, int) override {
+    return Status(ErrorCode::kInternal, "a serialize function in Python");
+  }
   std::optional<HookFailure> serialize(const HookBatch&) override { return std::nullopt; }
   Result<OnRuleError> on_error(const HookBatch&, const Status&, std::string_view, OnRuleError policy) override { return policy; }
   Result<bool> keeps(const Transaction&) override { return true; }

@@ -15,8 +15,8 @@ class PyRuleSet final : public RuleSet {
  public:
   RuleOptions options;
   std::string text, hash;
-  std::vector<KeptObject> functions;      // by number; each a tailrace.rules.python.Rule
-  std::unique_ptr<KeptObject> values;     // dict: the options that functions see
+  std::vector<KeptObject> functions;   // by number; each a tailrace.rules.python.Rule
+  std::unique_ptr<KeptObject> values;  // dict: the options that functions see
 
   RuleSource source() const override;
 };

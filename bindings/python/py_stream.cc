@@ -39,8 +39,7 @@ class PyRows {
 };
 
 bool is_row(const ChangeEvent& event) {
-  return event.table != nullptr &&
-         (event.op == Op::kInsert || event.op == Op::kUpdate || event.op == Op::kDelete || event.op == Op::kRead);
+  return event.table != nullptr && (event.op == Op::kInsert || event.op == Op::kUpdate || event.op == Op::kDelete || event.op == Op::kRead);
 }
 
 class PyBatch {
@@ -90,8 +89,7 @@ class PyBatch {
 
 class PyReader {
  public:
-  explicit PyReader(const StreamConfig& config)
-      : reader_(take(without_gil([&] { return open_stream(config); }))) {}
+  explicit PyReader(const StreamConfig& config) : reader_(take(without_gil([&] { return open_stream(config); }))) {}
   ~PyReader() { close(); }
   // Ends the reader once a call of another thread that is under way has returned. GIL held.
   void close() {
@@ -165,9 +163,8 @@ void bind_streams(py::module_& m) {
       .def_property_readonly("is_boundary", &PyBatch::is_boundary)
       .def_property_readonly("is_snapshot", &PyBatch::is_snapshot);
   py::class_<PyReader>(m, "StreamReader")
-      .def(py::init([](const std::string& url, const std::map<std::string, std::string>& options,
-                       const std::vector<std::string>& tables, const std::string& rules_file,
-                       const std::map<std::string, std::string>& rules_options, const std::string& start,
+      .def(py::init([](const std::string& url, const std::map<std::string, std::string>& options, const std::vector<std::string>& tables,
+                       const std::string& rules_file, const std::map<std::string, std::string>& rules_options, const std::string& start,
                        const std::string& job_path, size_t batch_bytes) {
              StreamConfig config;
              config.source = {url, options};
@@ -180,8 +177,8 @@ void bind_streams(py::module_& m) {
              config.rule_stage = python_factories().rules;
              return std::make_unique<PyReader>(config);
            }),
-           py::kw_only(), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("rules_file"),
-           py::arg("rules_options"), py::arg("start"), py::arg("job_path"), py::arg("batch_bytes"))
+           py::kw_only(), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("rules_file"), py::arg("rules_options"),
+           py::arg("start"), py::arg("job_path"), py::arg("batch_bytes"))
       .def("next", &PyReader::next, py::arg("timeout_ms"))
       .def("close", &PyReader::close)
       .def("commit", &PyReader::commit, py::arg("source_kind"), py::arg("text"))

@@ -44,7 +44,7 @@ class Doctor {
                     const std::string& label) {
     MemorySchemaStore schemas;
     EndpointConfig quiet = endpoint;
-    quiet.options.erase("heartbeat");   // it would be written
+    quiet.options.erase("heartbeat");  // it would be written
     quiet.options.erase("heartbeat_interval");
     auto source = make_source(quiet, SourceContext{&filter, &schemas, phases.spill_dir, phases.stream});
     if (!source.ok()) {
@@ -99,7 +99,7 @@ class Doctor {
     for (const std::string& pattern : patterns) {
       if (pattern.rfind('!', 0) == 0) continue;
       auto alone = TableFilter::parse(std::span(&pattern, 1));
-      if (!alone.ok()) continue;   // told for the whole list
+      if (!alone.ok()) continue;  // told for the whole list
       auto count = std::count_if(tables_.begin(), tables_.end(), [&](const SchemaRef& t) { return alone->matches(t->database, t->table); });
       std::string name = fmt::format("tables \"{}\"", pattern);
       if (count) found(name, fmt::format("{} tables", count), Status());
@@ -162,7 +162,7 @@ class Doctor {
 
   std::vector<CheckItem> items_;
   std::vector<SchemaRef> tables_;
-  bool listed_ = false;   // the source told its tables
+  bool listed_ = false;  // the source told its tables
 };
 
 }  // namespace
@@ -173,7 +173,7 @@ std::vector<CheckItem> check_source(const EndpointConfig& endpoint) {
   auto filter = TableFilter::parse(std::vector<std::string>{"*.*"});
   if (!doctor.found("configuration", redact_url(endpoint.url), resolved.status())) return std::move(doctor).items();
   PipelineOptions phases;
-  phases.snapshot = false;   // files have no tables to copy, and nobody said that they are to be copied
+  phases.snapshot = false;  // files have no tables to copy, and nobody said that they are to be copied
   doctor.check_source(*resolved, *filter, phases, "", "");
   return std::move(doctor).items();
 }

@@ -98,7 +98,7 @@ Result<Options> options_of(const FormatInfo& info, const Json& given, const Json
 }
 
 Result<Op> op_of(const Json& change) {
-  static const std::map<std::string, Op> kOps = {{"insert", Op::kInsert}, {"update", Op::kUpdate},     {"delete", Op::kDelete},
+  static const std::map<std::string, Op> kOps = {{"insert", Op::kInsert}, {"update", Op::kUpdate},    {"delete", Op::kDelete},
                                                  {"row", Op::kRead},      {"ddl", Op::kSchemaChange}, {"heartbeat", Op::kHeartbeat}};
   const Json& given = member(change, "op");
   std::string name = given.is_string() ? given.get<std::string>() : given.dump();

@@ -58,7 +58,9 @@ Result<Column> oracle_column(std::string name, std::string type, bool is_key) {
 }
 
 std::optional<std::string> unhex(std::string_view hex) {
-  auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
   std::string bytes;
   if (hex.substr(0, 2) == "0x") hex.remove_prefix(2);
   if (hex.size() % 2) return std::nullopt;
@@ -122,7 +124,8 @@ std::optional<Moment> parse_moment(std::string_view text) {
   if (text[0] != ' ' && text[0] != 'T') return std::nullopt;
   text.remove_prefix(1);
   if (!take(text, m.time.hour, ":") || !take(text, m.time.minute, ":") || !take(text, m.time.second, "")) return std::nullopt;
-  if (m.time.hour > 23 || m.time.minute > 59 || m.time.second > 59 || !take_fraction(text, m.time.microsecond, m.scale)) return std::nullopt;
+  if (m.time.hour > 23 || m.time.minute > 59 || m.time.second > 59 || !take_fraction(text, m.time.microsecond, m.scale))
+    return std::nullopt;
   return m;
 }
 
@@ -130,7 +133,8 @@ bool parse_time(std::string_view text, Value& value) {
   bool negative = !text.empty() && text[0] == '-';
   if (negative) text.remove_prefix(1);
   unsigned hour, minute, second, microseconds;
-  if (!take(text, hour, ":") || !take(text, minute, ":") || !take(text, second, "") || hour > 838 || minute > 59 || second > 59) return false;
+  if (!take(text, hour, ":") || !take(text, minute, ":") || !take(text, second, "") || hour > 838 || minute > 59 || second > 59)
+    return false;
   if (!take_fraction(text, microseconds, value.scale)) return false;
   int64_t us = ((static_cast<int64_t>(hour) * 60 + minute) * 60 + second) * 1'000'000 + microseconds;
   value.i = negative ? -us : us;

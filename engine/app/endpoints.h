@@ -10,13 +10,12 @@
 
 namespace tailrace {
 
-std::span<const SourceInfo* const> builtin_sources();   // engine/source/builtin.cc
-std::span<const SinkInfo* const> builtin_sinks();       // engine/sink/builtin.cc
-std::span<const FormatInfo* const> builtin_formats();   // engine/format/builtin.cc
+std::span<const SourceInfo* const> builtin_sources();  // engine/source/builtin.cc
+std::span<const SinkInfo* const> builtin_sinks();      // engine/sink/builtin.cc
+std::span<const FormatInfo* const> builtin_formats();  // engine/format/builtin.cc
 
 Result<std::unique_ptr<Source>> make_source(const EndpointConfig& config, const SourceContext& context);
-Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::string_view format,
-                                        std::unique_ptr<Serializer>& serializer);
+Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::string_view format, std::unique_ptr<Serializer>& serializer);
 
 // Schema history of a stream without a job file: forgotten with the process.
 class MemorySchemaStore final : public SchemaStore {

@@ -73,7 +73,7 @@ class DirectReader final : public StreamReader {
   MemorySchemaStore memory_;
   std::unique_ptr<JobFile> file_;
   std::unique_ptr<Source> source_;
-  std::unique_ptr<RuleStage> rules_;   // null: raw
+  std::unique_ptr<RuleStage> rules_;  // null: raw
   Position position_;
   std::stop_source stop_;
   size_t batch_bytes_ = 0;

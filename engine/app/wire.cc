@@ -29,8 +29,8 @@ Result<const Info*> find_plugin(std::string_view kind, std::span<const Info* con
   for (const Info* info : table) names.emplace_back(info->name);
   std::string near = nearest_name(name, names);
   return Status(ErrorCode::kConfigUnknownPlugin,
-                fmt::format("{} '{}'{}; this build has: {}", kind, name,
-                            near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), names_of(table)));
+                fmt::format("{} '{}'{}; this build has: {}", kind, name, near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
+                            names_of(table)));
 }
 
 bool names_option(std::span<const OptionSpec> specs, std::string_view name) {
@@ -68,8 +68,7 @@ Result<std::unique_ptr<Source>> make_source(const EndpointConfig& config, const 
   return info->create(options, endpoint.url, context);
 }
 
-Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::string_view format,
-                                        std::unique_ptr<Serializer>& serializer) {
+Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::string_view format, std::unique_ptr<Serializer>& serializer) {
   TAILRACE_TRY(Endpoint endpoint, split(config));
   TAILRACE_TRY(const SinkInfo* info, find_plugin("sink", builtin_sinks(), endpoint.url.scheme));
   std::map<std::string, std::string> sink_options, format_options;
@@ -112,10 +111,9 @@ JobFactories make_factories() {
 }
 
 RuleKit make_rule_kit() {
-  return RuleKit{[](const RuleOptions& options) { return load_rules(options); },
-                 [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) {
-                   return make_rule_stage(std::move(rules), config);
-                 }};
+  return RuleKit{
+      [](const RuleOptions& options) { return load_rules(options); },
+      [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) { return make_rule_stage(std::move(rules), config); }};
 }
 
 Result<std::vector<SchemaRef>> job_schemas(const std::string& path) {
@@ -141,8 +139,7 @@ std::vector<PluginDoc> list_plugins() {
   std::vector<PluginDoc> out;
   auto add = [&](std::string_view kind, auto table) {
     for (const auto* info : table) {
-      out.push_back({std::string(kind), std::string(info->name), std::string(info->doc),
-                     {info->options.begin(), info->options.end()}});
+      out.push_back({std::string(kind), std::string(info->name), std::string(info->doc), {info->options.begin(), info->options.end()}});
     }
   };
   add("source", builtin_sources());

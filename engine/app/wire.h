@@ -19,16 +19,16 @@ RuleKit make_rule_kit();
 Result<std::vector<SchemaRef>> job_schemas(const std::string& path);
 
 struct PluginDoc {
-  std::string kind, name, doc;   // "source" | "sink" | "format"
+  std::string kind, name, doc;  // "source" | "sink" | "format"
   std::vector<OptionSpec> options;
 };
 std::vector<PluginDoc> list_plugins();
 
 // Checks one endpoint as `tailrace doctor` does: connects, and lists what is right and wrong with it.
 struct CheckItem {
-  std::string name, detail;      // "login", "mig@db1:3306 TLS 1.3"
-  Status status;                 // ok, or the error with its solution
-  bool is_doubtful = false;      // no error, but worth a look
+  std::string name, detail;  // "login", "mig@db1:3306 TLS 1.3"
+  Status status;             // ok, or the error with its solution
+  bool is_doubtful = false;  // no error, but worth a look
 };
 std::vector<CheckItem> check_source(const EndpointConfig& endpoint);
 // What a run of this configuration would need: every host, the tables, the rules over them, the sink. Nothing is written, at
@@ -41,18 +41,18 @@ class StreamReader {
   virtual ~StreamReader() = default;
   // The next batch, after the rules; null = nothing came within `timeout`. Ends with JOB-0007 after interrupt().
   virtual Result<std::unique_ptr<EventBatch>> next(std::chrono::milliseconds timeout) = 0;
-  virtual bool ended() const = 0;                 // a file source has no more
-  virtual void interrupt() noexcept = 0;          // any thread
-  virtual Position position() const = 0;          // after the last batch handed out
+  virtual bool ended() const = 0;                       // a file source has no more
+  virtual void interrupt() noexcept = 0;                // any thread
+  virtual Position position() const = 0;                // after the last batch handed out
   virtual Status commit(const Position& position) = 0;  // kept in the job file, if there is one; a restart begins there
 };
 struct StreamConfig {
   EndpointConfig source;
   std::vector<std::string> tables{"*.*"};
   RuleOptions rules;
-  bool is_raw = false;                            // no rule stage: events as the source has them
-  std::string start;                              // see event/start_point.h; "" = now
-  std::string job_path;                           // keeps schema history and commits; "" = memory only
+  bool is_raw = false;   // no rule stage: events as the source has them
+  std::string start;     // see event/start_point.h; "" = now
+  std::string job_path;  // keeps schema history and commits; "" = memory only
   size_t batch_bytes = 1u << 20;
   std::function<Result<std::unique_ptr<RuleStage>>(const RuleStageConfig&)> rule_stage;  // empty: of Lua files
 };

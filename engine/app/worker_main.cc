@@ -107,9 +107,8 @@ int main(int argc, char** argv) {
   if (!job.ok()) return fail(job.status());
   Status status = run(**job, until);
   JobStatus end = (*job)->status();
-  nlohmann::json line = {{"state", job_state_name(end.state)}, {"rows", end.rows_done}, {"rows_durable", end.rows_durable},
-                         {"position", end.checkpoint.text}, {"dropped", end.dropped_by_rules},
-                         {"memory_peak", end.memory_peak}};
+  nlohmann::json line = {{"state", job_state_name(end.state)}, {"rows", end.rows_done},           {"rows_durable", end.rows_durable},
+                         {"position", end.checkpoint.text},    {"dropped", end.dropped_by_rules}, {"memory_peak", end.memory_peak}};
   if (!status.ok()) line["error"] = status.to_string();
   std::cout << line.dump() << std::endl;
   bool by_signal = stop_requested && !status.ok() && status.code() == ErrorCode::kJobAborted;

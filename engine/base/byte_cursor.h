@@ -10,8 +10,7 @@ namespace tailrace {
 
 class ByteCursor {
  public:
-  ByteCursor(const void* data, size_t size)
-      : begin_(static_cast<const uint8_t*>(data)), at_(begin_), end_(begin_ + size) {}
+  ByteCursor(const void* data, size_t size) : begin_(static_cast<const uint8_t*>(data)), at_(begin_), end_(begin_ + size) {}
   explicit ByteCursor(std::string_view bytes) : ByteCursor(bytes.data(), bytes.size()) {}
 
   bool failed() const noexcept { return failed_; }

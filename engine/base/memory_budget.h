@@ -58,8 +58,7 @@ class MemoryCharge {
  public:
   MemoryCharge() = default;
   MemoryCharge(MemoryBudget& budget, size_t bytes) : budget_(&budget), bytes_(bytes) {}  // already acquired
-  MemoryCharge(MemoryCharge&& other) noexcept
-      : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  MemoryCharge(MemoryCharge&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   MemoryCharge& operator=(MemoryCharge&& other) noexcept {
     if (this != &other) {
       reset();

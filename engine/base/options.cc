@@ -9,8 +9,7 @@
 namespace tailrace {
 namespace {
 
-Result<int64_t> parse_scaled(std::string_view text, std::span<const std::pair<std::string_view, int64_t>> units,
-                             std::string_view what) {
+Result<int64_t> parse_scaled(std::string_view text, std::span<const std::pair<std::string_view, int64_t>> units, std::string_view what) {
   auto bad = [&] {
     std::string names;
     for (const auto& unit : units) names.append(names.empty() ? "" : ", ").append(unit.first.empty() ? "none" : unit.first);
@@ -92,14 +91,14 @@ Result<std::string> percent_decode(std::string_view text) {
 }  // namespace
 
 Result<int64_t> parse_bytes(std::string_view text) {
-  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {
-      {"", 1}, {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1000000}, {"GB", 1000000000}};
+  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"", 1},          {"B", 1},     {"KiB", 1 << 10}, {"MiB", 1 << 20},
+                                                                    {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1000000},  {"GB", 1000000000}};
   return parse_scaled(text, kUnits, "size");
 }
 
 Result<int64_t> parse_duration_us(std::string_view text) {
-  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {
-      {"us", 1}, {"ms", 1000}, {"s", 1000000}, {"", 1000000}, {"m", 60000000}, {"h", 3600000000}, {"d", 86400000000}};
+  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"us", 1},       {"ms", 1000},      {"s", 1000000},    {"", 1000000},
+                                                                    {"m", 60000000}, {"h", 3600000000}, {"d", 86400000000}};
   return parse_scaled(text, kUnits, "duration");
 }
 
@@ -116,15 +115,15 @@ std::string nearest_name(std::string_view word, std::span<const std::string> can
   return best;
 }
 
-Result<Options> Options::parse(std::string_view where, std::span<const OptionSpec> specs,
-                               const std::map<std::string, std::string>& given, const std::vector<std::string>& others) {
+Result<Options> Options::parse(std::string_view where, std::span<const OptionSpec> specs, const std::map<std::string, std::string>& given,
+                               const std::vector<std::string>& others) {
   Options options;
   for (const auto& [name, value] : given) {
     auto it = std::find_if(specs.begin(), specs.end(), [&](const OptionSpec& s) { return s.name == name; });
     if (it == specs.end()) {
       std::vector<std::string> names;
       for (const OptionSpec& spec : specs) names.emplace_back(spec.name);
-      names.insert(names.end(), others.begin(), others.end());   // after the own ones: the first of equals wins
+      names.insert(names.end(), others.begin(), others.end());  // after the own ones: the first of equals wins
       std::string near = nearest_name(name, names);
       std::string hint = near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near);
       return Status(ErrorCode::kConfigUnknownKey, fmt::format("{}.{}{}", where, name, hint));
@@ -157,9 +156,7 @@ bool Options::boolean(std::string_view name) const { return integer(name) != 0; 
 bool Options::has(std::string_view name) const { return !text(name).empty(); }
 
 Result<Url> parse_url(std::string_view text) {
-  auto bad = [&](std::string_view why) {
-    return Status(ErrorCode::kConfigUrl, fmt::format("{}: {}", redact_url(text), why));
-  };
+  auto bad = [&](std::string_view why) { return Status(ErrorCode::kConfigUrl, fmt::format("{}: {}", redact_url(text), why)); };
   Url url;
   size_t colon = text.find(':');
   if (colon == std::string_view::npos || colon == 0) return bad("no scheme");
@@ -190,7 +187,8 @@ Result<Url> parse_url(std::string_view text) {
     std::string_view login = authority.substr(0, at);
     authority = authority.substr(at + 1);
     size_t split = login.find(':');
-    if (login.substr(0, split).find('@') != std::string_view::npos) return bad("two users before the host; an '@' of a name is written %40");
+    if (login.substr(0, split).find('@') != std::string_view::npos)
+      return bad("two users before the host; an '@' of a name is written %40");
     TAILRACE_TRY(url.user, percent_decode(login.substr(0, split)));
     if (split != std::string_view::npos) {
       TAILRACE_TRY(url.password, percent_decode(login.substr(split + 1)));

@@ -22,13 +22,13 @@ class Options {
  public:
   // Unknown names fail with CFG-0002 and the nearest name; wrong types with CFG-0003; missing ones with CFG-0004.
   // `where` is put before names in messages, e.g. "sink"; `others` are names taken elsewhere, offered when they are near.
-  static Result<Options> parse(std::string_view where, std::span<const OptionSpec> specs,
-                               const std::map<std::string, std::string>& given, const std::vector<std::string>& others = {});
+  static Result<Options> parse(std::string_view where, std::span<const OptionSpec> specs, const std::map<std::string, std::string>& given,
+                               const std::vector<std::string>& others = {});
   // The value given or the default. REQUIRES: a name of the table.
   const std::string& text(std::string_view name) const;
-  int64_t integer(std::string_view name) const;   // int, bytes, duration (us)
+  int64_t integer(std::string_view name) const;  // int, bytes, duration (us)
   bool boolean(std::string_view name) const;
-  bool has(std::string_view name) const;          // given or with a non-empty default
+  bool has(std::string_view name) const;  // given or with a non-empty default
 
  private:
   std::map<std::string, std::string, std::less<>> values_;

@@ -26,12 +26,12 @@ enum class ErrorCode : uint16_t {
 // One row of error_codes.def. All strings have static lifetime.
 struct ErrorInfo {
   ErrorCode code;
-  std::string_view symbol;    // "kSourceAuth"
-  std::string_view text;      // "SRC-0001"
+  std::string_view symbol;  // "kSourceAuth"
+  std::string_view text;    // "SRC-0001"
   Level level;
   Retry retry;
   int http_status;
-  std::string_view message;   // one line, what happened
+  std::string_view message;  // one line, what happened
   std::string_view cause;
   std::string_view solution;
 };
@@ -51,11 +51,11 @@ class [[nodiscard]] Status {
   Status& operator=(Status&&) noexcept = default;
 
   [[nodiscard]] bool ok() const noexcept { return error_ == nullptr; }
-  ErrorCode code() const noexcept;               // REQUIRES: !ok()
-  Retry retry() const noexcept;                  // REQUIRES: !ok()
-  const std::string& detail() const noexcept;    // REQUIRES: !ok()
+  ErrorCode code() const noexcept;             // REQUIRES: !ok()
+  Retry retry() const noexcept;                // REQUIRES: !ok()
+  const std::string& detail() const noexcept;  // REQUIRES: !ok()
   const std::vector<std::pair<std::string, std::string>>& context() const noexcept;
-  const Status* cause() const noexcept;          // null when there is none
+  const Status* cause() const noexcept;  // null when there is none
 
   // Adds a place: table, key, gtid, position, file, rule, topic … The first value given for a key stays.
   Status with(std::string_view key, std::string value) &&;
@@ -77,7 +77,7 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}        // NOLINT: implicit by design
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT: implicit by design
   Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: REQUIRES !status.ok()
   [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }
   T& value() & { return std::get<0>(state_); }
@@ -98,16 +98,16 @@ class [[nodiscard]] Result {
 #define TAILRACE_CONCAT_(a, b) a##b
 #define TAILRACE_CONCAT(a, b) TAILRACE_CONCAT_(a, b)
 // TAILRACE_TRY(auto x, expr): x = value of a Result, or return its Status.
-#define TAILRACE_TRY_IMPL(tmp, decl, ...)              \
-  auto tmp = (__VA_ARGS__);                            \
-  if (!tmp.ok()) return std::move(tmp).status();       \
+#define TAILRACE_TRY_IMPL(tmp, decl, ...)        \
+  auto tmp = (__VA_ARGS__);                      \
+  if (!tmp.ok()) return std::move(tmp).status(); \
   decl = std::move(tmp).value()
 #define TAILRACE_TRY(decl, ...) TAILRACE_TRY_IMPL(TAILRACE_CONCAT(try_, __LINE__), decl, __VA_ARGS__)
 // TAILRACE_OK(expr): return the Status if it failed.
-#define TAILRACE_OK(...)                                              \
-  do {                                                                \
-    ::tailrace::Status status_ = (__VA_ARGS__);                       \
-    if (!status_.ok()) return status_;                                \
+#define TAILRACE_OK(...)                        \
+  do {                                          \
+    ::tailrace::Status status_ = (__VA_ARGS__); \
+    if (!status_.ok()) return status_;          \
   } while (0)
 
 }  // namespace tailrace

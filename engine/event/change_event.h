@@ -27,11 +27,11 @@ struct Transaction {
 
 // Where a rule sends events: made by the rule stage once per (source schema, rule set), shared by all events.
 struct OutputTable {
-  SchemaRef source;            // schema of the rows at the source
-  SchemaRef schema;            // schema of the rows in the event (database, table: the target's names)
+  SchemaRef source;              // schema of the rows at the source
+  SchemaRef schema;              // schema of the rows in the event (database, table: the target's names)
   bool key_is_explicit = false;  // the entry gave `key`
-  std::string topic;           // "" = the sink's template decides
-  std::string format;          // "" = the sink's
+  std::string topic;             // "" = the sink's template decides
+  std::string format;            // "" = the sink's
   // Which source column each column of `schema` is made of, -1 = none; empty = column by column.
   std::vector<int> origins;
 };
@@ -52,16 +52,16 @@ struct EventRoute {
 
 struct ChangeEvent {
   Op op = Op::kInsert;
-  uint32_t txn = 0;            // index into EventBatch::txns
-  uint64_t ordinal = 0;        // number of the row event inside its transaction, from 0; survives batch cuts
-  uint32_t sub_ordinal = 0;    // counts the events that one row event became (key change, fan-out), from 0
-  uint32_t ddl_kinds = 0;      // kSchemaChange, kTruncate: what it does to this table (event/ddl_kind.h); 0 = not known
-  const TableSchema* table = nullptr;  // layout of before and after; null for kHeartbeat
+  uint32_t txn = 0;                     // index into EventBatch::txns
+  uint64_t ordinal = 0;                 // number of the row event inside its transaction, from 0; survives batch cuts
+  uint32_t sub_ordinal = 0;             // counts the events that one row event became (key change, fan-out), from 0
+  uint32_t ddl_kinds = 0;               // kSchemaChange, kTruncate: what it does to this table (event/ddl_kind.h); 0 = not known
+  const TableSchema* table = nullptr;   // layout of before and after; null for kHeartbeat
   const OutputTable* output = nullptr;  // set by the rule stage; null before it
   const EventRoute* route = nullptr;    // null: the rules said nothing about the message
-  Row before, after;           // insert, read: after; delete: before; update: both
-  std::string_view sql;        // kSchemaChange: the statement as logged
-  SchemaRef* new_schema = nullptr;  // kSchemaChange: schema after it; may be null (DROP, or a table not known)
+  Row before, after;                    // insert, read: after; delete: before; update: both
+  std::string_view sql;                 // kSchemaChange: the statement as logged
+  SchemaRef* new_schema = nullptr;      // kSchemaChange: schema after it; may be null (DROP, or a table not known)
 };
 
 }  // namespace tailrace

@@ -10,10 +10,10 @@ namespace tailrace {
 
 // Transaction and ordinal find a statement again, however often the job comes to it.
 struct StoppedDdl {
-  std::string txn;             // GTID, else "file:offset"
+  std::string txn;  // GTID, else "file:offset"
   uint64_t ordinal = 0;
   std::string database, table;
-  std::string sql, kinds;      // "drop_column, add_index"
+  std::string sql, kinds;  // "drop_column, add_index"
   std::string reason;
 };
 

@@ -20,16 +20,16 @@ class EventBatch {
   EventBatch(EventBatch&&) = default;
   EventBatch& operator=(EventBatch&&) = default;
 
-  uint64_t sequence = 0;               // given by the reader; orders batches of this run; never stored
+  uint64_t sequence = 0;  // given by the reader; orders batches of this run; never stored
   std::vector<Transaction> txns;
   std::vector<ChangeEvent> events;
-  std::deque<SchemaRef> schemas;       // keeps every `table` alive; deque: addresses are stable
+  std::deque<SchemaRef> schemas;                           // keeps every `table` alive; deque: addresses are stable
   std::deque<std::shared_ptr<const OutputTable>> outputs;  // keeps every `output` alive
-  std::optional<Position> boundary;    // set when the last transaction ends here: a checkpoint may stand here
-  bool is_snapshot = false;            // rows of a snapshot chunk
-  std::string snapshot_state;          // see Checkpoint
+  std::optional<Position> boundary;                        // set when the last transaction ends here: a checkpoint may stand here
+  bool is_snapshot = false;                                // rows of a snapshot chunk
+  std::string snapshot_state;                              // see Checkpoint
   Arena arena;
-  std::shared_ptr<const void> kept;    // see keep_bytes
+  std::shared_ptr<const void> kept;  // see keep_bytes
   size_t kept_bytes = 0;
   MemoryCharge charge;
 

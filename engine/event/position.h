@@ -14,9 +14,9 @@ struct Position {
 
 struct Checkpoint {
   Position position;
-  int64_t commit_time_us = 0;   // of the last transaction before the position, at the source; 0 = not known
-  std::string snapshot_state;   // JSON kept by the pipeline's snapshot stage; "" = there is no snapshot to finish
-  uint64_t rows = 0;            // events delivered since the job began
+  int64_t commit_time_us = 0;  // of the last transaction before the position, at the source; 0 = not known
+  std::string snapshot_state;  // JSON kept by the pipeline's snapshot stage; "" = there is no snapshot to finish
+  uint64_t rows = 0;           // events delivered since the job began
 };
 
 }  // namespace tailrace

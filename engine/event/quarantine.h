@@ -11,7 +11,7 @@ namespace tailrace {
 
 class Quarantine {
  public:
-  using Name = std::pair<std::string, std::string>;   // database, table
+  using Name = std::pair<std::string, std::string>;  // database, table
   virtual ~Quarantine() = default;
   virtual Result<std::vector<Name>> quarantined() = 0;
   // Durable on return; also tells people, by a dead letter and an event. A table set aside before stays as it is.

@@ -15,7 +15,7 @@ struct RuleStateChange {
   enum class Kind : uint8_t { kPut, kRemove, kClear };  // kClear: a whole state; of the state "", everything
   Kind kind = Kind::kPut;
   std::string state, key, value;
-  int64_t at_us = 0;                                    // source time of the write
+  int64_t at_us = 0;  // source time of the write
 };
 
 class RuleStateStore {
@@ -25,8 +25,8 @@ class RuleStateStore {
   // The job will not begin before this checkpoint any more.
   virtual Status settle(const Checkpoint& durable) = 0;
   struct Found {
-    bool is_known = false;                              // false: no mark of this checkpoint; entries are then the newest ones
-    std::vector<RuleStateChange> entries;               // all that was remembered, oldest write first
+    bool is_known = false;                 // false: no mark of this checkpoint; entries are then the newest ones
+    std::vector<RuleStateChange> entries;  // all that was remembered, oldest write first
   };
   // Forgets what lies behind the checkpoint, if that is known.
   virtual Result<Found> go_back(const Checkpoint& at) = 0;

@@ -45,25 +45,29 @@ std::vector<uint16_t> row_key(const TableSchema& schema) {
 bool same_layout(const TableSchema& a, const TableSchema& b) {
   auto same = [](const Column& x, const Column& y) {
     return x.name == y.name && x.type_text == y.type_text && x.kind == y.kind && x.is_unsigned == y.is_unsigned &&
-           x.nullable == y.nullable && x.generated == y.generated && x.charset == y.charset && x.length == y.length &&
-           x.scale == y.scale && x.labels == y.labels;
+           x.nullable == y.nullable && x.generated == y.generated && x.charset == y.charset && x.length == y.length && x.scale == y.scale &&
+           x.labels == y.labels;
   };
-  return a.primary_key == b.primary_key &&
-         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same);
+  return a.primary_key == b.primary_key && std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same);
 }
 
 bool same_defaults(const TableSchema& a, const TableSchema& b) noexcept {
-  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), [](const Column& x, const Column& y) {
-    return x.default_kind == y.default_kind && x.default_text == y.default_text;
-  });
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) { return x.default_kind == y.default_kind && x.default_text == y.default_text; });
 }
 
 std::string schema_to_json(const TableSchema& schema) {
   json columns = json::array();
   for (const Column& c : schema.columns) {
-    json column = {{"name", c.name},         {"type", c.type_text},    {"base", c.type_name},
-                   {"kind", static_cast<int>(c.kind)}, {"unsigned", c.is_unsigned}, {"nullable", c.nullable},
-                   {"generated", c.generated}, {"charset", c.charset}, {"length", c.length},
+    json column = {{"name", c.name},
+                   {"type", c.type_text},
+                   {"base", c.type_name},
+                   {"kind", static_cast<int>(c.kind)},
+                   {"unsigned", c.is_unsigned},
+                   {"nullable", c.nullable},
+                   {"generated", c.generated},
+                   {"charset", c.charset},
+                   {"length", c.length},
                    {"scale", c.scale}};
     if (c.is_virtual) column["virtual"] = true;
     if (!c.labels.empty()) column["labels"] = c.labels;

@@ -13,16 +13,16 @@ namespace tailrace {
 
 struct Column {
   std::string name;
-  std::string type_text;   // as the server prints it: "varchar(80)", "int(10) unsigned", "enum('a','b')"
-  std::string type_name;   // lower-case base word of type_text: "varchar", "int", "enum", "geometry", "inet6"
+  std::string type_text;  // as the server prints it: "varchar(80)", "int(10) unsigned", "enum('a','b')"
+  std::string type_name;  // lower-case base word of type_text: "varchar", "int", "enum", "geometry", "inet6"
   Kind kind = Kind::kText;
   bool is_unsigned = false;
   bool nullable = true;
-  bool generated = false;      // VIRTUAL or STORED
-  bool is_virtual = false;     // generated and not stored
-  uint16_t charset = 0;        // MySQL collation id of a character column; 63 = binary; 0 = none or not known
-  uint32_t length = 0;         // characters of CHAR/VARCHAR, bytes of BINARY/VARBINARY, bits of BIT, precision of DECIMAL
-  uint8_t scale = 0;           // DECIMAL: digits after the point; TIME, DATETIME, TIMESTAMP: 0..6
+  bool generated = false;           // VIRTUAL or STORED
+  bool is_virtual = false;          // generated and not stored
+  uint16_t charset = 0;             // MySQL collation id of a character column; 63 = binary; 0 = none or not known
+  uint32_t length = 0;              // characters of CHAR/VARCHAR, bytes of BINARY/VARBINARY, bits of BIT, precision of DECIMAL
+  uint8_t scale = 0;                // DECIMAL: digits after the point; TIME, DATETIME, TIMESTAMP: 0..6
   std::vector<std::string> labels;  // ENUM, SET: in definition order, UTF-8
   // What an INSERT that does not name the column puts there: nothing declared (the type's own zero), NULL, the value
   // whose text is default_text, or something computed per row.
@@ -32,20 +32,20 @@ struct Column {
 };
 
 struct KeyPart {
-  int32_t column = -1;         // index into TableSchema::columns; -1 = an expression
-  uint32_t prefix = 0;         // characters (bytes of byte types); 0 = the whole column
+  int32_t column = -1;  // index into TableSchema::columns; -1 = an expression
+  uint32_t prefix = 0;  // characters (bytes of byte types); 0 = the whole column
   bool operator==(const KeyPart&) const = default;
 };
 
 struct TableKey {
-  std::string name;            // "PRIMARY" for the primary key
+  std::string name;  // "PRIMARY" for the primary key
   bool unique = false;
   std::vector<KeyPart> parts;
   bool operator==(const TableKey&) const = default;
 };
 
 struct TableSchema {
-  uint64_t schema_id = 0;      // unique in the process; a changed table gets a new one
+  uint64_t schema_id = 0;  // unique in the process; a changed table gets a new one
   std::string database;
   std::string table;
   std::vector<Column> columns;
@@ -75,7 +75,8 @@ bool same_defaults(const TableSchema& a, const TableSchema& b) noexcept;
 // Stored form of a schema in the job file: JSON, stable across versions of the engine.
 std::string schema_to_json(const TableSchema& schema);
 class Status;
-template <class T> class Result;
+template <class T>
+class Result;
 Result<SchemaRef> schema_from_json(std::string_view json);
 
 }  // namespace tailrace

@@ -43,8 +43,7 @@ bool looks_like_time(std::string_view text) {
 Result<int64_t> parse_time(std::string_view text) {
   std::string_view rest = text;
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-  bool good = take_number(rest, 4, year) && take(rest, '-') && take_number(rest, 2, month) && take(rest, '-') &&
-              take_number(rest, 2, day);
+  bool good = take_number(rest, 4, year) && take(rest, '-') && take_number(rest, 2, month) && take(rest, '-') && take_number(rest, 2, day);
   if (good && rest.empty()) return refuse(text, "has neither a time of day nor a zone");
   good = good && (take(rest, 'T') || take(rest, 't') || take(rest, ' ')) && take_number(rest, 2, hour) && take(rest, ':') &&
          take_number(rest, 2, minute);
@@ -89,7 +88,7 @@ Status check_parts(std::string_view text) {
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
     std::string_view name = part.substr(0, part.find('='));
     if (part.empty()) continue;
-    std::string_view plain = name.substr(0, 3) == "xa_" ? name.substr(3) : name;   // a status shows such parts, too
+    std::string_view plain = name.substr(0, 3) == "xa_" ? name.substr(3) : name;  // a status shows such parts, too
     if (part.size() == name.size() || (plain != "gtid" && plain != "file" && plain != "offset" && name != "server")) {
       return refuse(text, fmt::format("has the part '{}'", part));
     }
@@ -144,7 +143,8 @@ std::string utc_text(int64_t time_us) {
     --days;
   }
   DateParts date = civil_from_days(days);
-  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day, clock / 3600, clock / 60 % 60, clock % 60);
+  std::string out =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day, clock / 3600, clock / 60 % 60, clock % 60);
   if (fraction) fmt::format_to(std::back_inserter(out), ".{:06}", fraction);
   return out + "Z";
 }

@@ -11,8 +11,8 @@ namespace tailrace {
 struct StartPoint {
   enum class Kind : uint8_t { kNow, kEarliest, kTime, kPosition };
   Kind kind = Kind::kNow;
-  int64_t time_us = 0;     // kTime: since 1970, UTC
-  std::string position;    // kPosition: "gtid=…;file=…;offset=…", as Position::text
+  int64_t time_us = 0;   // kTime: since 1970, UTC
+  std::string position;  // kPosition: "gtid=…;file=…;offset=…", as Position::text
 };
 
 // "now", "earliest", "2026-11-25T08:00:00Z" (or an offset such as +02:00; a fraction of up to 6 digits), "gtid=…",

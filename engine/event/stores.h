@@ -33,11 +33,11 @@ enum class SchemaOrigin : uint8_t {
 class SchemaStore {
  public:
   struct Entry {
-    Position position;   // first position at which the schema holds
-    SchemaRef schema;    // null = the table was dropped there, or is not known from there (kUnknown)
-    std::string schema_json;  // what load_all may give in place of `schema`, which has yet to be read from it
+    Position position;            // first position at which the schema holds
+    SchemaRef schema;             // null = the table was dropped there, or is not known from there (kUnknown)
+    std::string schema_json;      // what load_all may give in place of `schema`, which has yet to be read from it
     std::string database, table;  // table "" = the database: its default is schema->collation
-    std::string ddl;     // statement that made it; "" = none did
+    std::string ddl;              // statement that made it; "" = none did
     SchemaOrigin origin = SchemaOrigin::kEarlier;
     std::string read_low, read_high;  // kCatalogue: the log's positions around the reading; "" = not known
   };
@@ -48,10 +48,10 @@ class SchemaStore {
 };
 
 struct DeadLetter {
-  std::string code;          // "RULE-0102"
+  std::string code;  // "RULE-0102"
   Position position;
   std::string database, table, key;
-  std::string payload;       // JSON of the source event
+  std::string payload;  // JSON of the source event
   std::string message;
 };
 class DeadLetterStore {

@@ -27,8 +27,7 @@ Result<TableFilter> TableFilter::parse(std::span<const std::string> patterns) {
       return Status(ErrorCode::kConfigBadValue,
                     fmt::format("tables: '{}': write database.table, for example \"shop.*\" or \"!shop.tmp_*\"", given));
     }
-    (negative ? filter.exclude_ : filter.include_)
-        .push_back({std::string(pattern.substr(0, dot)), std::string(pattern.substr(dot + 1))});
+    (negative ? filter.exclude_ : filter.include_).push_back({std::string(pattern.substr(0, dot)), std::string(pattern.substr(dot + 1))});
   }
   if (filter.include_.empty()) {
     return Status(ErrorCode::kConfigBadValue, "tables: the list takes nothing; add a pattern without '!', for example \"*.*\"");

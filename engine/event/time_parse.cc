@@ -56,8 +56,7 @@ bool take_clock(std::string_view& text, TimeParts& out) {
 }
 
 bool take_datetime(std::string_view text, unsigned scale, DateParts& date, TimeParts& time) {
-  return take_date(text, date) && take(text, ' ') && take_clock(text, time) &&
-         take_fraction(text, scale, time.microsecond);
+  return take_date(text, date) && take(text, ' ') && take_clock(text, time) && take_fraction(text, scale, time.microsecond);
 }
 
 }  // namespace
@@ -73,8 +72,8 @@ bool parse_time_text(std::string_view text, unsigned scale, int64_t& out) noexce
   bool negative = take(text, '-');
   TimeParts time{};
   size_t hour_digits = text.size() > 3 && text[3] == ':' ? 3 : 2;
-  if (!take_digits(text, hour_digits, time.hour) || !take(text, ':') || !take_digits(text, 2, time.minute) ||
-      !take(text, ':') || !take_digits(text, 2, time.second) || !take_fraction(text, scale, time.microsecond)) {
+  if (!take_digits(text, hour_digits, time.hour) || !take(text, ':') || !take_digits(text, 2, time.minute) || !take(text, ':') ||
+      !take_digits(text, 2, time.second) || !take_fraction(text, scale, time.microsecond)) {
     return false;
   }
   if (time.hour > 838 || time.minute > 59 || time.second > 59) return false;

@@ -31,8 +31,24 @@
 namespace tailrace {
 
 enum class Kind : uint8_t {
-  kAbsent, kNull, kInt, kUint, kDouble, kDecimal, kText, kBytes, kJson,
-  kDate, kTime, kDateTime, kTimestamp, kYear, kBit, kEnum, kSet, kGeometry
+  kAbsent,
+  kNull,
+  kInt,
+  kUint,
+  kDouble,
+  kDecimal,
+  kText,
+  kBytes,
+  kJson,
+  kDate,
+  kTime,
+  kDateTime,
+  kTimestamp,
+  kYear,
+  kBit,
+  kEnum,
+  kSet,
+  kGeometry
 };
 
 inline constexpr uint16_t kFloat32 = 1;  // Value::flags: this double came from a FLOAT
@@ -51,14 +67,39 @@ struct Value {  // kAbsent: not in this row image, which is not the same as NULL
 
   static Value absent() { return make(Kind::kAbsent); }
   static Value null() { return make(Kind::kNull); }
-  static Value of_int(int64_t v) { Value x = make(Kind::kInt); x.i = v; return x; }
-  static Value of_uint(uint64_t v) { Value x = make(Kind::kUint); x.u = v; return x; }
-  static Value of_double(double v) { Value x = make(Kind::kDouble); x.d = v; return x; }
-  static Value of_float(float v) { Value x = of_double(static_cast<double>(v)); x.flags = kFloat32; return x; }
-  static Value of_text(Kind kind, const char* p, uint32_t n, uint8_t scale = 0) {
-    Value x = make(kind); x.p = p; x.size = n; x.scale = scale; return x;
+  static Value of_int(int64_t v) {
+    Value x = make(Kind::kInt);
+    x.i = v;
+    return x;
   }
-  static Value of_bits(Kind kind, uint64_t u, uint8_t scale = 0) { Value x = make(kind); x.u = u; x.scale = scale; return x; }
+  static Value of_uint(uint64_t v) {
+    Value x = make(Kind::kUint);
+    x.u = v;
+    return x;
+  }
+  static Value of_double(double v) {
+    Value x = make(Kind::kDouble);
+    x.d = v;
+    return x;
+  }
+  static Value of_float(float v) {
+    Value x = of_double(static_cast<double>(v));
+    x.flags = kFloat32;
+    return x;
+  }
+  static Value of_text(Kind kind, const char* p, uint32_t n, uint8_t scale = 0) {
+    Value x = make(kind);
+    x.p = p;
+    x.size = n;
+    x.scale = scale;
+    return x;
+  }
+  static Value of_bits(Kind kind, uint64_t u, uint8_t scale = 0) {
+    Value x = make(kind);
+    x.u = u;
+    x.scale = scale;
+    return x;
+  }
 
   bool is_null() const noexcept { return kind == Kind::kNull; }
   bool is_absent() const noexcept { return kind == Kind::kAbsent; }
@@ -66,15 +107,22 @@ struct Value {  // kAbsent: not in this row image, which is not the same as NULL
   std::string_view text() const noexcept { return {p, size}; }
 
  private:
-  static Value make(Kind kind) { Value x; x.kind = kind; x.scale = 0; x.flags = 0; x.size = 0; x.u = 0; return x; }
+  static Value make(Kind kind) {
+    Value x;
+    x.kind = kind;
+    x.scale = 0;
+    x.flags = 0;
+    x.size = 0;
+    x.u = 0;
+    return x;
+  }
 };
 static_assert(sizeof(Value) == 16);
 
 using Row = std::span<Value>;  // one Value per column of its TableSchema; empty = there is no such image
 
 constexpr bool has_text_payload(Kind kind) noexcept {
-  return kind == Kind::kDecimal || kind == Kind::kText || kind == Kind::kBytes || kind == Kind::kJson ||
-         kind == Kind::kGeometry;
+  return kind == Kind::kDecimal || kind == Kind::kText || kind == Kind::kBytes || kind == Kind::kJson || kind == Kind::kGeometry;
 }
 
 // Same kind, same payload, byte for byte. The identity of a value; not SQL's "=".

@@ -91,28 +91,17 @@ double float_as_printed(float value) {
 void append_text(const Value& value, const Column& column, std::string& out) {
   switch (value.kind) {
     case Kind::kAbsent:
-    case Kind::kNull:
-      return;
-    case Kind::kInt:
-      append_number(out, value.i);
-      return;
+    case Kind::kNull: return;
+    case Kind::kInt: append_number(out, value.i); return;
     case Kind::kUint:
-    case Kind::kBit:
-      append_number(out, value.u);
-      return;
-    case Kind::kDouble:
-      append_double(value.d, value.flags & kFloat32, out);
-      return;
+    case Kind::kBit: append_number(out, value.u); return;
+    case Kind::kDouble: append_double(value.d, value.flags & kFloat32, out); return;
     case Kind::kDecimal:
     case Kind::kText:
     case Kind::kBytes:
     case Kind::kJson:
-    case Kind::kGeometry:
-      out.append(value.text());
-      return;
-    case Kind::kDate:
-      append_date(out, unpack_date(value.u));
-      return;
+    case Kind::kGeometry: out.append(value.text()); return;
+    case Kind::kDate: append_date(out, unpack_date(value.u)); return;
     case Kind::kTime: {
       uint64_t magnitude = value.i < 0 ? 0 - static_cast<uint64_t>(value.i) : static_cast<uint64_t>(value.i);
       if (value.i < 0) out.push_back('-');
@@ -150,20 +139,15 @@ void append_text(const Value& value, const Column& column, std::string& out) {
       }
       append_date(out, civil_from_days(days));
       out.push_back(' ');
-      append_clock(out, static_cast<unsigned>(rest / 3600), static_cast<unsigned>(rest / 60 % 60),
-                   static_cast<unsigned>(rest % 60));
+      append_clock(out, static_cast<unsigned>(rest / 3600), static_cast<unsigned>(rest / 60 % 60), static_cast<unsigned>(rest % 60));
       append_fraction(out, static_cast<unsigned>(micros), value.scale);
       return;
     }
-    case Kind::kYear:
-      append_padded(out, static_cast<unsigned>(value.u), 4);
-      return;
+    case Kind::kYear: append_padded(out, static_cast<unsigned>(value.u), 4); return;
     case Kind::kEnum:
       if (value.u >= 1 && value.u <= column.labels.size()) out.append(column.labels[value.u - 1]);
       return;
-    case Kind::kSet:
-      append_set(out, value.u, column);
-      return;
+    case Kind::kSet: append_set(out, value.u, column); return;
   }
 }
 

@@ -33,8 +33,12 @@ std::string describe_key(const TableSchema& schema, Row row);
 std::string describe_key(const TableSchema& schema, const ChangeEvent& event);
 
 // Calendar parts of the packed payloads of value.h.
-struct DateParts { unsigned year, month, day; };
-struct TimeParts { unsigned hour, minute, second, microsecond; };
+struct DateParts {
+  unsigned year, month, day;
+};
+struct TimeParts {
+  unsigned hour, minute, second, microsecond;
+};
 constexpr uint64_t pack_date(unsigned year, unsigned month, unsigned day) noexcept {
   return (static_cast<uint64_t>(year) * 13 + month) << 5 | day;
 }

@@ -87,8 +87,9 @@ class AvroFormat final : public MessageFormat {
       return {};
     }
     std::unique_ptr<TablePlan> own;
-    const TablePlan* plan =
-        event.table ? &plans_.find(*event.table, [this](const TableSchema& t) { return make_plan(t); }, own) : nullptr;
+    const TablePlan* plan = event.table ? &plans_.find(
+                                              *event.table, [this](const TableSchema& t) { return make_plan(t); }, own)
+                                        : nullptr;
     return options_.encoding == Encoding::kPrint ? print(plan, batch, event, meta, out) : write_binary(plan, batch, event, meta, out);
   }
 
@@ -131,8 +132,7 @@ class AvroFormat final : public MessageFormat {
     return plan;
   }
 
-  Status write_binary(const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta,
-                      Record& out) const {
+  Status write_binary(const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const {
     Operation operation = operation_of(event.op);
     Head head{};
     fill_head(meta, event.op, head);
@@ -167,8 +167,8 @@ class AvroFormat final : public MessageFormat {
       avro.text(ddl_text(event.sql));
     } else {
       avro.raw(plan->types);
-      for (auto [is_there, row] : {std::pair(operation == kUpdate || operation == kDelete, event.before),
-                                   std::pair(operation != kDelete, event.after)}) {
+      for (auto [is_there, row] :
+           {std::pair(operation == kUpdate || operation == kDelete, event.before), std::pair(operation != kDelete, event.after)}) {
         avro.raw(is_there ? kArray : kNone);
         if (is_there) TAILRACE_OK(write_avro_image(avro, batch, event, row));
       }
@@ -178,8 +178,7 @@ class AvroFormat final : public MessageFormat {
     return {};
   }
 
-  Status print(const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta,
-               Record& out) const {
+  Status print(const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const {
     Operation operation = operation_of(event.op);
     Head head{};
     fill_head(meta, event.op, head);
@@ -226,8 +225,7 @@ constexpr OptionSpec kOptions[] = {
     {"schema_id", "int", "0", "encoding confluent: the schema's id in the registry"},
     {"registry", "string", "", "encoding confluent: the registry that gives the schema its id, http://host:port"},
     {"subject", "string", "", "the schema's subject in the registry, instead of one by subject_naming"},
-    {"subject_naming", "enum:record_name|topic_name|topic_record_name", "record_name",
-     "what the schema's subjects are called after"},
+    {"subject_naming", "enum:record_name|topic_name|topic_record_name", "record_name", "what the schema's subjects are called after"},
     {"subject_topics", "string", "", "subject_naming by topic: the topics, name,name"},
 };
 
@@ -296,8 +294,9 @@ Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
     return Status(ErrorCode::kConfigBadValue, "subject, subject_naming, subject_topics: they go with encoding = confluent and registry");
   }
   if (id < 0 || id > UINT32_MAX || (given.encoding == Encoding::kConfluent && id == 0)) {
-    return Status(ErrorCode::kConfigBadValue,
-                  fmt::format("schema_id: the number that the registry gave the schema (1 … 4294967295), or `registry`, expected; got {}", id));
+    return Status(
+        ErrorCode::kConfigBadValue,
+        fmt::format("schema_id: the number that the registry gave the schema (1 … 4294967295), or `registry`, expected; got {}", id));
   }
   given.schema_id = static_cast<uint32_t>(id);
   return std::unique_ptr<MessageFormat>(std::make_unique<AvroFormat>(std::move(given)));

@@ -9,8 +9,19 @@ namespace tailrace {
 
 // Branches of the union of one value.
 enum class AvroBranch : uint8_t {
-  kNull, kInteger, kCharacter, kDecimal, kFloat, kTimestamp, kDateTime, kTimestampWithTimeZone, kBinaryGeometry,
-  kTextGeometry, kBinaryObject, kTextObject, kEmptyObject
+  kNull,
+  kInteger,
+  kCharacter,
+  kDecimal,
+  kFloat,
+  kTimestamp,
+  kDateTime,
+  kTimestampWithTimeZone,
+  kBinaryGeometry,
+  kTextGeometry,
+  kBinaryObject,
+  kTextObject,
+  kEmptyObject
 };
 
 // Whole image: array of values in the order of the columns. A column that the image lacks is EmptyObject NONE.

@@ -20,8 +20,7 @@ std::span<const FormatInfo* const> builtin_formats() {
 const FormatInfo* find_format(std::string_view name) {
   auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   for (const FormatInfo* info : builtin_formats()) {
-    if (std::equal(info->name.begin(), info->name.end(), name.begin(), name.end(),
-                   [&](char a, char b) { return lower(a) == lower(b); })) {
+    if (std::equal(info->name.begin(), info->name.end(), name.begin(), name.end(), [&](char a, char b) { return lower(a) == lower(b); })) {
       return info;
     }
   }

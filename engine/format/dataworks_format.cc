@@ -21,8 +21,8 @@ class DataWorksFormat final : public MessageFormat {
  public:
   // `extend`: a JSON object.
   DataWorksFormat(const std::string& db_type, const std::string& db_version, const std::string& extend)
-      : source_(fmt::format(R"({{"version":"2.0","schema":{{"source":{{"dbType":{},"dbVersion":{},)",
-                            json_quoted(lower_case(db_type)), db_version.empty() ? "null" : json_quoted(db_version))),
+      : source_(fmt::format(R"({{"version":"2.0","schema":{{"source":{{"dbType":{},"dbVersion":{},)", json_quoted(lower_case(db_type)),
+                            db_version.empty() ? "null" : json_quoted(db_version))),
         end_(fmt::format(R"(,"scn":"null"}},"extend":{}}})", extend)) {}
 
   Status write(const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const override {
@@ -37,8 +37,9 @@ class DataWorksFormat final : public MessageFormat {
       return {};
     }
     std::unique_ptr<TablePlan> own;
-    const TablePlan* plan =
-        event.table ? &plans_.find(*event.table, [this](const TableSchema& t) { return make_plan(t); }, own) : nullptr;
+    const TablePlan* plan = event.table ? &plans_.find(
+                                              *event.table, [this](const TableSchema& t) { return make_plan(t); }, own)
+                                        : nullptr;
     if (plan) {
       json.raw(plan->metadata);
       json.raw(is_row ? std::string_view(plan->types) : R"("column":null,"pk":null},)");
@@ -49,8 +50,7 @@ class DataWorksFormat final : public MessageFormat {
     TextForms forms;
     forms.full_bits = event.op == Op::kRead;
     json.raw(R"("payload":{"before":)");
-    TAILRACE_OK(write_image(json, plan, batch, event, forms, is_row && (event.op == Op::kUpdate || event.op == Op::kDelete),
-                            event.before));
+    TAILRACE_OK(write_image(json, plan, batch, event, forms, is_row && (event.op == Op::kUpdate || event.op == Op::kDelete), event.before));
     json.raw(R"(,"after":)");
     TAILRACE_OK(write_image(json, plan, batch, event, forms, is_row && event.op != Op::kDelete, event.after));
     json.raw(R"(,"op":")");
@@ -76,8 +76,8 @@ class DataWorksFormat final : public MessageFormat {
  private:
   TablePlan make_plan(const TableSchema& table) const {
     TablePlan plan = plan_columns(table);
-    plan.metadata = fmt::format(R"({}"dbName":{},"schema":null,"table":{}}},)", source_, json_quoted(table.database),
-                                json_quoted(table.table));
+    plan.metadata =
+        fmt::format(R"({}"dbName":{},"schema":null,"table":{}}},)", source_, json_quoted(table.database), json_quoted(table.table));
     std::string columns;
     for (const Column& column : table.columns) {
       columns += fmt::format(R"({}{{"name":{},"type":{}}})", columns.empty() ? "" : ",", json_quoted(column.name),

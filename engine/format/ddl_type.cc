@@ -43,8 +43,8 @@ std::string next_word(std::string_view& sql) {
   return word;
 }
 
-constexpr std::array<std::string_view, 12> kObjects = {"TABLE",    "INDEX",  "DATABASE", "VIEW",     "TRIGGER", "PROCEDURE",
-                                                       "FUNCTION", "EVENT",  "SEQUENCE", "USER",     "ROLE",    "SERVER"};
+constexpr std::array<std::string_view, 12> kObjects = {"TABLE",    "INDEX", "DATABASE", "VIEW", "TRIGGER", "PROCEDURE",
+                                                       "FUNCTION", "EVENT", "SEQUENCE", "USER", "ROLE",    "SERVER"};
 
 }  // namespace
 

@@ -90,7 +90,8 @@ class DebeziumUpstream final : public MessageFormat {
       return {};
     }
     std::unique_ptr<TablePlan> own;
-    const TablePlan& plan = plans_.find(*event.table, [this](const TableSchema& t) { return make_plan(t); }, own);
+    const TablePlan& plan = plans_.find(
+        *event.table, [this](const TableSchema& t) { return make_plan(t); }, own);
     if (!event.table->primary_key.empty()) TAILRACE_OK(write_key(plan, batch, event, out));
     out.tombstone = options_.tombstones && event.op == Op::kDelete && out.has_key;
 
@@ -301,7 +302,8 @@ class DebeziumUpstream final : public MessageFormat {
       case Kind::kBit: write_bits(json, column, value.u); return {};
       case Kind::kEnum:
         if (value.u > column.labels.size()) return "has an ENUM number without a label";
-        return json.string(value.u == 0 ? std::string_view("") : std::string_view(column.labels[value.u - 1])) ? std::string_view() : kNoText;
+        return json.string(value.u == 0 ? std::string_view("") : std::string_view(column.labels[value.u - 1])) ? std::string_view()
+                                                                                                               : kNoText;
       case Kind::kSet: return json.string(to_text(value, column)) ? std::string_view() : kNoText;
     }
     return "is of a kind this format does not know";

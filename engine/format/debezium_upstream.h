@@ -12,7 +12,7 @@ enum class DecimalMode : uint8_t { kPrecise, kString, kDouble };
 struct DebeziumUpstreamOptions {
   std::string connector;  // "mysql", "mariadb"
   std::string version;
-  std::string name;       // the prefix of topics
+  std::string name;  // the prefix of topics
   bool include_schema = false;
   bool tombstones = true;
   DecimalMode decimals = DecimalMode::kPrecise;

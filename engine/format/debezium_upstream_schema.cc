@@ -8,9 +8,9 @@ namespace {
 
 struct SemanticType {
   std::string_view type;
-  std::string_view name;       // "" = none
-  std::string parameters;      // a JSON object; "" = none
-  std::string fields;          // of a struct, or the items of an array
+  std::string_view name;   // "" = none
+  std::string parameters;  // a JSON object; "" = none
+  std::string fields;      // of a struct, or the items of an array
 };
 
 std::string joined(const std::vector<std::string>& labels) { return json_quoted(fmt::format("{}", fmt::join(labels, ","))); }
@@ -42,8 +42,7 @@ SemanticType type_of(const Column& column, DecimalMode decimals) {
     case Kind::kYear: return {"int32", "io.debezium.time.Year", "", ""};
     case Kind::kDate: return {"int32", "io.debezium.time.Date", "", ""};
     case Kind::kTime: return {"int64", "io.debezium.time.MicroTime", "", ""};
-    case Kind::kDateTime:
-      return {"int64", column.scale <= 3 ? "io.debezium.time.Timestamp" : "io.debezium.time.MicroTimestamp", "", ""};
+    case Kind::kDateTime: return {"int64", column.scale <= 3 ? "io.debezium.time.Timestamp" : "io.debezium.time.MicroTimestamp", "", ""};
     case Kind::kTimestamp: return {"string", "io.debezium.time.ZonedTimestamp", "", ""};
     case Kind::kEnum: return {"string", "io.debezium.data.Enum", fmt::format(R"({{"allowed":{}}})", joined(column.labels)), ""};
     case Kind::kSet: return {"string", "io.debezium.data.EnumSet", fmt::format(R"({{"allowed":{}}})", joined(column.labels)), ""};
@@ -63,7 +62,8 @@ SemanticType type_of(const Column& column, DecimalMode decimals) {
 std::string column_schema(const Column& column, DecimalMode decimals) {
   SemanticType type = type_of(column, decimals);
   std::string out = fmt::format(R"({{"type":"{}")", type.type);
-  if (!type.fields.empty()) out += type.type == "array" ? fmt::format(R"(,"items":{})", type.fields) : fmt::format(R"(,"fields":[{}])", type.fields);
+  if (!type.fields.empty())
+    out += type.type == "array" ? fmt::format(R"(,"items":{})", type.fields) : fmt::format(R"(,"fields":[{}])", type.fields);
   out += fmt::format(R"(,"optional":{})", column.nullable);
   if (!type.name.empty()) out += fmt::format(R"(,"name":"{}","version":1)", type.name);
   if (type.type == "struct") out += column.type_name == "point" ? R"j(,"doc":"Geometry (POINT)")j" : R"j(,"doc":"Geometry")j";

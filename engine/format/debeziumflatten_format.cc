@@ -21,7 +21,6 @@ Result<std::unique_ptr<MessageFormat>> create_flatten(const Options& options) {
 }  // namespace
 
 extern const FormatInfo tailrace_format_debeziumflatten;
-const FormatInfo tailrace_format_debeziumflatten{"debeziumflatten", "the Debezium payload without its envelope", kOptions,
-                                                 &create_flatten};
+const FormatInfo tailrace_format_debeziumflatten{"debeziumflatten", "the Debezium payload without its envelope", kOptions, &create_flatten};
 
 }  // namespace tailrace

@@ -40,8 +40,7 @@ TablePlan EnvelopeFormat::make_plan(const TableSchema& table) const {
   if (options_.shape == EnvelopeShape::kPayload) {
     plan.prologue = options_.include_schema ? R"({"schema":)" + envelope_schema(table) + R"(,"payload":)" : R"({"payload":)";
   }
-  plan.metadata =
-      fmt::format(R"({},"db":{},"table":{},"ts_ms":)", source_, json_quoted(table.database), json_quoted(table.table));
+  plan.metadata = fmt::format(R"({},"db":{},"table":{},"ts_ms":)", source_, json_quoted(table.database), json_quoted(table.table));
   return plan;
 }
 
@@ -55,8 +54,9 @@ Status EnvelopeFormat::write(const EventBatch& batch, const ChangeEvent& event, 
   }
   const TableSchema* table = is_row ? event.table : nullptr;
   std::unique_ptr<TablePlan> own;
-  const TablePlan* plan =
-      table ? &plans_.find(*table, [this](const TableSchema& t) { return make_plan(t); }, own) : nullptr;
+  const TablePlan* plan = table ? &plans_.find(
+                                      *table, [this](const TableSchema& t) { return make_plan(t); }, own)
+                                : nullptr;
   JsonWriter json(out.value);
   if (options_.shape == EnvelopeShape::kRow) {
     bool gone = event.op == Op::kDelete;
@@ -75,8 +75,8 @@ Status EnvelopeFormat::write(const EventBatch& batch, const ChangeEvent& event, 
   return {};
 }
 
-Status EnvelopeFormat::write_payload(JsonWriter& json, const TablePlan* plan, const EventBatch& batch,
-                                     const ChangeEvent& event, const EventMeta& meta) const {
+Status EnvelopeFormat::write_payload(JsonWriter& json, const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event,
+                                     const EventMeta& meta) const {
   json.raw(R"({"op":")");
   json.raw(op_code(event.op));
   json.raw('"');

@@ -124,8 +124,7 @@ std::string envelope_schema(const TableSchema& table) {
   std::string columns;
   for (const Column& column : table.columns) {
     if (!columns.empty()) columns += ',';
-    columns += fmt::format(R"({{"type":"{}","optional":{},"field":{}}})", schema_type(column), column.nullable,
-                           json_quoted(column.name));
+    columns += fmt::format(R"({{"type":"{}","optional":{},"field":{}}})", schema_type(column), column.nullable, json_quoted(column.name));
   }
   auto image = [&](std::string_view name) {
     return fmt::format(R"({{"type":"struct","optional":false,"field":"{}","fields":[{}]}})", name, columns);
@@ -136,8 +135,8 @@ std::string envelope_schema(const TableSchema& table) {
   return fmt::format(
       R"({{"type":"struct","optional":false,"fields":[{},{},{{"type":"struct","optional":false,"field":"source","fields":[{},{},{},{},{},{},{},{}]}},{},{}]}})",
       image("before"), image("after"), field("version", "string"), field("connector", "string"), field("name", "string"),
-      field("ts_ms", "int64"), field("db", "string"), field("table", "string"), field("server_id", "int64"),
-      field("pos", "string"), field("op", "string"), field("ts_ms", "int64"));
+      field("ts_ms", "int64"), field("db", "string"), field("table", "string"), field("server_id", "int64"), field("pos", "string"),
+      field("op", "string"), field("ts_ms", "int64"));
 }
 
 }  // namespace tailrace

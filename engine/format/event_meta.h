@@ -12,21 +12,21 @@ namespace tailrace {
 
 // Texts point into the batch or the serializer; a view whose data() is null stands for JSON null.
 struct EventMeta {
-  int64_t now_ms = 0;                    // when the message is written
-  std::optional<int64_t> commit_s;       // absent for snapshot rows
-  std::optional<int64_t> commit_ms;      // the same, in thousands where the source has no more
-  std::optional<int64_t> commit_us;      // as fine as the source has it
+  int64_t now_ms = 0;                // when the message is written
+  std::optional<int64_t> commit_s;   // absent for snapshot rows
+  std::optional<int64_t> commit_ms;  // the same, in thousands where the source has no more
+  std::optional<int64_t> commit_us;  // as fine as the source has it
   std::optional<int64_t> checkpoint_s;
-  std::optional<int64_t> safe_point_s;   // snapshot rows: the log is read from here
-  std::optional<uint64_t> sequence;      // milliseconds and five digits
-  std::optional<uint64_t> cluster_id;    // the server id
-  std::string_view cluster_name;         // in place of cluster_id
+  std::optional<int64_t> safe_point_s;  // snapshot rows: the log is read from here
+  std::optional<uint64_t> sequence;     // milliseconds and five digits
+  std::optional<uint64_t> cluster_id;   // the server id
+  std::string_view cluster_name;        // in place of cluster_id
   std::string_view unique_id, trans_id, source_identity;
-  std::string_view position_file;        // "file@offset"; without an offset the whole text
+  std::string_view position_file;  // "file@offset"; without an offset the whole text
   std::optional<uint64_t> position_offset;
-  std::string_view tx_id;                // the transaction, and which of how many changes of it this is, from 1
+  std::string_view tx_id;  // the transaction, and which of how many changes of it this is, from 1
   std::optional<uint64_t> tx_index, tx_size;
-  std::string_view ddl_type;             // "ALTER_TABLE" …; empty: the statement's own words tell
+  std::string_view ddl_type;  // "ALTER_TABLE" …; empty: the statement's own words tell
 };
 
 // now_ms and sequence are the caller's to fill.

@@ -60,8 +60,8 @@ Result<std::unique_ptr<MessageFormat>> FullImageFormat::create(const Options& op
 TablePlan FullImageFormat::make_plan(const TableSchema& table) const {
   TablePlan plan = plan_columns(table);
   std::string database = options_.tenant.empty() ? table.database : options_.tenant + "." + table.database;
-  plan.metadata = fmt::format(R"(,"dbType":{},"db":{},"table_name":{},"record_primary_key":)", db_type_,
-                              json_quoted(database), json_quoted(table.table));
+  plan.metadata = fmt::format(R"(,"dbType":{},"db":{},"table_name":{},"record_primary_key":)", db_type_, json_quoted(database),
+                              json_quoted(table.table));
   if (options_.column_types) plan.types = light_types(table);
   return plan;
 }
@@ -70,8 +70,9 @@ Status FullImageFormat::write(const EventBatch& batch, const ChangeEvent& event,
   bool is_row = is_row_event(event);
   const TableSchema* table = event.table;
   std::unique_ptr<TablePlan> own;
-  const TablePlan* plan =
-      table ? &plans_.find(*table, [this](const TableSchema& t) { return make_plan(t); }, own) : nullptr;
+  const TablePlan* plan = table ? &plans_.find(
+                                      *table, [this](const TableSchema& t) { return make_plan(t); }, own)
+                                : nullptr;
   TAILRACE_OK(begin_record(batch, event, is_row, out));
   TextForms forms;
   forms.full_bits = event.op == Op::kRead;
@@ -101,8 +102,8 @@ Status FullImageFormat::write(const EventBatch& batch, const ChangeEvent& event,
   return {};
 }
 
-Status FullImageFormat::write_metadata(JsonWriter& json, const TablePlan* plan, const EventBatch& batch,
-                                       const ChangeEvent& event, const EventMeta& meta, const Record& out) const {
+Status FullImageFormat::write_metadata(JsonWriter& json, const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event,
+                                       const EventMeta& meta, const Record& out) const {
   write_seconds(json, R"(,"allMetaData":{"checkpoint":)", meta.checkpoint_s);
   if (plan) {
     json.raw(plan->metadata);

@@ -12,7 +12,7 @@ struct FullImageOptions {
   std::string tenant;           // put before the database name; "" = none
   std::string source_identity;  // "" = null
   bool sequence_enabled = true;
-  bool column_types = false;    // DefaultExtendColumnType
+  bool column_types = false;  // DefaultExtendColumnType
 };
 
 class FullImageFormat final : public MessageFormat {

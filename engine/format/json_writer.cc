@@ -35,8 +35,7 @@ size_t copy_plain(char* to, const char* from, size_t size) noexcept {
   for (; size - done >= 16; done += 16) {
     __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + done));
     // The signed comparison catches both controls and bytes from 0x80.
-    __m128i bad = _mm_or_si128(_mm_cmplt_epi8(block, space),
-                               _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
+    __m128i bad = _mm_or_si128(_mm_cmplt_epi8(block, space), _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + done), block);
     int mask = _mm_movemask_epi8(bad);
     if (mask != 0) return done + static_cast<size_t>(__builtin_ctz(static_cast<unsigned>(mask)));

@@ -19,9 +19,9 @@ class JsonWriter : public OutBuffer {
   // Quoted and escaped. False when the text is not UTF-8; what was written is then of no use.
   [[nodiscard]] bool string(std::string_view text);
   [[nodiscard]] bool string_body(std::string_view text);  // without the quotes
-  void base64(std::string_view bytes);  // quoted
-  void hex(std::string_view bytes);     // quoted, upper case
-  void latin1(std::string_view bytes);  // quoted, one code point U+0000..U+00FF per byte
+  void base64(std::string_view bytes);                    // quoted
+  void hex(std::string_view bytes);                       // quoted, upper case
+  void latin1(std::string_view bytes);                    // quoted, one code point U+0000..U+00FF per byte
 };
 
 char* put_base64(char* to, std::string_view bytes) noexcept;  // REQUIRES: room for base64_size

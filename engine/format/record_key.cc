@@ -12,8 +12,7 @@ namespace tailrace {
 namespace {
 
 Status key_error(const TableSchema& table, const Column& column, std::string_view why) {
-  return Status(ErrorCode::kFormatValue, fmt::format("key column '{}' {}", column.name, why))
-      .with("table", table.qualified_name());
+  return Status(ErrorCode::kFormatValue, fmt::format("key column '{}' {}", column.name, why)).with("table", table.qualified_name());
 }
 
 void append_base64(std::string_view bytes, std::string& out) {
@@ -79,9 +78,7 @@ bool key_changes(const ChangeEvent& event) noexcept {
 }
 
 bool is_ddl_event(const ChangeEvent& event) noexcept { return event.op == Op::kSchemaChange || event.op == Op::kTruncate; }
-bool is_row_event(const ChangeEvent& event) noexcept {
-  return event.table && !is_ddl_event(event) && event.op != Op::kHeartbeat;
-}
+bool is_row_event(const ChangeEvent& event) noexcept { return event.table && !is_ddl_event(event) && event.op != Op::kHeartbeat; }
 
 Status begin_record(const EventBatch& batch, const ChangeEvent& event, bool is_row, Record& out) {
   out.key.clear();

@@ -156,9 +156,9 @@ Result<uint32_t> register_schema(std::string_view text, std::string_view subject
   if (answer.status != 200) {
     std::string message = answer.body.substr(0, 200);
     if (said.is_object() && said.contains("message") && said["message"].is_string()) message = said["message"];
-    std::string_view what = answer.status == 409   ? "holds a schema that this one is not compatible with"
+    std::string_view what = answer.status == 409                           ? "holds a schema that this one is not compatible with"
                             : answer.status == 401 || answer.status == 403 ? "refuses the login"
-                                                                             : "refuses the schema";
+                                                                           : "refuses the schema";
     return std::move(failed(url, fmt::format("{} (HTTP {}): {}", what, answer.status, message))).with("subject", std::string(subject));
   }
   if (!said.is_object() || !said.contains("id") || !said["id"].is_number_unsigned() || said["id"].get<uint64_t>() > UINT32_MAX) {

@@ -13,8 +13,8 @@ namespace tailrace {
 struct Record {
   std::string key, value;
   bool has_key = false;
-  bool tombstone = false;     // a message with this key and no value follows
-  bool skip = false;          // the format has no message for this event (e.g. DDL in Debezium)
+  bool tombstone = false;  // a message with this key and no value follows
+  bool skip = false;       // the format has no message for this event (e.g. DDL in Debezium)
 };
 
 class Serializer {

@@ -90,8 +90,7 @@ class SharePlexFormat final : public MessageFormat {
     json.advance(to);
   }
 
-  static Status write_place(JsonWriter& json, const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event,
-                            const Record& out) {
+  static Status write_place(JsonWriter& json, const TablePlan* plan, const EventBatch& batch, const ChangeEvent& event, const Record& out) {
     if (!plan) {
       json.raw(R"(,"table":null,"rowid":"-")");
       return {};
@@ -169,7 +168,6 @@ Result<std::unique_ptr<MessageFormat>> create_shareplex(const Options& options) 
 }  // namespace
 
 extern const FormatInfo tailrace_format_shareplex;
-const FormatInfo tailrace_format_shareplex{"shareplex", "changed columns, with the row before as key", kOptions,
-                                           &create_shareplex};
+const FormatInfo tailrace_format_shareplex{"shareplex", "changed columns, with the row before as key", kOptions, &create_shareplex};
 
 }  // namespace tailrace

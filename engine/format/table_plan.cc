@@ -49,9 +49,9 @@ TablePlan plan_columns(const TableSchema& table) {
 }
 
 std::vector<uint16_t> named_key(const TableSchema& table) {
-  bool only_unique = table.complete && std::none_of(table.keys.begin(), table.keys.end(), [](const TableKey& key) {
-                       return key.name == "PRIMARY";
-                     }) && !table.keys.empty();
+  bool only_unique = table.complete &&
+                     std::none_of(table.keys.begin(), table.keys.end(), [](const TableKey& key) { return key.name == "PRIMARY"; }) &&
+                     !table.keys.empty();
   return only_unique ? std::vector<uint16_t>() : table.primary_key;
 }
 

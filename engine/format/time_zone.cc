@@ -7,7 +7,6 @@
 #include <fstream>
 #include <iterator>
 
-
 namespace tailrace {
 namespace {
 

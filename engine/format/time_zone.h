@@ -18,7 +18,7 @@ class TimeZone {
 
  private:
   static Result<TimeZone> named(std::string_view name);
-  std::vector<int64_t> since_;      // UTC, rising; offsets_[i + 1] holds from since_[i] on
+  std::vector<int64_t> since_;  // UTC, rising; offsets_[i + 1] holds from since_[i] on
   std::vector<int32_t> offsets_{0};
 };
 

@@ -114,14 +114,12 @@ std::string lower_type(const Column& column) {
 
 std::span<const OracleType> oracle_types() noexcept { return kOracle; }
 
-bool is_oracle_mode(std::string_view db_type) noexcept {
-  return upper_case(db_type).find("ORACLE") != std::string::npos;
-}
+bool is_oracle_mode(std::string_view db_type) noexcept { return upper_case(db_type).find("ORACLE") != std::string::npos; }
 Status refuse_oracle_mode(std::string_view format, std::string_view db_type) {
   if (!is_oracle_mode(db_type)) return {};
-  return Status(ErrorCode::kConfigBadValue,
-                fmt::format("db_type {}: the {} format is for sources in MySQL mode; take default, canal, dataworks or shareplex",
-                            db_type, format));
+  return Status(
+      ErrorCode::kConfigBadValue,
+      fmt::format("db_type {}: the {} format is for sources in MySQL mode; take default, canal, dataworks or shareplex", db_type, format));
 }
 
 bool is_oceanbase(std::string_view db_type) noexcept { return upper_case(db_type).substr(0, 2) == "OB"; }

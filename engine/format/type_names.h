@@ -27,7 +27,7 @@ struct OracleType {
   std::string_view name;  // upper case, without lengths
   Kind kind;              // what carries its values; kText: as they are printed
   int java_sql;
-  bool is_time;           // YYYY-MM-DD HH:mm:ss[.n] [zone], without trailing zeros
+  bool is_time;  // YYYY-MM-DD HH:mm:ss[.n] [zone], without trailing zeros
 };
 std::span<const OracleType> oracle_types() noexcept;
 // Oracle-mode sources: OB_ORACLE, ORACLE; case-insensitive.

@@ -48,8 +48,8 @@ inline char* put_clock(char* to, TimeParts t, unsigned scale, Fraction form) noe
 }
 constexpr TimeParts clock_of(uint64_t microseconds) noexcept {
   uint64_t seconds = microseconds / 1'000'000;
-  return {static_cast<unsigned>(seconds / 3600), static_cast<unsigned>(seconds / 60 % 60),
-          static_cast<unsigned>(seconds % 60), static_cast<unsigned>(microseconds % 1'000'000)};
+  return {static_cast<unsigned>(seconds / 3600), static_cast<unsigned>(seconds / 60 % 60), static_cast<unsigned>(seconds % 60),
+          static_cast<unsigned>(microseconds % 1'000'000)};
 }
 inline constexpr int64_t kDayMicroseconds = 86'400'000'000;
 

@@ -25,9 +25,7 @@ std::vector<std::string> movable(const JobConfig& config, const std::optional<Jo
   return {"/source/url", "/source/socket", "/source/tls", "/source/tls_ca", "/source/password"};
 }
 
-Status no_boundary() {
-  return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were");
-}
+Status no_boundary() { return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were"); }
 
 }  // namespace
 
@@ -79,7 +77,7 @@ void Job::Impl::take_commands() {
       auto change = rule_change_from_json(command.args);
       auto asked = change.ok() ? ask_rules(*change) : Result<std::optional<RuleSwapAnswer>>(change.status());
       if (asked.ok() && !*asked) {
-        rules_command = command.id;   // answered at a boundary
+        rules_command = command.id;  // answered at a boundary
         rules_until = Clock::now() + change->timeout;
         continue;
       }
@@ -138,14 +136,15 @@ Result<std::optional<RuleSwapAnswer>> Job::Impl::ask_rules(const RuleChange& cha
     job_rules->set_sink(sink->caps());
   }
   TAILRACE_TRY(RuleSwapRequest request, job_rules->request(change));
-  std::lock_guard one(control);   // nobody starts it meanwhile
+  std::lock_guard one(control);  // nobody starts it meanwhile
   bool runs = false;
   {
     std::lock_guard lock(mutex);
     runs = state == JobState::kRunning || state == JobState::kRetrying;
   }
   if (!runs) {
-    if (!change.at.empty()) return Status(ErrorCode::kRuleSwap, "only a running job can be given rules for a place to come; start it first");
+    if (!change.at.empty())
+      return Status(ErrorCode::kRuleSwap, "only a running job can be given rules for a place to come; start it first");
     TAILRACE_TRY(RuleSwapAnswer answer, job_rules->put_down(std::move(request)));
     return std::optional<RuleSwapAnswer>(std::move(answer));
   }
@@ -201,8 +200,7 @@ void Job::Impl::end(milliseconds patience, JobState into) {
   changed.notify_all();
 }
 
-Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories)
-    : impl_(std::make_unique<Impl>()) {
+Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories) : impl_(std::make_unique<Impl>()) {
   impl_->file = std::move(file);
   impl_->config = std::move(config);
   impl_->factories = std::move(factories);

@@ -20,26 +20,26 @@ namespace tailrace {
 // Makes the parts of a run from names and URLs; app/wire provides it.
 struct JobFactories {
   std::function<Result<std::unique_ptr<Source>>(const EndpointConfig&, const SourceContext&)> source;
-  std::function<Result<std::unique_ptr<Sink>>(const EndpointConfig&, std::string_view format,
-                                              std::unique_ptr<Serializer>& serializer)> sink;
+  std::function<Result<std::unique_ptr<Sink>>(const EndpointConfig&, std::string_view format, std::unique_ptr<Serializer>& serializer)>
+      sink;
   std::function<Result<std::unique_ptr<RuleStage>>(const RuleStageConfig&)> rules;
 };
 
 enum class JobState : uint8_t { kCreated, kRunning, kRetrying, kPaused, kStopped, kDone, kFailed };
-std::string_view job_state_name(JobState state) noexcept;   // "created" …
+std::string_view job_state_name(JobState state) noexcept;  // "created" …
 
 struct JobStatus {
   JobState state = JobState::kCreated;
   std::string name, phase, rules_version;
-  uint64_t rows_done = 0;               // handed to the sink in this process
-  uint64_t rows_durable = 0;            // delivered since the job began
-  uint64_t rows_total = 0;              // estimate for the snapshot; 0 = not known
-  double rate = 0;                      // rows per second over the last seconds
-  std::optional<double> lag_s;          // nullopt = not known
-  std::optional<double> eta_s;          // of the snapshot
-  Position checkpoint;                  // durable
-  Status error;                         // why it failed, or why it retries
-  int attempts = 0;                     // failures in a row
+  uint64_t rows_done = 0;       // handed to the sink in this process
+  uint64_t rows_durable = 0;    // delivered since the job began
+  uint64_t rows_total = 0;      // estimate for the snapshot; 0 = not known
+  double rate = 0;              // rows per second over the last seconds
+  std::optional<double> lag_s;  // nullopt = not known
+  std::optional<double> eta_s;  // of the snapshot
+  Position checkpoint;          // durable
+  Status error;                 // why it failed, or why it retries
+  int attempts = 0;             // failures in a row
   bool idle = false, snapshot_done = false;
   uint64_t dropped_by_rules = 0;
   size_t memory_peak = 0;
@@ -52,15 +52,15 @@ struct RuleChange {
   std::string file;
   std::map<std::string, std::string> options;
   bool back = false;
-  bool apply_ddl = false;              // what the targets look like may change
-  std::string at;                      // a position the job has not come to; "" = the next boundary
+  bool apply_ddl = false;  // what the targets look like may change
+  std::string at;          // a position the job has not come to; "" = the next boundary
   std::chrono::milliseconds timeout{60000};
 };
 
 // About a statement that the rules hold (v1_ddl); id 0 = the only one.
 struct DdlDecision {
   int64_t id = 0;
-  bool release = false;                // else it is skipped
+  bool release = false;  // else it is skipped
 };
 
 class Job {
@@ -69,11 +69,11 @@ class Job {
   // this process and never stored. `config_json` empty = the configuration in the file (resume).
   static Result<std::unique_ptr<Job>> open(const std::string& path, std::string_view config_json,
                                            const std::map<std::string, std::string>& secrets, JobFactories factories);
-  ~Job();                                // stops with a patience of 1 s
+  ~Job();  // stops with a patience of 1 s
 
-  Status start();                        // returns at once; JOB-0006 when it runs already
-  Status stop(std::chrono::milliseconds patience);    // drain within patience, else abort; joins
-  Status pause(std::chrono::milliseconds patience);   // like stop; the state says paused
+  Status start();                                    // returns at once; JOB-0006 when it runs already
+  Status stop(std::chrono::milliseconds patience);   // drain within patience, else abort; joins
+  Status pause(std::chrono::milliseconds patience);  // like stop; the state says paused
   Status resume() { return start(); }
   JobStatus status() const;
 

@@ -24,8 +24,8 @@ Status check_keys(std::string_view where, const json& object, const std::vector<
     if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
     std::string near = nearest_name(item.key(), known);
     std::string full = where.empty() ? item.key() : fmt::format("{}.{}", where, item.key());
-    return Status(ErrorCode::kConfigUnknownKey,
-                  near.empty() ? full : fmt::format("{} (did you mean '{}'?)", full, near)).with("key", item.key());
+    return Status(ErrorCode::kConfigUnknownKey, near.empty() ? full : fmt::format("{} (did you mean '{}'?)", full, near))
+        .with("key", item.key());
   }
   return {};
 }
@@ -122,7 +122,8 @@ constexpr OptionSpec kPipelineOptions[] = {
     {"batch_bytes", "bytes", "256KiB", "a batch closes at about this size"},
     {"chunk_rows", "int", "10000", "rows of a snapshot chunk, at most"},
     {"chunk_bytes", "bytes", "4MiB", "bytes of a snapshot chunk, at most"},
-    {"on_schema_error", "enum:stop|quarantine", "stop", "what to do when the schema of one table is in trouble: stop the job, or set the table aside"},
+    {"on_schema_error", "enum:stop|quarantine", "stop",
+     "what to do when the schema of one table is in trouble: stop the job, or set the table aside"},
     {"spill_dir", "path", "", "where a transaction too large for memory waits for its end (default: $TMPDIR, else /var/tmp)"},
 };
 

@@ -20,20 +20,20 @@
 namespace tailrace {
 
 struct EndpointConfig {
-  std::string url;                              // without password
-  std::map<std::string, std::string> options;   // all other keys; "password" may be a reference
+  std::string url;                             // without password
+  std::map<std::string, std::string> options;  // all other keys; "password" may be a reference
 };
 
 struct JobConfig {
   std::string name;
   EndpointConfig source, sink;
-  std::string format;                           // "" = the sink takes rows
-  std::string start;                            // source.start, see event/start_point.h; "" = now
+  std::string format;  // "" = the sink takes rows
+  std::string start;   // source.start, see event/start_point.h; "" = now
   std::vector<std::string> tables;
   RuleOptions rules;
   PipelineOptions pipeline;
-  std::map<std::string, std::string> secrets;   // literal ones, split off: "source.password"; never stored
-  std::string canonical;                        // the JSON as stored: sorted keys, no literal secrets
+  std::map<std::string, std::string> secrets;  // literal ones, split off: "source.password"; never stored
+  std::string canonical;                       // the JSON as stored: sorted keys, no literal secrets
 
   // CFG-0001..0006. Unknown keys are named with the nearest known one.
   static Result<JobConfig> parse(std::string_view json);

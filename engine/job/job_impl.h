@@ -25,7 +25,7 @@ Result<EndpointConfig> resolved(const JobConfig& config, bool is_source);
 // What one run is made of. Later members refer to earlier ones, so it stays where it is.
 struct Parts {
   TableFilter filter;
-  std::shared_ptr<Acknowledgements> acks = std::make_shared<Acknowledgements>();   // outlives the sink
+  std::shared_ptr<Acknowledgements> acks = std::make_shared<Acknowledgements>();  // outlives the sink
   std::unique_ptr<Source> source;
   std::unique_ptr<Serializer> serializer;
   std::unique_ptr<Sink> sink;
@@ -33,40 +33,40 @@ struct Parts {
 };
 
 // Makes the parts without opening any.
-Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules,
-                  const std::string& rules_version, Parts& out);
+Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules, const std::string& rules_version,
+                  Parts& out);
 
 struct Job::Impl {
   std::unique_ptr<JobFile> file;
   JobConfig config;
   JobFactories factories;
-  std::optional<JobRules> job_rules;    // over the three above
+  std::optional<JobRules> job_rules;  // over the three above
   RuleSwap rule_swap;
-  std::atomic<bool> to_stop{false};     // this run goes to a held statement or an unreadable value, a transaction at a time
-  Clock::time_point rules_until;        // when rules_command is given up
-  std::optional<int64_t> rules_command; // waits for a boundary; service thread only
+  std::atomic<bool> to_stop{false};      // this run goes to a held statement or an unreadable value, a transaction at a time
+  Clock::time_point rules_until;         // when rules_command is given up
+  std::optional<int64_t> rules_command;  // waits for a boundary; service thread only
 
-  mutable std::mutex mutex;             // guards everything below
+  mutable std::mutex mutex;  // guards everything below
   std::condition_variable_any changed;
   JobState state = JobState::kCreated;
-  bool only_looks_on = false;           // nothing was started or stopped here: what the last run ended in stays to be seen
-  JobState stop_state = JobState::kStopped;   // what an asked-for stop ends in
+  bool only_looks_on = false;                // nothing was started or stopped here: what the last run ended in stays to be seen
+  JobState stop_state = JobState::kStopped;  // what an asked-for stop ends in
   Status error;
   int attempts = 0;
   std::string rules_version;
-  std::shared_ptr<Pipeline> pipeline;   // of the current run; while it is set its parts are there
-  RuleTimeline* rules = nullptr;        // valid while pipeline is set
-  uint64_t rows_before = 0;             // events of earlier runs in this process
+  std::shared_ptr<Pipeline> pipeline;  // of the current run; while it is set its parts are there
+  RuleTimeline* rules = nullptr;       // valid while pipeline is set
+  uint64_t rows_before = 0;            // events of earlier runs in this process
   uint64_t dropped_before = 0;
-  PipelineStatus last;                  // of the run that ended
-  std::map<std::string, TableProgress> tables_before;   // counted by earlier runs, of this process or another
-  std::optional<Checkpoint> durable_before;             // the newest of theirs
-  std::vector<std::string> warnings;    // patterns that match nothing
+  PipelineStatus last;                                 // of the run that ended
+  std::map<std::string, TableProgress> tables_before;  // counted by earlier runs, of this process or another
+  std::optional<Checkpoint> durable_before;            // the newest of theirs
+  std::vector<std::string> warnings;                   // patterns that match nothing
   std::deque<std::pair<Clock::time_point, uint64_t>> samples;
   Until goal = Until::kEnd;
   Position goal_position;
 
-  std::mutex control;                   // one start, stop or pause at a time
+  std::mutex control;  // one start, stop or pause at a time
   std::optional<std::jthread> runner;
   std::optional<std::jthread> service;  // writes the status, takes commands
 
@@ -81,7 +81,7 @@ struct Job::Impl {
   Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run);
   void service_loop(std::stop_token stop);
   void write_status();
-  void show_status();   // the same, of a job that was told to stop or pause
+  void show_status();  // the same, of a job that was told to stop or pause
   void take_commands();
   void finish(int64_t command, const Status& done, const std::string& answer);
   Status decide_ddl(const DdlDecision& decision);

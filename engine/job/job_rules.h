@@ -11,8 +11,7 @@ namespace tailrace {
 class JobRules {
  public:
   // All of them outlive it.
-  JobRules(JobFile& file, const JobConfig& config, const JobFactories& factories)
-      : file_(file), config_(config), factories_(factories) {}
+  JobRules(JobFile& file, const JobConfig& config, const JobFactories& factories) : file_(file), config_(config), factories_(factories) {}
 
   // The versions of a run. As long as nobody has asked for others the configured file tells the newest one, and an edited
   // file takes over where the run begins; afterwards the job file does. `status_version`: what the status told last.

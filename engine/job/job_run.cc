@@ -29,13 +29,13 @@ Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
   return endpoint;
 }
 
-Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules,
-                  const std::string& rules_version, Parts& out) {
+Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules, const std::string& rules_version,
+                  Parts& out) {
   TAILRACE_TRY(EndpointConfig source, resolved(config, true));
   TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
   TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
   TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
-                                                                      config.pipeline.quarantine ? &file : nullptr}));
+                                                                  config.pipeline.quarantine ? &file : nullptr}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
   TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps(), rules_version));
   return {};
@@ -47,10 +47,10 @@ void Job::Impl::look_at_patterns(const std::vector<SchemaRef>& tables, const std
   for (const std::string& pattern : config.tables) {
     if (pattern.rfind('!', 0) == 0) continue;
     auto alone = TableFilter::parse(std::span(&pattern, 1));
-    bool matches = alone.ok() && std::any_of(tables.begin(), tables.end(), [&](const SchemaRef& table) {
-      return alone->matches(table->database, table->table);
-    });
-    if (!matches) found.push_back(fmt::format("tables: \"{}\" matched no table of the source when the job began: is it misspelt?", pattern));
+    bool matches = alone.ok() && std::any_of(tables.begin(), tables.end(),
+                                             [&](const SchemaRef& table) { return alone->matches(table->database, table->table); });
+    if (!matches)
+      found.push_back(fmt::format("tables: \"{}\" matched no table of the source when the job began: is it misspelt?", pattern));
   }
   std::string version;
   {
@@ -58,7 +58,8 @@ void Job::Impl::look_at_patterns(const std::vector<SchemaRef>& tables, const std
     if (rules) version = rules->version();
   }
   for (const std::string& pattern : unmatched_rules) {
-    found.push_back(fmt::format("rules {}: tables[\"{}\"] matched no table of the source when the job began: is it misspelt?", version, pattern));
+    found.push_back(
+        fmt::format("rules {}: tables[\"{}\"] matched no table of the source when the job began: is it misspelt?", version, pattern));
   }
   for (const std::string& text : found) {
     {
@@ -79,7 +80,8 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
     rules_were = rules_version;
   }
   TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
-  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(), &made.filter, std::nullopt, nullptr, &rule_swap};
+  PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(),
+                      &made.filter,      std::nullopt,     nullptr,         &rule_swap};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.rule_state = file.get();
   parts.on_started = [this] { return file->mark_started(); };
@@ -93,7 +95,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
   };
   PipelineOptions options = config.pipeline;
   if (by_transactions) {
-    options.batch_bytes = 0;   // a batch per transaction
+    options.batch_bytes = 0;  // a batch per transaction
     parts.swap = nullptr;
   }
   auto current = std::make_shared<Pipeline>(options, parts);

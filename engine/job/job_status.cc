@@ -13,15 +13,14 @@ namespace {
 
 using nlohmann::json;
 constexpr std::pair<JobState, std::string_view> kNames[] = {
-    {JobState::kCreated, "created"}, {JobState::kRunning, "running"}, {JobState::kRetrying, "retrying"},
-    {JobState::kPaused, "paused"},   {JobState::kStopped, "stopped"}, {JobState::kDone, "done"},
-    {JobState::kFailed, "failed"}};
+    {JobState::kCreated, "created"}, {JobState::kRunning, "running"}, {JobState::kRetrying, "retrying"}, {JobState::kPaused, "paused"},
+    {JobState::kStopped, "stopped"}, {JobState::kDone, "done"},       {JobState::kFailed, "failed"}};
 
 std::string error_json(const Status& status) {
   if (status.ok()) return "";
   const ErrorInfo& info = error_info(status.code());
-  json out = {{"code", info.text}, {"message", info.message}, {"detail", status.detail()},
-              {"cause", info.cause}, {"solution", info.solution}};
+  json out = {
+      {"code", info.text}, {"message", info.message}, {"detail", status.detail()}, {"cause", info.cause}, {"solution", info.solution}};
   for (const auto& [key, value] : status.context()) out["context"][key] = value;
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }

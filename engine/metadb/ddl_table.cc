@@ -7,7 +7,7 @@
 namespace tailrace {
 namespace {
 
-constexpr std::string_view kStates[] = {"held", "released", "skipped", "stopped"};   // by DdlState
+constexpr std::string_view kStates[] = {"held", "released", "skipped", "stopped"};  // by DdlState
 
 }  // namespace
 
@@ -35,7 +35,8 @@ Result<DdlState> JobFile::hold(const StoppedDdl& statement) {
   {
     // A statement about several tables is decided about once.
     std::lock_guard lock(mutex_);
-    TAILRACE_TRY(auto s, database_->prepare("SELECT state FROM ddl_statement WHERE txn = ? AND ddl = ? AND decided_us IS NOT NULL LIMIT 1"));
+    TAILRACE_TRY(auto s,
+                 database_->prepare("SELECT state FROM ddl_statement WHERE txn = ? AND ddl = ? AND decided_us IS NOT NULL LIMIT 1"));
     s.bind_text(1, statement.txn);
     s.bind_text(2, statement.sql);
     TAILRACE_TRY(bool found, s.step());

@@ -13,9 +13,7 @@
 namespace tailrace {
 namespace {
 
-std::string lock_path(const std::string& job_path) {
-  return job_path + ".lock";
-}
+std::string lock_path(const std::string& job_path) { return job_path + ".lock"; }
 
 std::string read_owner(int descriptor) {
   char text[256];
@@ -31,8 +29,7 @@ Result<std::unique_ptr<JobFileLock>> JobFileLock::acquire(const std::string& job
   std::string path = lock_path(job_path);
   int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) {
-    return Status(ErrorCode::kMetaOpen, fmt::format("cannot open the lock file: {}", std::strerror(errno)))
-        .with("file", path);
+    return Status(ErrorCode::kMetaOpen, fmt::format("cannot open the lock file: {}", std::strerror(errno))).with("file", path);
   }
   std::unique_ptr<JobFileLock> lock(new JobFileLock(descriptor));
   // A reader that asks who owns the file holds a shared lock for a moment: a few tries tell it from an owner.
@@ -48,16 +45,13 @@ Result<std::unique_ptr<JobFileLock>> JobFileLock::acquire(const std::string& job
           .with("file", job_path)
           .with("owner", owner);
     }
-    return Status(ErrorCode::kMetaOpen, fmt::format("cannot lock: {}", std::strerror(errno)))
-        .with("file", path);
+    return Status(ErrorCode::kMetaOpen, fmt::format("cannot lock: {}", std::strerror(errno))).with("file", path);
   }
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
   std::string owner = fmt::format("{}@{}\n", ::getpid(), host);
-  if (::ftruncate(descriptor, 0) != 0 ||
-      ::pwrite(descriptor, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
-    return Status(ErrorCode::kMetaWrite, fmt::format("cannot write the lock file: {}", std::strerror(errno)))
-        .with("file", path);
+  if (::ftruncate(descriptor, 0) != 0 || ::pwrite(descriptor, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+    return Status(ErrorCode::kMetaWrite, fmt::format("cannot write the lock file: {}", std::strerror(errno))).with("file", path);
   }
   return lock;
 }
@@ -72,8 +66,6 @@ std::string JobFileLock::owner_of(const std::string& job_path) {
   return owner;
 }
 
-JobFileLock::~JobFileLock() {
-  ::close(descriptor_);
-}
+JobFileLock::~JobFileLock() { ::close(descriptor_); }
 
 }  // namespace tailrace

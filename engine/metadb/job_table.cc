@@ -65,13 +65,8 @@ std::string short_hash(std::string_view text) {
 }
 
 CommandRow command_of(sqlite::Statement& s) {
-  return {s.column_int(0),
-          std::string(s.column_text(1)),
-          std::string(s.column_text(2)),
-          std::string(s.column_text(3)),
-          s.column_int(4),
-          std::string(s.column_text(5)),
-          std::string(s.column_text(6))};
+  return {s.column_int(0), std::string(s.column_text(1)), std::string(s.column_text(2)), std::string(s.column_text(3)),
+          s.column_int(4), std::string(s.column_text(5)), std::string(s.column_text(6))};
 }
 
 }  // namespace
@@ -94,8 +89,8 @@ Result<std::optional<JobRow>> JobFile::read_job() {
   return std::optional<JobRow>(std::move(row));
 }
 
-Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::string_view config_json,
-                                               std::string_view sink_identity, const std::vector<std::string>& movable) {
+Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::string_view config_json, std::string_view sink_identity,
+                                               const std::vector<std::string>& movable) {
   TAILRACE_OK(require_owner("create a job"));
   Json given = Json::parse(config_json, nullptr, false);
   if (given.is_discarded()) return Status(ErrorCode::kConfigSyntax, "the job's configuration is not JSON");
@@ -126,8 +121,7 @@ Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::strin
     return Status(ErrorCode::kJobConfigChanged, describe_difference(before, given)).with("file", path_);
   }
   if (kept->sink_identity != sink_identity) {
-    return Status(ErrorCode::kJobConfigChanged,
-                  fmt::format("sink: \"{}\" -> \"{}\"", kept->sink_identity, sink_identity))
+    return Status(ErrorCode::kJobConfigChanged, fmt::format("sink: \"{}\" -> \"{}\"", kept->sink_identity, sink_identity))
         .with("file", path_);
   }
   if (before != given) {
@@ -159,8 +153,7 @@ Result<bool> JobFile::has_started() {
 Status JobFile::add_event(std::string_view level, std::string_view code, std::string_view text) {
   TAILRACE_OK(require_owner("log an event"));
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s,
-               database_->prepare("INSERT INTO event_log(at_us, level, code, text) VALUES (?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s, database_->prepare("INSERT INTO event_log(at_us, level, code, text) VALUES (?, ?, ?, ?)"));
   s.bind_int(1, now_us());
   s.bind_text(2, level);
   s.bind_text(3, code);
@@ -170,25 +163,21 @@ Status JobFile::add_event(std::string_view level, std::string_view code, std::st
 
 Result<std::vector<EventRow>> JobFile::read_events(int64_t after, size_t limit) {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s,
-               database_->prepare(
-                   "SELECT id, at_us, level, code, text FROM event_log WHERE id > ? ORDER BY id LIMIT ?"));
+  TAILRACE_TRY(auto s, database_->prepare("SELECT id, at_us, level, code, text FROM event_log WHERE id > ? ORDER BY id LIMIT ?"));
   s.bind_int(1, after);
   s.bind_int(2, static_cast<int64_t>(limit));
   std::vector<EventRow> rows;
   for (;;) {
     TAILRACE_TRY(bool more, s.step());
     if (!more) return rows;
-    rows.push_back({s.column_int(0), s.column_int(1), std::string(s.column_text(2)),
-                    std::string(s.column_text(3)), std::string(s.column_text(4))});
+    rows.push_back(
+        {s.column_int(0), s.column_int(1), std::string(s.column_text(2)), std::string(s.column_text(3)), std::string(s.column_text(4))});
   }
 }
 
-Result<int64_t> JobFile::post_command(std::string_view verb, std::string_view args_json,
-                                      std::string_view by) {
+Result<int64_t> JobFile::post_command(std::string_view verb, std::string_view args_json, std::string_view by) {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-                           "INSERT INTO command(verb, args, by, at_us) VALUES (?, ?, ?, ?) RETURNING id"));
+  TAILRACE_TRY(auto s, database_->prepare("INSERT INTO command(verb, args, by, at_us) VALUES (?, ?, ?, ?) RETURNING id"));
   s.bind_text(1, verb);
   s.bind_text(2, args_json);
   s.bind_text(3, by);
@@ -222,8 +211,7 @@ Result<std::vector<CommandRow>> JobFile::poll_commands() {
 Status JobFile::finish_command(int64_t id, std::string_view answer, bool failed) {
   TAILRACE_OK(require_owner("answer a command"));
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s,
-               database_->prepare("UPDATE command SET state = ?, answer = ?, done_us = ? WHERE id = ?"));
+  TAILRACE_TRY(auto s, database_->prepare("UPDATE command SET state = ?, answer = ?, done_us = ? WHERE id = ?"));
   s.bind_text(1, failed ? "failed" : "done");
   s.bind_text(2, answer);
   s.bind_int(3, now_us());
@@ -233,8 +221,7 @@ Status JobFile::finish_command(int64_t id, std::string_view answer, bool failed)
 
 Result<std::optional<CommandRow>> JobFile::read_command(int64_t id) {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s, database_->prepare(
-                           "SELECT id, verb, args, by, at_us, state, answer FROM command WHERE id = ?"));
+  TAILRACE_TRY(auto s, database_->prepare("SELECT id, verb, args, by, at_us, state, answer FROM command WHERE id = ?"));
   s.bind_int(1, id);
   TAILRACE_TRY(bool found, s.step());
   if (!found) return std::optional<CommandRow>();

@@ -15,8 +15,7 @@ namespace tailrace {
 namespace {
 
 constexpr sqlite::ErrorFamily kMetaFamily{ErrorCode::kMetaOpen, ErrorCode::kMetaWrite, ErrorCode::kMetaWrite};
-constexpr int64_t kApplicationId =
-    0x54524A42;  // "TRJB" in the file's header: told apart from any other SQLite file
+constexpr int64_t kApplicationId = 0x54524A42;  // "TRJB" in the file's header: told apart from any other SQLite file
 
 struct Migration {
   int version;
@@ -65,16 +64,13 @@ std::string make_uuid() {
 JobFile::JobFile(std::string path, Mode mode) : path_(std::move(path)), mode_(mode) {}
 JobFile::~JobFile() = default;
 
-std::string JobFile::owner_of(const std::string& path) {
-  return JobFileLock::owner_of(path);
-}
+std::string JobFile::owner_of(const std::string& path) { return JobFileLock::owner_of(path); }
 
 Result<std::unique_ptr<JobFile>> JobFile::open(const std::string& path, Mode mode) {
   struct stat info;
   bool exists = ::stat(path.c_str(), &info) == 0;
   if (!exists && errno != ENOENT) {
-    return Status(ErrorCode::kMetaOpen, fmt::format("cannot look at it: {}", std::strerror(errno)))
-        .with("file", path);
+    return Status(ErrorCode::kMetaOpen, fmt::format("cannot look at it: {}", std::strerror(errno))).with("file", path);
   }
   if (!exists && mode != Mode::kCreate) {
     return Status(ErrorCode::kJobMissing, "no such file").with("file", path);
@@ -108,13 +104,11 @@ Status JobFile::prepare_file() {
     TAILRACE_TRY(auto tables, database_->query_int("SELECT count(*) FROM sqlite_schema"));
     if (application != 0 || tables.value_or(0) != 0) return not_a_job_file(path_);
     // An empty file: made by an owner that died before its first commit, or about to be filled by one.
-    if (mode_ == Mode::kRead)
-      return Status(ErrorCode::kJobMissing, "the file is still empty").with("file", path_);
+    if (mode_ == Mode::kRead) return Status(ErrorCode::kJobMissing, "the file is still empty").with("file", path_);
   }
   if (version > kNewestVersion) {
     if (mode_ == Mode::kRead) return Status();  // the views only gain columns
-    return Status(ErrorCode::kMetaSchema,
-                  fmt::format("version {} of the file, this engine knows {}", version, kNewestVersion))
+    return Status(ErrorCode::kMetaSchema, fmt::format("version {} of the file, this engine knows {}", version, kNewestVersion))
         .with("file", path_);
   }
   if (version == kNewestVersion || mode_ == Mode::kRead) return Status();
@@ -130,15 +124,12 @@ Status JobFile::prepare_file() {
 
 Status JobFile::require_owner(std::string_view what) const {
   if (mode_ != Mode::kRead) return Status();
-  return Status(ErrorCode::kJobState, fmt::format("{}: the job file was opened for reading", what))
-      .with("file", path_);
+  return Status(ErrorCode::kJobState, fmt::format("{}: the job file was opened for reading", what)).with("file", path_);
 }
 
 Result<std::optional<Checkpoint>> JobFile::load() {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(auto s,
-               database_->prepare(
-                   "SELECT source_kind, position, commit_time_us, snapshot_state, rows FROM checkpoint"));
+  TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows FROM checkpoint"));
   TAILRACE_TRY(bool found, s.step());
   if (!found) return std::optional<Checkpoint>();
   Checkpoint checkpoint;
@@ -184,10 +175,8 @@ Status JobFile::append_locked(const std::vector<Entry>& entries) {
       s.bind_text(2, entry.position.text);
       s.bind_text(3, entry.database);
       s.bind_text(4, entry.table);
-      if (entry.schema)
-        s.bind_text(5, json);
-      else
-        s.bind_null(5);
+      if (entry.schema) s.bind_text(5, json);
+      else s.bind_null(5);
       s.bind_text(6, entry.ddl);
       s.bind_int(7, now_us());
       s.bind_text(8, kOrigins[static_cast<size_t>(entry.origin)]);
@@ -202,11 +191,8 @@ Status JobFile::append_locked(const std::vector<Entry>& entries) {
 
 Result<std::vector<SchemaStore::Entry>> JobFile::load_all() {
   std::lock_guard lock(mutex_);
-  TAILRACE_TRY(
-      auto s,
-      database_->prepare(
-          "SELECT source_kind, position, database, \"table\", schema, ddl, origin, read_low, read_high "
-          "FROM schema_history ORDER BY seq"));
+  TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, database, \"table\", schema, ddl, origin, read_low, read_high "
+                                          "FROM schema_history ORDER BY seq"));
   std::vector<Entry> entries;
   for (;;) {
     TAILRACE_TRY(bool more, s.step());

@@ -24,7 +24,12 @@ class Database;
 }
 class JobFileLock;
 
-class JobFile final : public CheckpointStore, public SchemaStore, public DeadLetterStore, public Quarantine, public DdlDesk, public RuleStateStore {
+class JobFile final : public CheckpointStore,
+                      public SchemaStore,
+                      public DeadLetterStore,
+                      public Quarantine,
+                      public DdlDesk,
+                      public RuleStateStore {
  public:
   // kCreate: makes the file if it is not there, and owns it. kOwn: it must exist. kRead: no ownership; may
   // look and post commands while the owner runs.
@@ -75,8 +80,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status decide_ddl(int64_t id, DdlState state);
 
   // One transaction for all of them. Tables and chunks not named stay as they are.
-  Status write_status(const StatusRow& status, std::span<const TableStat> tables = {},
-                      std::span<const ChunkRow> chunks = {});
+  Status write_status(const StatusRow& status, std::span<const TableStat> tables = {}, std::span<const ChunkRow> chunks = {});
   Result<std::optional<StatusRow>> read_status();
   Result<std::vector<TableStat>> read_tables();
   Status add_event(std::string_view level, std::string_view code, std::string_view text);
@@ -100,8 +104,7 @@ class JobFile final : public CheckpointStore, public SchemaStore, public DeadLet
   Status void_rule_cut(int64_t id);
 
   // One reading statement, on a connection of its own; any thread, also while the owner writes.
-  Result<QueryTable> query(std::string_view sql, std::span<const Cell> parameters = {},
-                           size_t max_rows = 1'000'000);
+  Result<QueryTable> query(std::string_view sql, std::span<const Cell> parameters = {}, size_t max_rows = 1'000'000);
 
  private:
   JobFile(std::string path, Mode mode);

@@ -7,8 +7,7 @@
 namespace tailrace {
 namespace {
 
-constexpr sqlite::ErrorFamily kQueryFamily{ErrorCode::kMetaOpen, ErrorCode::kMetaQuery,
-                                           ErrorCode::kMetaQuery};
+constexpr sqlite::ErrorFamily kQueryFamily{ErrorCode::kMetaOpen, ErrorCode::kMetaQuery, ErrorCode::kMetaQuery};
 
 void bind_cell(sqlite::Statement& s, int at, const Cell& cell) {
   if (auto* i = std::get_if<int64_t>(&cell)) return s.bind_int(at, *i);
@@ -20,23 +19,16 @@ void bind_cell(sqlite::Statement& s, int at, const Cell& cell) {
 
 Cell cell_of(sqlite::Statement& s, int at) {
   switch (s.column_class(at)) {
-    case sqlite::StorageClass::kInteger:
-      return s.column_int(at);
-    case sqlite::StorageClass::kReal:
-      return s.column_double(at);
-    case sqlite::StorageClass::kText:
-      return std::string(s.column_text(at));
-    case sqlite::StorageClass::kBlob:
-      return Blob{std::string(s.column_text(at))};
-    case sqlite::StorageClass::kNull:
-      break;
+    case sqlite::StorageClass::kInteger: return s.column_int(at);
+    case sqlite::StorageClass::kReal: return s.column_double(at);
+    case sqlite::StorageClass::kText: return std::string(s.column_text(at));
+    case sqlite::StorageClass::kBlob: return Blob{std::string(s.column_text(at))};
+    case sqlite::StorageClass::kNull: break;
   }
   return std::monostate();
 }
 
-bool is_blank(std::string_view text) {
-  return text.find_first_not_of(" \t\r\n;") == std::string_view::npos;
-}
+bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n;") == std::string_view::npos; }
 
 }  // namespace
 
@@ -56,8 +48,7 @@ Result<QueryTable> JobFile::query(std::string_view sql, std::span<const Cell> pa
   }
   if (!is_blank(tail)) return Status(ErrorCode::kMetaQuery, "one statement at a time");
   if (static_cast<size_t>(s.parameter_count()) != parameters.size()) {
-    return Status(ErrorCode::kMetaQuery, fmt::format("{} parameters are wanted, {} were given",
-                                                     s.parameter_count(), parameters.size()));
+    return Status(ErrorCode::kMetaQuery, fmt::format("{} parameters are wanted, {} were given", s.parameter_count(), parameters.size()));
   }
   for (size_t i = 0; i < parameters.size(); ++i) bind_cell(s, static_cast<int>(i) + 1, parameters[i]);
   QueryTable table;

@@ -25,7 +25,8 @@ Result<int64_t> find_mark(sqlite::Database& database, const Checkpoint& at) {
 // Puts the journal up to a mark into the base.
 Status fold(sqlite::Database& database, int64_t mark) {
   {
-    TAILRACE_TRY(auto changes, database.prepare("SELECT kind, state, key, value, at_us, seq FROM rule_state_journal WHERE mark <= ? ORDER BY seq"));
+    TAILRACE_TRY(auto changes,
+                 database.prepare("SELECT kind, state, key, value, at_us, seq FROM rule_state_journal WHERE mark <= ? ORDER BY seq"));
     TAILRACE_TRY(auto put, database.prepare("INSERT OR REPLACE INTO rule_state VALUES (?, ?, ?, ?, ?)"));
     TAILRACE_TRY(auto remove, database.prepare("DELETE FROM rule_state WHERE state = ? AND key = ?"));
     TAILRACE_TRY(auto clear, database.prepare("DELETE FROM rule_state WHERE state = ?1 OR ?1 = ''"));
@@ -46,7 +47,8 @@ Status fold(sqlite::Database& database, int64_t mark) {
       s.reset();
     }
   }
-  return database.execute(fmt::format("DELETE FROM rule_state_journal WHERE mark <= {0}; DELETE FROM rule_state_mark WHERE id < {0}", mark));
+  return database.execute(
+      fmt::format("DELETE FROM rule_state_journal WHERE mark <= {0}; DELETE FROM rule_state_mark WHERE id < {0}", mark));
 }
 
 }  // namespace
@@ -57,7 +59,8 @@ Status JobFile::keep(const Checkpoint& at, const std::vector<Change>& changes) {
   TAILRACE_TRY(auto transaction, sqlite::Transaction::begin(*database_));
   int64_t mark = 0;
   {
-    TAILRACE_TRY(auto s, database_->prepare("INSERT INTO rule_state_mark(source_kind, position, snapshot_state, rows) VALUES (?, ?, ?, ?) RETURNING id"));
+    TAILRACE_TRY(auto s, database_->prepare(
+                             "INSERT INTO rule_state_mark(source_kind, position, snapshot_state, rows) VALUES (?, ?, ?, ?) RETURNING id"));
     s.bind_text(1, at.position.source_kind);
     s.bind_text(2, at.position.text);
     s.bind_text(3, at.snapshot_state);
@@ -67,7 +70,8 @@ Status JobFile::keep(const Checkpoint& at, const std::vector<Change>& changes) {
     TAILRACE_OK(s.run());
   }
   {
-    TAILRACE_TRY(auto s, database_->prepare("INSERT INTO rule_state_journal(mark, kind, state, key, value, at_us) VALUES (?, ?, ?, ?, ?, ?)"));
+    TAILRACE_TRY(auto s,
+                 database_->prepare("INSERT INTO rule_state_journal(mark, kind, state, key, value, at_us) VALUES (?, ?, ?, ?, ?, ?)"));
     for (const Change& change : changes) {
       s.bind_int(1, mark);
       s.bind_text(2, kKinds[static_cast<size_t>(change.kind)]);
@@ -100,7 +104,8 @@ Result<RuleStateStore::Found> JobFile::go_back(const Checkpoint& at) {
   found.is_known = mark != 0;
   TAILRACE_TRY(auto transaction, sqlite::Transaction::begin(*database_));
   if (found.is_known) {
-    TAILRACE_OK(database_->execute(fmt::format("DELETE FROM rule_state_journal WHERE mark > {0}; DELETE FROM rule_state_mark WHERE id > {0}", mark)));
+    TAILRACE_OK(database_->execute(
+        fmt::format("DELETE FROM rule_state_journal WHERE mark > {0}; DELETE FROM rule_state_mark WHERE id > {0}", mark)));
   } else {
     TAILRACE_TRY(auto newest, database_->query_int("SELECT max(id) FROM rule_state_mark"));
     mark = newest.value_or(0);
@@ -111,7 +116,8 @@ Result<RuleStateStore::Found> JobFile::go_back(const Checkpoint& at) {
     for (;;) {
       TAILRACE_TRY(bool more, s.step());
       if (!more) break;
-      found.entries.push_back({Change::Kind::kPut, std::string(s.column_text(0)), std::string(s.column_text(1)), std::string(s.column_text(2)), s.column_int(3)});
+      found.entries.push_back({Change::Kind::kPut, std::string(s.column_text(0)), std::string(s.column_text(1)),
+                               std::string(s.column_text(2)), s.column_int(3)});
     }
   }
   TAILRACE_OK(transaction.commit());

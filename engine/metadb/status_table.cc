@@ -8,17 +8,13 @@ namespace {
 using sqlite::Statement;
 
 void bind_optional(Statement& s, int at, const std::optional<double>& value) {
-  if (value)
-    s.bind_double(at, *value);
-  else
-    s.bind_null(at);
+  if (value) s.bind_double(at, *value);
+  else s.bind_null(at);
 }
 template <class T>
 void bind_optional_int(Statement& s, int at, const std::optional<T>& value) {
-  if (value)
-    s.bind_int(at, static_cast<int64_t>(*value));
-  else
-    s.bind_null(at);
+  if (value) s.bind_int(at, static_cast<int64_t>(*value));
+  else s.bind_null(at);
 }
 std::optional<double> optional_double(Statement& s, int at) {
   return s.is_null(at) ? std::nullopt : std::optional<double>(s.column_double(at));
@@ -29,14 +25,11 @@ std::optional<T> optional_int(Statement& s, int at) {
 }
 
 Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) {
-  TAILRACE_TRY(
-      auto s,
-      database.prepare(
-          "INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
-          "dropped, lag_s, "
-          "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
-          "error_code, "
-          "error_text, error_json) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s, database.prepare("INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
+                                        "dropped, lag_s, "
+                                        "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
+                                        "error_code, "
+                                        "error_text, error_json) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   s.bind_text(1, row.state);
   s.bind_text(2, row.phase);
   s.bind_int(3, static_cast<int64_t>(row.rows_done));
@@ -60,8 +53,7 @@ Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) 
 }
 
 Status write_tables(sqlite::Database& database, std::span<const TableStat> tables, int64_t now) {
-  TAILRACE_TRY(auto s, database.prepare(
-                           "INSERT OR REPLACE INTO table_stat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s, database.prepare("INSERT OR REPLACE INTO table_stat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   for (const TableStat& table : tables) {
     s.bind_text(1, table.database);
     s.bind_text(2, table.table);
@@ -81,8 +73,7 @@ Status write_tables(sqlite::Database& database, std::span<const TableStat> table
 }
 
 Status write_chunks(sqlite::Database& database, std::span<const ChunkRow> chunks, int64_t now) {
-  TAILRACE_TRY(auto s,
-               database.prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s, database.prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   for (const ChunkRow& chunk : chunks) {
     s.bind_text(1, chunk.database);
     s.bind_text(2, chunk.table);
@@ -101,8 +92,7 @@ Status write_chunks(sqlite::Database& database, std::span<const ChunkRow> chunks
 
 }  // namespace
 
-Status JobFile::write_status(const StatusRow& status, std::span<const TableStat> tables,
-                             std::span<const ChunkRow> chunks) {
+Status JobFile::write_status(const StatusRow& status, std::span<const TableStat> tables, std::span<const ChunkRow> chunks) {
   TAILRACE_OK(require_owner("write the status"));
   int64_t now = now_us();
   std::lock_guard lock(mutex_);

@@ -9,9 +9,7 @@
 namespace tailrace {
 namespace {
 
-Status malformed(std::string_view what) {
-  return Status(ErrorCode::kSourceCorrupt, fmt::format("malformed {} event", what));
-}
+Status malformed(std::string_view what) { return Status(ErrorCode::kSourceCorrupt, fmt::format("malformed {} event", what)); }
 
 // "10.11.6-MariaDB" -> 10 * 1000000 + 11 * 1000 + 6.
 uint32_t version_number(std::string_view text) {
@@ -117,7 +115,8 @@ bool take_status_variable(uint8_t code, bool is_mariadb, ByteCursor& in, QueryEv
       if (is_mariadb) out.explicit_timestamps = (flags & kMariaExplicitTimestamps) != 0;
       return true;
     }
-    case 3: case 10: in.skip(4); return true;
+    case 3:
+    case 10: in.skip(4); return true;
     case 1:
       out.sql_mode = in.u64();
       out.ansi_quotes = (out.sql_mode & kSqlModeAnsiQuotes) != 0;
@@ -128,11 +127,18 @@ bool take_status_variable(uint8_t code, bool is_mariadb, ByteCursor& in, QueryEv
       in.skip(2);
       out.server_collation = in.u16();
       return true;
-    case 5: case 6: in.skip(in.u8()); return true;
-    case 7: case 8: in.skip(2); return true;
+    case 5:
+    case 6: in.skip(in.u8()); return true;
+    case 7:
+    case 8: in.skip(2); return true;
     case 18: out.utf8mb4_collation = in.u16(); return true;
-    case 9: case 17: case 129: in.skip(8); return true;
-    case 11: in.skip(in.u8()); in.skip(in.u8()); return true;
+    case 9:
+    case 17:
+    case 129: in.skip(8); return true;
+    case 11:
+      in.skip(in.u8());
+      in.skip(in.u8());
+      return true;
     case 12: {
       uint8_t count = in.u8();
       for (uint8_t i = 0; count != 254 && i < count && !in.failed(); ++i) {
@@ -141,9 +147,11 @@ bool take_status_variable(uint8_t code, bool is_mariadb, ByteCursor& in, QueryEv
       }
       return true;
     }
-    case 13: case 128: out.microseconds = in.u24(); return true;
+    case 13:
+    case 128: out.microseconds = in.u24(); return true;
     case 16: out.explicit_timestamps = in.u8() != 0; return true;
-    case 19: case 20: in.skip(1); return true;
+    case 19:
+    case 20: in.skip(1); return true;
     case 131: {
       uint8_t count = in.u8();
       for (uint8_t i = 0; i < count && !in.failed(); ++i) {
@@ -182,9 +190,9 @@ Result<FormatDescription> parse_format_description(std::string_view body) {
   uint8_t header_length = in.u8();
   if (in.failed()) return malformed("FORMAT_DESCRIPTION");
   if (format.version != 4 || header_length != kEventHeaderSize) {
-    return Status(ErrorCode::kSourceUnsupported,
-                  fmt::format("binary log format version {} with event headers of {} bytes; only version 4 is read",
-                              format.version, header_length));
+    return Status(
+        ErrorCode::kSourceUnsupported,
+        fmt::format("binary log format version {} with event headers of {} bytes; only version 4 is read", format.version, header_length));
   }
   format.is_mariadb = format.server_version.find("MariaDB") != std::string::npos;
   uint32_t number = version_number(format.server_version);
@@ -279,9 +287,14 @@ Result<GtidEvent> parse_tagged_gtid(std::string_view body) {
         event.gtid.tag = std::string(tag);
         break;
       }
-      case 4: case 5: tagged_signed(in); break;  // logical clock
+      case 4:
+      case 5: tagged_signed(in); break;  // logical clock
       case 6: event.commit_time_us = tagged_integer(in); break;
-      case 7: case 8: case 9: case 10: case 11: tagged_integer(in); break;
+      case 7:
+      case 8:
+      case 9:
+      case 10:
+      case 11: tagged_integer(in); break;
       default: done = true; break;
     }
     if (done && field <= last_needed) {

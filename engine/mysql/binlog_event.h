@@ -15,18 +15,61 @@
 namespace tailrace {
 
 enum class EventType : uint8_t {
-  kUnknown = 0, kStartV3 = 1, kQuery = 2, kStop = 3, kRotate = 4, kIntvar = 5, kLoad = 6, kSlave = 7, kCreateFile = 8,
-  kAppendBlock = 9, kExecLoad = 10, kDeleteFile = 11, kNewLoad = 12, kRand = 13, kUserVar = 14,
-  kFormatDescription = 15, kXid = 16, kBeginLoadQuery = 17, kExecuteLoadQuery = 18, kTableMap = 19,
-  kPreGaWriteRows = 20, kPreGaUpdateRows = 21, kPreGaDeleteRows = 22,
-  kWriteRowsV1 = 23, kUpdateRowsV1 = 24, kDeleteRowsV1 = 25, kIncident = 26, kHeartbeat = 27, kIgnorable = 28,
-  kRowsQuery = 29, kWriteRows = 30, kUpdateRows = 31, kDeleteRows = 32, kGtid = 33, kAnonymousGtid = 34,
-  kPreviousGtids = 35, kTransactionContext = 36, kViewChange = 37, kXaPrepare = 38, kPartialUpdateRows = 39,
-  kTransactionPayload = 40, kHeartbeatV2 = 41, kGtidTagged = 42,
-  kMariaAnnotateRows = 160, kMariaBinlogCheckpoint = 161, kMariaGtid = 162, kMariaGtidList = 163,
-  kMariaStartEncryption = 164, kMariaQueryCompressed = 165, kMariaWriteRowsCompressedV1 = 166,
-  kMariaUpdateRowsCompressedV1 = 167, kMariaDeleteRowsCompressedV1 = 168, kMariaWriteRowsCompressed = 169,
-  kMariaUpdateRowsCompressed = 170, kMariaDeleteRowsCompressed = 171
+  kUnknown = 0,
+  kStartV3 = 1,
+  kQuery = 2,
+  kStop = 3,
+  kRotate = 4,
+  kIntvar = 5,
+  kLoad = 6,
+  kSlave = 7,
+  kCreateFile = 8,
+  kAppendBlock = 9,
+  kExecLoad = 10,
+  kDeleteFile = 11,
+  kNewLoad = 12,
+  kRand = 13,
+  kUserVar = 14,
+  kFormatDescription = 15,
+  kXid = 16,
+  kBeginLoadQuery = 17,
+  kExecuteLoadQuery = 18,
+  kTableMap = 19,
+  kPreGaWriteRows = 20,
+  kPreGaUpdateRows = 21,
+  kPreGaDeleteRows = 22,
+  kWriteRowsV1 = 23,
+  kUpdateRowsV1 = 24,
+  kDeleteRowsV1 = 25,
+  kIncident = 26,
+  kHeartbeat = 27,
+  kIgnorable = 28,
+  kRowsQuery = 29,
+  kWriteRows = 30,
+  kUpdateRows = 31,
+  kDeleteRows = 32,
+  kGtid = 33,
+  kAnonymousGtid = 34,
+  kPreviousGtids = 35,
+  kTransactionContext = 36,
+  kViewChange = 37,
+  kXaPrepare = 38,
+  kPartialUpdateRows = 39,
+  kTransactionPayload = 40,
+  kHeartbeatV2 = 41,
+  kGtidTagged = 42,
+  kMariaAnnotateRows = 160,
+  kMariaBinlogCheckpoint = 161,
+  kMariaGtid = 162,
+  kMariaGtidList = 163,
+  kMariaStartEncryption = 164,
+  kMariaQueryCompressed = 165,
+  kMariaWriteRowsCompressedV1 = 166,
+  kMariaUpdateRowsCompressedV1 = 167,
+  kMariaDeleteRowsCompressedV1 = 168,
+  kMariaWriteRowsCompressed = 169,
+  kMariaUpdateRowsCompressed = 170,
+  kMariaDeleteRowsCompressed = 171
 };
 std::string event_type_name(uint8_t type);  // "WRITE_ROWS (30)"
 
@@ -35,11 +78,11 @@ inline constexpr uint16_t kEventArtificial = 0x20;  // made up by the server for
 inline constexpr uint16_t kEventIgnorable = 0x80;
 
 struct EventHeader {
-  uint32_t timestamp = 0;   // seconds
+  uint32_t timestamp = 0;  // seconds
   uint8_t type = 0;
   uint32_t server_id = 0;
-  uint32_t length = 0;      // whole event, header and checksum included
-  uint32_t next_offset = 0; // low 32 bits of the end of the event in its file; 0 in artificial events
+  uint32_t length = 0;       // whole event, header and checksum included
+  uint32_t next_offset = 0;  // low 32 bits of the end of the event in its file; 0 in artificial events
   uint16_t flags = 0;
 };
 // REQUIRES: at least kEventHeaderSize bytes.
@@ -68,12 +111,12 @@ struct QueryEvent {
   std::string_view sql;
   uint16_t error_code = 0;
   uint64_t sql_mode = 0;
-  bool ansi_quotes = false;      // "x" is an identifier
+  bool ansi_quotes = false;                 // "x" is an identifier
   std::optional<bool> explicit_timestamps;  // explicit_defaults_for_timestamp, where the log tells it
-  uint32_t microseconds = 0;     // of the statement's timestamp
-  uint16_t client_collation = 0; // of the text of the statement; 0 = not told
-  uint16_t server_collation = 0; // collation_server; 0 = not told
-  uint16_t utf8mb4_collation = 0;  // default_collation_for_utf8mb4 of MySQL; 0 = not told
+  uint32_t microseconds = 0;                // of the statement's timestamp
+  uint16_t client_collation = 0;            // of the text of the statement; 0 = not told
+  uint16_t server_collation = 0;            // collation_server; 0 = not told
+  uint16_t utf8mb4_collation = 0;           // default_collation_for_utf8mb4 of MySQL; 0 = not told
   // character_set_collations of MariaDB: what stands for a character set's own default collation.
   std::vector<std::pair<uint16_t, uint16_t>> charset_collations;
 };
@@ -81,8 +124,8 @@ Result<QueryEvent> parse_query(std::string_view body, const FormatDescription& f
 
 // MySQL's GTID, ANONYMOUS_GTID and GTID_TAGGED.
 struct GtidEvent {
-  MysqlGtid gtid;                // number 0 for an anonymous one
-  uint64_t commit_time_us = 0;   // 0 = not told
+  MysqlGtid gtid;               // number 0 for an anonymous one
+  uint64_t commit_time_us = 0;  // 0 = not told
 };
 Result<GtidEvent> parse_mysql_gtid(std::string_view body);
 Result<GtidEvent> parse_tagged_gtid(std::string_view body);
@@ -98,8 +141,8 @@ inline constexpr uint8_t kMariaCompletedXa = 128;
 Result<MariaGtidEvent> parse_maria_gtid(std::string_view body);
 
 struct XaPrepareEvent {
-  bool one_phase = false;        // prepared and committed at once
-  std::string xid;               // as statements name it: x'6162',x'',1
+  bool one_phase = false;  // prepared and committed at once
+  std::string xid;         // as statements name it: x'6162',x'',1
 };
 Result<XaPrepareEvent> parse_xa_prepare(std::string_view body);
 

@@ -54,8 +54,7 @@ bool says_purged(std::string_view text) {
 // ---- flavour: MariaDB Connector/C ----
 
 bool send_command(MYSQL* mysql, uint8_t command, const std::string& payload) {
-  return mysql->methods->db_command(mysql, static_cast<enum_server_command>(command), payload.data(), payload.size(), 1,
-                                    nullptr) == 0;
+  return mysql->methods->db_command(mysql, static_cast<enum_server_command>(command), payload.data(), payload.size(), 1, nullptr) == 0;
 }
 
 // False: failed, see mysql_errno. The bytes start with the packet's status byte.
@@ -112,10 +111,10 @@ Status BinlogWire::announce() {
   std::string checksum = info.binlog_checksum.empty() ? "NONE" : info.binlog_checksum;
   checksum_announced_ = checksum != "NONE";
   // Old and new spelling side by side: a server reads the one it knows, the other is a mere user variable.
-  TAILRACE_OK(connection_.execute(
-      fmt::format("SET @master_heartbeat_period={0}, @source_heartbeat_period={0}, @master_binlog_checksum='{1}', "
-                  "@source_binlog_checksum='{1}'",
-                  heartbeat_ns, checksum)));
+  TAILRACE_OK(
+      connection_.execute(fmt::format("SET @master_heartbeat_period={0}, @source_heartbeat_period={0}, @master_binlog_checksum='{1}', "
+                                      "@source_binlog_checksum='{1}'",
+                                      heartbeat_ns, checksum)));
   if (info.is_mariadb) {
     return connection_.execute("SET @mariadb_slave_capability=4, @slave_gtid_strict_mode=0, @slave_gtid_ignore_duplicates=0");
   }
@@ -175,9 +174,7 @@ Status BinlogWire::dump_gtid(uint16_t flags, std::string_view file, uint64_t off
   return dump(kComBinlogDumpGtid, payload);
 }
 
-bool BinlogWire::buffered() const {
-  return has_buffered(const_cast<BinlogWire*>(this)->connection_.handle());
-}
+bool BinlogWire::buffered() const { return has_buffered(const_cast<BinlogWire*>(this)->connection_.handle()); }
 
 bool BinlogWire::data_waiting() const {
   // The handle is not changed; the library's own functions just take it without const.

@@ -28,8 +28,8 @@ class BinlogWire {
   void ask_for_statements() noexcept { statements_ = true; }
   // One of these once, before `next`. An offset below 4 means the start of the file.
   Status start(std::string_view file, uint64_t offset);
-  Status start_mariadb_gtid(std::string_view gtid_list);      // "0-1-42,7-2-5"; "" = from the oldest log
-  Status start_mysql_gtid(std::string_view encoded_set);      // MysqlGtidSet::encode()
+  Status start_mariadb_gtid(std::string_view gtid_list);  // "0-1-42,7-2-5"; "" = from the oldest log
+  Status start_mysql_gtid(std::string_view encoded_set);  // MysqlGtidSet::encode()
 
   // The next event, header first, without the packet's status byte. Waits; silence is kSourceDeaf. nullopt: the
   // server ended the stream. The bytes are valid until the next call. Artificial events before the first

@@ -7,21 +7,24 @@
 namespace tailrace {
 
 enum class TextCodec : uint8_t {
-  kUnknown,      // a collation id or charset this engine cannot convert
+  kUnknown,  // a collation id or charset this engine cannot convert
   kBinary,
-  kUtf8,         // utf8mb4, utf8mb3, ascii: passed through once checked
+  kUtf8,  // utf8mb4, utf8mb3, ascii: passed through once checked
   kAscii,
-  kSingleByte,   // one byte is one character, by table
-  kMultiByte,    // converted by the system's tables
-  kUtf16, kUtf16le, kUcs2, kUtf32
+  kSingleByte,  // one byte is one character, by table
+  kMultiByte,   // converted by the system's tables
+  kUtf16,
+  kUtf16le,
+  kUcs2,
+  kUtf32
 };
 
 struct Charset {
-  std::string_view name;        // the server's: "latin1", "gbk"
+  std::string_view name;  // the server's: "latin1", "gbk"
   TextCodec codec;
-  const char* system_name;      // for kSingleByte and kMultiByte; null otherwise
-  bool ascii_compatible;        // bytes below 0x80 are ASCII
-  uint8_t max_bytes;            // of one character
+  const char* system_name;  // for kSingleByte and kMultiByte; null otherwise
+  bool ascii_compatible;    // bytes below 0x80 are ASCII
+  uint8_t max_bytes;        // of one character
 };
 
 // By collation id, as in TABLE_MAP metadata and Column::charset. Id 0 is "not known". Never null.
@@ -45,8 +48,7 @@ void append_utf8_replacing(const Charset& charset, std::string_view in, std::str
 enum class InvalidText : uint8_t { kStop, kReplace };
 // `in` as UTF-8: `in` itself where nothing has to change, else what is now in `scratch`. False: it is no text, and
 // that stops. REQUIRES: as append_utf8.
-[[nodiscard]] bool to_utf8(const Charset& charset, InvalidText invalid, std::string_view in, std::string& scratch,
-                           std::string_view& out);
+[[nodiscard]] bool to_utf8(const Charset& charset, InvalidText invalid, std::string_view in, std::string& scratch, std::string_view& out);
 // "bytes x'…' that are not text in its character set gbk": for messages; no more than 32 bytes are shown.
 std::string describe_invalid_text(const Charset& charset, std::string_view in);
 

@@ -7,8 +7,8 @@
 namespace tailrace {
 
 struct Correction {
-  uint32_t first = 0, last = 0;   // codes, big-endian
-  uint32_t to = 0;                // code point of the first, the following ones follow; 0: the servers know no character
+  uint32_t first = 0, last = 0;  // codes, big-endian
+  uint32_t to = 0;               // code point of the first, the following ones follow; 0: the servers know no character
   uint32_t character(uint32_t code) const noexcept { return to == 0 || to == 0xFFFD ? to : to + code - first; }
 };
 

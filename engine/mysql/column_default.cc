@@ -131,17 +131,18 @@ bool implicit_value(const Column& column, Value& out, std::string& text) {
       if (column.type_name == "inet4" || column.type_name == "inet6" || column.type_name == "uuid") return false;
       return text_value(column, out, text);
     case Kind::kBytes: return text_value(column, out, text);
-    case Kind::kJson:
-      text = "null";
-      return text_value(column, out, text);
-    case Kind::kDate: case Kind::kYear: case Kind::kBit: case Kind::kSet:
-      out = Value::of_bits(column.kind, 0);
-      return true;
-    case Kind::kTime: case Kind::kDateTime: case Kind::kTimestamp:
-      out = Value::of_bits(column.kind, 0, column.scale);
-      return true;
+    case Kind::kJson: text = "null"; return text_value(column, out, text);
+    case Kind::kDate:
+    case Kind::kYear:
+    case Kind::kBit:
+    case Kind::kSet: out = Value::of_bits(column.kind, 0); return true;
+    case Kind::kTime:
+    case Kind::kDateTime:
+    case Kind::kTimestamp: out = Value::of_bits(column.kind, 0, column.scale); return true;
     case Kind::kEnum: out = Value::of_bits(Kind::kEnum, 1); return true;
-    case Kind::kGeometry: case Kind::kAbsent: case Kind::kNull: return false;
+    case Kind::kGeometry:
+    case Kind::kAbsent:
+    case Kind::kNull: return false;
   }
   return false;
 }
@@ -249,8 +250,7 @@ void set_column_default(Column& column, std::string_view text, std::string_view 
     column.default_kind = Default::kUnknown;
   } else if (!is_mariadb) {
     bool computed = extra.find("DEFAULT_GENERATED") != std::string_view::npos;
-    column.default_kind = computed ? Default::kComputed : !none ? Default::kText
-                          : column.nullable ? Default::kNull : Default::kImplicit;
+    column.default_kind = computed ? Default::kComputed : !none ? Default::kText : column.nullable ? Default::kNull : Default::kImplicit;
     if (column.default_kind == Default::kText) column.default_text = text;
   } else if (none) {
     column.default_kind = Default::kImplicit;
@@ -269,7 +269,8 @@ void set_column_default(Column& column, std::string_view text, std::string_view 
 bool default_value(const Column& column, Value& out, std::string& text) {
   std::string_view given = column.default_text;
   switch (column.default_kind) {
-    case Default::kUnknown: case Default::kComputed: return false;
+    case Default::kUnknown:
+    case Default::kComputed: return false;
     case Default::kNull: out = Value::null(); return true;
     case Default::kImplicit: return implicit_value(column, out, text);
     case Default::kText: break;
@@ -283,7 +284,8 @@ bool default_value(const Column& column, Value& out, std::string& text) {
       out = Value::of_int(value);
       return true;
     }
-    case Kind::kUint: case Kind::kYear: {
+    case Kind::kUint:
+    case Kind::kYear: {
       uint64_t value = 0;
       if (!read_number(given, value)) return false;
       out = column.kind == Kind::kUint ? Value::of_uint(value) : Value::of_bits(Kind::kYear, value);
@@ -291,9 +293,7 @@ bool default_value(const Column& column, Value& out, std::string& text) {
     }
     case Kind::kDouble: return read_double(column, given, out);
     case Kind::kDecimal: return read_decimal(column, given, out, text);
-    case Kind::kText:
-      text = given;
-      return text_value(column, out, text);
+    case Kind::kText: text = given; return text_value(column, out, text);
     case Kind::kBytes:
       // MySQL's catalogue prints bytes in hex and ends them at the first zero byte.
       if (!is_ascii(given) || given.substr(0, 2) == "0x" || (given.empty() && column.type_name == "binary")) return false;
@@ -323,8 +323,12 @@ bool default_value(const Column& column, Value& out, std::string& text) {
       out = Value::of_bits(Kind::kBit, bits);
       return true;
     }
-    case Kind::kEnum: case Kind::kSet: return read_labels(column, given, out);
-    case Kind::kJson: case Kind::kGeometry: case Kind::kAbsent: case Kind::kNull: return false;
+    case Kind::kEnum:
+    case Kind::kSet: return read_labels(column, given, out);
+    case Kind::kJson:
+    case Kind::kGeometry:
+    case Kind::kAbsent:
+    case Kind::kNull: return false;
   }
   return false;
 }

@@ -19,8 +19,8 @@ constexpr size_t kMaxUnpacked = size_t{1} << 30;
 
 bool inflate(std::string_view packed, size_t unpacked_size, bool zlib_wrapped, std::string& out) {
   if (unpacked_size > kMaxUnpacked || unpacked_size / kMaxRatio > packed.size() + 16) return false;
-  thread_local std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> inflater(
-      libdeflate_alloc_decompressor(), &libdeflate_free_decompressor);
+  thread_local std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> inflater(libdeflate_alloc_decompressor(),
+                                                                                                          &libdeflate_free_decompressor);
   if (!inflater) return false;
   size_t start = out.size();
   out.resize(start + unpacked_size);
@@ -32,9 +32,7 @@ bool inflate(std::string_view packed, size_t unpacked_size, bool zlib_wrapped, s
 
 }  // namespace
 
-uint32_t log_crc32(uint32_t seed, std::string_view bytes) noexcept {
-  return libdeflate_crc32(seed, bytes.data(), bytes.size());
-}
+uint32_t log_crc32(uint32_t seed, std::string_view bytes) noexcept { return libdeflate_crc32(seed, bytes.data(), bytes.size()); }
 
 bool has_good_checksum(std::string_view event) noexcept {
   uint32_t stored = 0;
@@ -71,7 +69,7 @@ struct PayloadReader::State {
   bool is_plain = false;
   bool frame_complete = false;
   std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream{nullptr, &ZSTD_freeDStream};
-  std::vector<char> window;   // decompressed, not yet handed out
+  std::vector<char> window;  // decompressed, not yet handed out
   size_t begin = 0, end = 0;
 };
 

@@ -21,8 +21,8 @@ namespace tailrace {
 namespace {
 
 // Not in every version of the library's error lists.
-constexpr unsigned kAccountLocked = 3118, kMustChangePassword = 1862, kNoPasswordUser = 1698, kPrivilege = 1227,
-                   kConnectionKilled = 1927, kClientTimeout = 4031, kQueryInterrupted = 1317, kTooManyUserConnections = 1203, kSyntaxError = 1064;
+constexpr unsigned kAccountLocked = 3118, kMustChangePassword = 1862, kNoPasswordUser = 1698, kPrivilege = 1227, kConnectionKilled = 1927,
+                   kClientTimeout = 4031, kQueryInterrupted = 1317, kTooManyUserConnections = 1203, kSyntaxError = 1064;
 
 std::string upper(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
@@ -51,9 +51,7 @@ constexpr OptionSpec kOptions[] = {
     kInvalidTextOption,
 };
 
-unsigned seconds(int64_t microseconds) {
-  return microseconds <= 0 ? 0 : static_cast<unsigned>((microseconds + 999'999) / 1'000'000);
-}
+unsigned seconds(int64_t microseconds) { return microseconds <= 0 ? 0 : static_cast<unsigned>((microseconds + 999'999) / 1'000'000); }
 
 }  // namespace
 
@@ -88,8 +86,10 @@ Result<ConnectOptions> connect_options(const Url& url, const Options& options) {
   if (tls.empty()) {
     out.tls = is_loopback(out.host) || !out.unix_socket.empty() ? TlsMode::kPreferred : TlsMode::kVerify;
   } else {
-    out.tls = tls == "off" ? TlsMode::kOff : tls == "preferred" ? TlsMode::kPreferred
-              : tls == "required" ? TlsMode::kRequired : TlsMode::kVerify;
+    out.tls = tls == "off"         ? TlsMode::kOff
+              : tls == "preferred" ? TlsMode::kPreferred
+              : tls == "required"  ? TlsMode::kRequired
+                                   : TlsMode::kVerify;
   }
   out.tls_ca = options.text("tls_ca");
   if (!out.tls_ca.empty() && ::access(out.tls_ca.c_str(), R_OK) != 0) {
@@ -160,20 +160,17 @@ ErrorCode code_of(unsigned number) noexcept {
     case kAccountLocked:
     case kMustChangePassword:
     case CR_AUTH_PLUGIN_CANNOT_LOAD:
-    case CR_AUTH_PLUGIN_ERR:
-      return ErrorCode::kSourceAuth;
+    case CR_AUTH_PLUGIN_ERR: return ErrorCode::kSourceAuth;
     case kPrivilege:
     case ER_TABLEACCESS_DENIED_ERROR:
     case ER_COLUMNACCESS_DENIED_ERROR:
-    case ER_DBACCESS_DENIED_ERROR:
-      return ErrorCode::kSourcePrivilege;
+    case ER_DBACCESS_DENIED_ERROR: return ErrorCode::kSourcePrivilege;
     case CR_CONNECTION_ERROR:
     case CR_CONN_HOST_ERROR:
     case CR_UNKNOWN_HOST:
     case CR_IPSOCK_ERROR:
     case ER_CON_COUNT_ERROR:
-    case kTooManyUserConnections:
-      return ErrorCode::kSourceConnect;
+    case kTooManyUserConnections: return ErrorCode::kSourceConnect;
     case CR_SERVER_GONE_ERROR:
     case CR_SERVER_LOST:
     case ER_SERVER_SHUTDOWN:
@@ -182,8 +179,7 @@ ErrorCode code_of(unsigned number) noexcept {
     case kQueryInterrupted:
     case CR_SSL_CONNECTION_ERROR:  // in the middle of a session that is how a TLS connection breaks off
       return ErrorCode::kSourceLost;
-    default:
-      return ErrorCode::kSourceQuery;
+    default: return ErrorCode::kSourceQuery;
   }
 }
 
@@ -245,8 +241,8 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
   }
   unsigned protocol = socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
   mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-  if (!mysql_real_connect(mysql, socket ? nullptr : options.host.c_str(), options.user.c_str(), options.password.c_str(),
-                          nullptr, options.port, socket ? options.unix_socket.c_str() : nullptr, 0)) {
+  if (!mysql_real_connect(mysql, socket ? nullptr : options.host.c_str(), options.user.c_str(), options.password.c_str(), nullptr,
+                          options.port, socket ? options.unix_socket.c_str() : nullptr, 0)) {
     unsigned number = mysql_errno(mysql);
     std::string text = mysql_error(mysql);
     Status status(code_of_refusal(number, text), fmt::format("{} (error {})", text, number));
@@ -265,8 +261,9 @@ Status Connection::prepare_session() {
   TAILRACE_OK(execute("SET NAMES utf8mb4"));
   TAILRACE_OK(execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"));
   // wait_timeout: a snapshot reader may rest while the sink is slow. net_write_timeout: so may a result half read.
-  return execute("SET SESSION sql_mode='', time_zone='+00:00', wait_timeout=86400, net_write_timeout=600, "
-                 "net_read_timeout=600, lock_wait_timeout=60");
+  return execute(
+      "SET SESSION sql_mode='', time_zone='+00:00', wait_timeout=86400, net_write_timeout=600, "
+      "net_read_timeout=600, lock_wait_timeout=60");
 }
 
 Status Connection::read_server_info() {
@@ -374,8 +371,9 @@ Result<Position> current_position(Connection& connection) {
     auto status = connection.query("SHOW BINARY LOG STATUS");
     if (!status.ok() && status.status().code() == ErrorCode::kSourceQuery) status = connection.query("SHOW MASTER STATUS");
     if (!status.ok() && connection.last_error() == kSyntaxError) {
-      return Status(ErrorCode::kSourceBinlogOff, "log_bin says ON, but the server knows no statement that shows its log; it can be "
-                                                 "copied with job.phases = [\"snapshot\"]")
+      return Status(ErrorCode::kSourceBinlogOff,
+                    "log_bin says ON, but the server knows no statement that shows its log; it can be "
+                    "copied with job.phases = [\"snapshot\"]")
           .with("server", connection.options().address());
     }
     if (!status.ok()) return status.status();
@@ -393,13 +391,14 @@ Result<Position> current_position(Connection& connection) {
       TAILRACE_TRY(after, connection.query_value(kGtid));
       if (before != after) {
         if (attempt < 4) continue;
-        TAILRACE_TRY(after, connection.query_value(fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(text("File")), text("Position"))));
+        TAILRACE_TRY(after,
+                     connection.query_value(fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(text("File")), text("Position"))));
       }
       gtid = after.value_or("");
     }
     std::erase_if(gtid, [](unsigned char c) { return std::isspace(c); });
-    return Position{"mysql", fmt::format("gtid={};file={};offset={};server={}", gtid, text("File"), text("Position"),
-                                         connection.server().identity)};
+    return Position{"mysql",
+                    fmt::format("gtid={};file={};offset={};server={}", gtid, text("File"), text("Position"), connection.server().identity)};
   }
   return Status(ErrorCode::kInternal, "current_position left its loop");
 }

@@ -24,16 +24,16 @@ struct ConnectOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 3306;
   std::string user, password;
-  std::string unix_socket;              // "" = TCP
+  std::string unix_socket;  // "" = TCP
   TlsMode tls = TlsMode::kVerify;
-  std::string tls_ca;                   // PEM file; "" = the system's certificates
+  std::string tls_ca;  // PEM file; "" = the system's certificates
   int64_t connect_timeout_us = 10'000'000;
-  int64_t read_timeout_us = 0;          // 0 = wait for ever (long statements); the binlog stream sets its own
-  int64_t heartbeat_us = 1'000'000;     // asked of the server by the binlog stream
+  int64_t read_timeout_us = 0;       // 0 = wait for ever (long statements); the binlog stream sets its own
+  int64_t heartbeat_us = 1'000'000;  // asked of the server by the binlog stream
   InvalidText invalid_text = InvalidText::kStop;
-  uint32_t server_id = 0;               // of the binlog stream; 0 = a random one in the high range
+  uint32_t server_id = 0;  // of the binlog stream; 0 = a random one in the high range
 
-  std::string address() const;          // host:port or the socket path, for messages
+  std::string address() const;  // host:port or the socket path, for messages
 };
 
 // For every source that reads text of these servers.
@@ -53,14 +53,14 @@ bool is_loopback(std::string_view host) noexcept;
 
 struct ServerInfo {
   bool is_mariadb = false;
-  std::string version;          // "10.11.14-MariaDB-log"
-  std::string server_uuid;      // MySQL; "" on MariaDB
-  std::string identity;         // tells this server's log from another's: server_uuid, or server_id and server_uid
+  std::string version;      // "10.11.14-MariaDB-log"
+  std::string server_uuid;  // MySQL; "" on MariaDB
+  std::string identity;     // tells this server's log from another's: server_uuid, or server_id and server_uid
   uint32_t server_id = 0;
-  std::string gtid_mode;        // MySQL: ON, OFF, …; "" on MariaDB, which always has GTIDs
+  std::string gtid_mode;  // MySQL: ON, OFF, …; "" on MariaDB, which always has GTIDs
   bool log_bin = false;
   std::string binlog_format, binlog_row_image, binlog_row_metadata;  // upper case; "" = the server has no such variable
-  std::string binlog_checksum;  // "CRC32", "NONE"
+  std::string binlog_checksum;                                       // "CRC32", "NONE"
   int lower_case_table_names = 0;
 };
 
@@ -83,7 +83,7 @@ class Connection {
 
   // Buffered whole: for small results.
   Result<QueryResult> query(std::string_view sql);
-  Status execute(std::string_view sql);                              // a statement whose result does not matter
+  Status execute(std::string_view sql);                                  // a statement whose result does not matter
   Result<std::optional<std::string>> query_value(std::string_view sql);  // first column of the first row; nullopt: no row or NULL
 
   const ServerInfo& server() const noexcept { return server_; }

@@ -69,7 +69,7 @@ class FileReader {
       if (auto other = create_table(parsed, context); other.ok()) made = std::move(other);
     }
     if (made.ok()) {
-      schemas_.push_back(without_defaults(**made));   // they may be of another time
+      schemas_.push_back(without_defaults(**made));  // they may be of another time
       return Status();
     }
     auto line = std::count(sql_.begin(), sql_.begin() + static_cast<long>(begin), '\n') + 1;

@@ -23,13 +23,13 @@ bool same_name(std::string_view a, std::string_view b) {
 
 // A key whose columns are told by name, so that columns may move under it.
 struct NamedPart {
-  std::string column;   // "" = an expression
+  std::string column;  // "" = an expression
   uint32_t prefix = 0;
 };
 struct NamedKey {
   std::string name;
   bool unique = false;
-  bool generated = false;   // made by the server for a foreign key
+  bool generated = false;  // made by the server for a foreign key
   std::vector<NamedPart> parts;
 };
 
@@ -88,7 +88,8 @@ class TableDraft {
         for (size_t i = 0; i < schema->columns.size() && !part.column.empty(); ++i) {
           if (same_name(schema->columns[i].name, part.column)) index = static_cast<int>(i);
         }
-        if (index < 0 && !part.column.empty()) return lost(fmt::format("key `{}` of column `{}`, which is not known", key.name, part.column));
+        if (index < 0 && !part.column.empty())
+          return lost(fmt::format("key `{}` of column `{}`, which is not known", key.name, part.column));
         uint32_t prefix = part.prefix;
         if (index >= 0 && whole(schema->columns[static_cast<size_t>(index)], prefix)) prefix = 0;
         constexpr uint32_t kBoundingBox = 32;  // what a key has of a geometry
@@ -104,7 +105,8 @@ class TableDraft {
   static bool whole(const Column& column, uint32_t prefix) {
     if (column.kind != Kind::kText && column.kind != Kind::kBytes) return true;
     if (column.type_name == "inet4" || column.type_name == "inet6" || column.type_name == "uuid") return true;
-    bool sized = column.type_name == "char" || column.type_name == "varchar" || column.type_name == "binary" || column.type_name == "varbinary";
+    bool sized =
+        column.type_name == "char" || column.type_name == "varchar" || column.type_name == "binary" || column.type_name == "varbinary";
     return sized && prefix >= column.length;
   }
 
@@ -130,7 +132,7 @@ class TableDraft {
   // The table's default, and what CONVERT TO makes of its columns. MariaDB takes a default beside a conversion as given; MySQL
   // wants both to be of one character set, and the later of two collations counts.
   Status defaults(const std::vector<TableItem>& items) {
-    bool given = false;   // a default, or in MySQL a collation
+    bool given = false;  // a default, or in MySQL a collation
     for (const TableItem& item : items) {
       bool converts = item.verb == Verb::kConvertCharset;
       if (item.verb != Verb::kDefaultCharset && !converts) continue;
@@ -167,7 +169,7 @@ class TableDraft {
         bool concerns = item.verb == Verb::kDropColumn || item.verb == Verb::kChangeColumn || item.verb == Verb::kRenameColumn;
         if (!concerns || !same_name(item.name, column.name)) continue;
         bool again = change && change->verb == Verb::kDropColumn && item.verb == Verb::kDropColumn && item.conditional;
-        if (again) continue;   // DROP a, DROP IF EXISTS a
+        if (again) continue;  // DROP a, DROP IF EXISTS a
         if (change) return lost(fmt::format("column `{}` changed twice", column.name));
         change = &item;
       }
@@ -189,7 +191,8 @@ class TableDraft {
         if (converted_) TAILRACE_OK(convert_column(columns_.back(), converted_, context_));
         continue;
       }
-      TAILRACE_TRY(Column made, converted_ ? change_converted_column(column, change->column, collation_, converted_, context_) : make(change->column));
+      TAILRACE_TRY(Column made,
+                   converted_ ? change_converted_column(column, change->column, collation_, converted_, context_) : make(change->column));
       if (change->column.first || !change->column.after.empty()) moves.push_back(change);
       columns_.push_back(std::move(made));
     }
@@ -260,7 +263,7 @@ class TableDraft {
       auto old = std::find_if(before.begin(), before.end(), [&](const Column& c) { return same_name(c.name, part.column); });
       if (part.prefix == 0 && old != before.end()) {
         part.prefix = key_part_length(*old);
-        if (old->kind == Kind::kEnum || old->kind == Kind::kSet) return Status();   // 0 is their length, then
+        if (old->kind == Kind::kEnum || old->kind == Kind::kSet) return Status();  // 0 is their length, then
       }
       return part.prefix ? Status() : lost(fmt::format("a key of column `{}`, whose name another takes", part.column));
     };
@@ -272,7 +275,7 @@ class TableDraft {
         if (part.column.empty()) continue;
         bool was_added = is_in(added, part.column);
         auto renamed = std::find_if(renames_.begin(), renames_.end(), [&](const auto& pair) { return same_name(pair.first, part.column); });
-        if (renamed != renames_.end()) {   // all at once: names may be swapped
+        if (renamed != renames_.end()) {  // all at once: names may be swapped
           if (!was_added || index_of(renamed->second) < index_of(part.column)) part.column = renamed->second;
           else TAILRACE_OK(take_over(part));
         } else if (is_in(dropped, part.column) && was_added) {
@@ -312,7 +315,9 @@ class TableDraft {
         bool skipped = std::find(skipped_.begin(), skipped_.end(), &item) != skipped_.end();
         if (item.conditional) {
           // MariaDB makes the key of a column that was there, too, unless there is one of its name.
-          auto same = [&](const NamedKey& key) { return key.unique && key.parts.size() == 1 && same_name(key.parts[0].column, item.column.name); };
+          auto same = [&](const NamedKey& key) {
+            return key.unique && key.parts.size() == 1 && same_name(key.parts[0].column, item.column.name);
+          };
           bool has_key = existed(item.column.primary ? "PRIMARY" : item.column.name) || std::any_of(added.begin(), added.end(), same);
           if (has_key || (skipped && item.column.references)) continue;
         }
@@ -323,8 +328,10 @@ class TableDraft {
       }
       if (item.verb != Verb::kAddKey) continue;
       const KeyClause& clause = item.key;
-      NamedKey key{clause.name, clause.kind == KeyClause::Kind::kPrimary || clause.kind == KeyClause::Kind::kUnique,
-                   clause.kind == KeyClause::Kind::kForeign, {}};
+      NamedKey key{clause.name,
+                   clause.kind == KeyClause::Kind::kPrimary || clause.kind == KeyClause::Kind::kUnique,
+                   clause.kind == KeyClause::Kind::kForeign,
+                   {}};
       for (const KeyPartClause& part : clause.parts) {
         if (!part.column.empty() && !find(part.column)) return lost(fmt::format("key of column `{}`, which is not known", part.column));
         key.parts.push_back({part.column, part.prefix});
@@ -390,11 +397,11 @@ class TableDraft {
 
   const DdlContext& context_;
   uint16_t collation_ = 0;
-  uint16_t converted_ = 0;   // what CONVERT TO gives the columns; 0 = there is none
+  uint16_t converted_ = 0;  // what CONVERT TO gives the columns; 0 = there is none
   std::vector<Column> columns_;
   std::vector<NamedKey> keys_;
   std::vector<std::pair<std::string, std::string>> renames_;
-  std::vector<const TableItem*> skipped_;   // ADD COLUMN IF NOT EXISTS of one that exists
+  std::vector<const TableItem*> skipped_;  // ADD COLUMN IF NOT EXISTS of one that exists
 };
 
 }  // namespace

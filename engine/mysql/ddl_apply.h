@@ -14,13 +14,13 @@ namespace tailrace {
 // The server that ran the statement and what it ran it under.
 struct DdlContext {
   bool is_mariadb = false;
-  uint32_t version = 0;                     // 101119, 90704; 0 = not known: lengths stay as written
+  uint32_t version = 0;  // 101119, 90704; 0 = not known: lengths stay as written
   bool real_as_float = false;
-  std::optional<bool> explicit_timestamps;  // explicit_defaults_for_timestamp; none = the version's default
-  uint16_t server_collation = 0;            // 0 = not known
-  uint16_t utf8mb4_collation = 0;           // default_collation_for_utf8mb4; 0 = the version's
+  std::optional<bool> explicit_timestamps;                        // explicit_defaults_for_timestamp; none = the version's default
+  uint16_t server_collation = 0;                                  // 0 = not known
+  uint16_t utf8mb4_collation = 0;                                 // default_collation_for_utf8mb4; 0 = the version's
   std::vector<std::pair<uint16_t, uint16_t>> charset_collations;  // MariaDB: default collation -> the one in its place
-  uint16_t database_collation = 0;          // of the database the table is made in; 0 = not known
+  uint16_t database_collation = 0;                                // of the database the table is made in; 0 = not known
 };
 
 // The collation that a clause asks for where `outer` is the one it would inherit; 0 when it is not known.

@@ -306,8 +306,8 @@ bool DdlReader::skip_reference() {
     } else if (peek_pair("ON", "DELETE") || peek_pair("ON", "UPDATE")) {
       tokens_.next();
       tokens_.next();
-      if (!accept_all({"SET", "NULL"}) && !accept_all({"SET", "DEFAULT"}) && !accept_all({"NO", "ACTION"}) &&
-          !tokens_.accept("RESTRICT") && !tokens_.accept("CASCADE")) {
+      if (!accept_all({"SET", "NULL"}) && !accept_all({"SET", "DEFAULT"}) && !accept_all({"NO", "ACTION"}) && !tokens_.accept("RESTRICT") &&
+          !tokens_.accept("CASCADE")) {
         return lost_here();
       }
     } else {

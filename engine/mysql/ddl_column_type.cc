@@ -16,9 +16,9 @@ struct Word {
   std::string_view word, name;
 };
 constexpr Word kSynonyms[] = {
-    {"integer", "int"},   {"int1", "tinyint"},    {"int2", "smallint"},  {"int3", "mediumint"}, {"int4", "int"},
-    {"int8", "bigint"},   {"middleint", "mediumint"}, {"dec", "decimal"}, {"numeric", "decimal"}, {"fixed", "decimal"},
-    {"float4", "float"},  {"float8", "double"},
+    {"integer", "int"},     {"int1", "tinyint"},  {"int2", "smallint"},       {"int3", "mediumint"},
+    {"int4", "int"},        {"int8", "bigint"},   {"middleint", "mediumint"}, {"dec", "decimal"},
+    {"numeric", "decimal"}, {"fixed", "decimal"}, {"float4", "float"},        {"float8", "double"},
 };
 
 struct IntegerWidth {
@@ -94,9 +94,7 @@ class Typing {
   void set_default(Column& column) const {
     using Kept = Column::Default;
     switch (clause_.default_kind) {
-      case ColumnClause::Default::kNone:
-        column.default_kind = column.nullable ? Kept::kNull : Kept::kImplicit;
-        break;
+      case ColumnClause::Default::kNone: column.default_kind = column.nullable ? Kept::kNull : Kept::kImplicit; break;
       case ColumnClause::Default::kNull: column.default_kind = Kept::kNull; break;
       case ColumnClause::Default::kComputed: column.default_kind = Kept::kComputed; break;
       case ColumnClause::Default::kNotFollowed: column.default_kind = Kept::kUnknown; break;
@@ -135,8 +133,9 @@ class Typing {
     }
     if (collation_ == 0) {
       std::string named = charset.collation.empty() ? charset.charset : charset.collation;
-      return Status(ErrorCode::kSchemaMissing, named.empty() ? fmt::format("column `{}`: the default character set is not known", clause_.name)
-                                                             : fmt::format("column `{}`: character set '{}'", clause_.name, named));
+      return Status(ErrorCode::kSchemaMissing, named.empty()
+                                                   ? fmt::format("column `{}`: the default character set is not known", clause_.name)
+                                                   : fmt::format("column `{}`: character set '{}'", clause_.name, named));
     }
     bool labels = word_ == "enum" || word_ == "set";
     if (collation_ == kBinaryCollation && !labels) word_ = byte_type(word_);
@@ -237,7 +236,8 @@ uint16_t resolve_charset(const CharsetClause& clause, uint16_t outer, const DdlC
     if (context.utf8mb4_collation) return context.utf8mb4_collation;
     return context.version >= 80000 ? 255 : 45;
   }
-  static constexpr std::pair<std::string_view, uint16_t> kUnconverted[] = {{"armscii8", 32}, {"geostd8", 92}, {"keybcs2", 37}, {"swe7", 10}};
+  static constexpr std::pair<std::string_view, uint16_t> kUnconverted[] = {
+      {"armscii8", 32}, {"geostd8", 92}, {"keybcs2", 37}, {"swe7", 10}};
   for (const auto& [name, collation] : kUnconverted) {
     if (charset == name) return collation;
   }
@@ -257,9 +257,9 @@ Result<Column> make_converted_column(const ColumnClause& clause, uint16_t outer,
 }
 
 uint32_t key_part_length(const Column& column) {
-  static constexpr std::pair<std::string_view, uint32_t> kSizes[] = {
-      {"tinyint", 1}, {"smallint", 2}, {"mediumint", 3}, {"int", 4}, {"bigint", 8}, {"float", 4}, {"double", 8},
-      {"year", 1}, {"date", 3}, {"inet4", 4}, {"inet6", 16}, {"uuid", 16}};
+  static constexpr std::pair<std::string_view, uint32_t> kSizes[] = {{"tinyint", 1}, {"smallint", 2}, {"mediumint", 3}, {"int", 4},
+                                                                     {"bigint", 8},  {"float", 4},    {"double", 8},    {"year", 1},
+                                                                     {"date", 3},    {"inet4", 4},    {"inet6", 16},    {"uuid", 16}};
   for (const auto& [name, bytes] : kSizes) {
     if (column.type_name == name) return bytes;
   }
@@ -267,7 +267,7 @@ uint32_t key_part_length(const Column& column) {
   const auto labels = static_cast<uint32_t>(column.labels.size());
   const uint32_t character_bytes = column.charset ? charset_of_collation(column.charset)->max_bytes : 1;
   switch (column.kind) {
-    case Kind::kEnum: return (labels > 255 ? 2U : 1U) / character_bytes;   // taken for characters
+    case Kind::kEnum: return (labels > 255 ? 2U : 1U) / character_bytes;  // taken for characters
     case Kind::kSet: return (labels > 32 ? 8U : (labels + 7) / 8) / character_bytes;
     case Kind::kDecimal: return static_cast<uint32_t>(decimal_size(column.length, column.scale));
     case Kind::kTime: return 3 + fraction;

@@ -30,17 +30,19 @@ uint64_t first_number(std::string_view type_text, uint64_t otherwise) {
   size_t at = type_text.find('(');
   if (at == std::string_view::npos) return otherwise;
   uint64_t out = 0;
-  for (++at; at < type_text.size() && type_text[at] >= '0' && type_text[at] <= '9'; ++at) out = out * 10 + static_cast<uint64_t>(type_text[at] - '0');
+  for (++at; at < type_text.size() && type_text[at] >= '0' && type_text[at] <= '9'; ++at)
+    out = out * 10 + static_cast<uint64_t>(type_text[at] - '0');
   return out;
 }
 
 uint64_t characters_of(std::string_view text) {
-  return static_cast<uint64_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<uint64_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 // What MySQL takes for the length of a column in characters: of a blob its bytes, of anything else what it takes to print it.
 uint64_t printed_length(const Column& column) {
-  constexpr uint64_t kLongestOfOthers = 26;   // 2000-01-01 00:00:00.000000
+  constexpr uint64_t kLongestOfOthers = 26;  // 2000-01-01 00:00:00.000000
   const std::string& type = column.type_name;
   if (type == "json" || column.kind == Kind::kGeometry) return largest("longblob");
   if (is_blob(type)) return largest(type);
@@ -64,13 +66,15 @@ uint64_t bytes_per_character(const Column& column) {
 }
 
 Status convert_label_column(Column& column, uint16_t collation, const DdlContext& context) {
-  auto lost = [&] { return Status(ErrorCode::kSchemaMissing, fmt::format("labels of `{}` whose bytes are not known in another character set", column.name)); };
+  auto lost = [&] {
+    return Status(ErrorCode::kSchemaMissing, fmt::format("labels of `{}` whose bytes are not known in another character set", column.name));
+  };
   bool as_they_are = charset_name_of_collation(collation) == charset_name_of_collation(column.charset);
   if (collation == kBinaryCollation && !as_they_are) {
     if (!std::all_of(column.labels.begin(), column.labels.end(), [](const std::string& label) { return is_ascii(label); })) return lost();
     if (!charset_of_collation(column.charset)->ascii_compatible) return lost();
     as_they_are = true;
-    if (!context.is_mariadb) collation = 0;   // as its catalogue has it
+    if (!context.is_mariadb) collation = 0;  // as its catalogue has it
   }
   if (!as_they_are) {
     auto converted = convert_labels(column.labels, column.charset, collation, context.is_mariadb);
@@ -117,7 +121,8 @@ Status convert_column(Column& column, uint16_t collation, const DdlContext& cont
   return Status();
 }
 
-Result<Column> change_converted_column(const Column& before, const ColumnClause& clause, uint16_t outer, uint16_t converted, const DdlContext& context) {
+Result<Column> change_converted_column(const Column& before, const ColumnClause& clause, uint16_t outer, uint16_t converted,
+                                       const DdlContext& context) {
   TAILRACE_TRY(Column made, make_converted_column(clause, outer, converted, context));
   bool sized_anew = !context.is_mariadb && clause.type.numbers.empty() && is_blob(made.type_name) && made.type_name.substr(0, 4) != "long";
   if (!sized_anew) return made;

@@ -22,11 +22,14 @@ uint32_t kinds_of(const TableItem& item) {
       return ddl_bit(DdlKind::kModifyColumn) | (same_name(item.name, item.column.name) ? 0 : ddl_bit(DdlKind::kRenameColumn));
     case TableItem::Verb::kDropColumn: return ddl_bit(DdlKind::kDropColumn);
     case TableItem::Verb::kRenameColumn: return ddl_bit(DdlKind::kRenameColumn);
-    case TableItem::Verb::kAlterColumn: case TableItem::Verb::kConvertCharset: return ddl_bit(DdlKind::kModifyColumn);
+    case TableItem::Verb::kAlterColumn:
+    case TableItem::Verb::kConvertCharset: return ddl_bit(DdlKind::kModifyColumn);
     case TableItem::Verb::kAddKey: return ddl_bit(DdlKind::kAddIndex);
-    case TableItem::Verb::kDropKey: case TableItem::Verb::kDropConstraint: return ddl_bit(DdlKind::kDropIndex);
+    case TableItem::Verb::kDropKey:
+    case TableItem::Verb::kDropConstraint: return ddl_bit(DdlKind::kDropIndex);
     case TableItem::Verb::kRenameTable: return ddl_bit(DdlKind::kRenameTable);
-    case TableItem::Verb::kRenameKey: case TableItem::Verb::kDefaultCharset: return ddl_bit(DdlKind::kOther);
+    case TableItem::Verb::kRenameKey:
+    case TableItem::Verb::kDefaultCharset: return ddl_bit(DdlKind::kOther);
   }
   return ddl_bit(DdlKind::kOther);
 }
@@ -34,19 +37,18 @@ uint32_t kinds_of(const TableItem& item) {
 }  // namespace
 
 uint32_t ddl_kinds(const DdlStatement& statement, std::string_view database, std::string_view table) {
-  bool is_named = std::any_of(statement.tables.begin(), statement.tables.end(), [&](const DdlName& name) {
-    return same_name(name.database, database) && same_name(name.table, table);
-  });
+  bool is_named = std::any_of(statement.tables.begin(), statement.tables.end(),
+                              [&](const DdlName& name) { return same_name(name.database, database) && same_name(name.table, table); });
   switch (statement.kind) {
     case DdlStatement::Kind::kNone: break;
-    case DdlStatement::Kind::kCreateTable:
-      return ddl_bit(DdlKind::kCreateTable) | (statement.replaces ? ddl_bit(DdlKind::kDropTable) : 0);
+    case DdlStatement::Kind::kCreateTable: return ddl_bit(DdlKind::kCreateTable) | (statement.replaces ? ddl_bit(DdlKind::kDropTable) : 0);
     case DdlStatement::Kind::kCreateLike: return ddl_bit(DdlKind::kCreateTable);
     case DdlStatement::Kind::kDropTables: return ddl_bit(DdlKind::kDropTable);
     case DdlStatement::Kind::kRenameTables: return ddl_bit(DdlKind::kRenameTable);
     case DdlStatement::Kind::kTruncate: return ddl_bit(DdlKind::kTruncate);
     case DdlStatement::Kind::kDropDatabase: return ddl_bit(DdlKind::kDropDatabase) | ddl_bit(DdlKind::kDropTable);
-    case DdlStatement::Kind::kCreateDatabase: case DdlStatement::Kind::kAlterDatabase: return ddl_bit(DdlKind::kOther);
+    case DdlStatement::Kind::kCreateDatabase:
+    case DdlStatement::Kind::kAlterDatabase: return ddl_bit(DdlKind::kOther);
     case DdlStatement::Kind::kAlterTable: {
       uint32_t kinds = 0;
       for (const TableItem& item : statement.items) kinds |= kinds_of(item);

@@ -99,7 +99,7 @@ class LabelBytes {
     const Code* found = nullptr;
     for (const Code& code : codes_) {
       if (code.text != one) continue;
-      if (found) return false;   // which of them the server takes is not known here
+      if (found) return false;  // which of them the server takes is not known here
       found = &code;
     }
     if (found) out += found->bytes;
@@ -165,11 +165,11 @@ bool read_label(const Charset& charset, std::string_view bytes, bool is_mariadb,
     bytes.remove_prefix(read.size);
     if (read.what == Reading::What::kCharacter) {
       text += read.text;
-      shown += read.text.size() == 4 ? "?" : read.text;   // the catalogue is in utf8mb3
+      shown += read.text.size() == 4 ? "?" : read.text;  // the catalogue is in utf8mb3
       continue;
     }
     text += kReplacement;
-    if (read.what == Reading::What::kIncomplete && !is_mariadb) return true;   // MySQL stops there
+    if (read.what == Reading::What::kIncomplete && !is_mariadb) return true;  // MySQL stops there
     shown += '?';
   }
   return true;
@@ -200,7 +200,8 @@ std::string representable_label(std::string_view label, uint16_t collation) {
   std::string out;
   for (size_t i = 0; i < label.size();) {
     std::string_view one = label.substr(i, size_of_utf8(label[i]));
-    bool known = one.size() == 1 || (plane_0 ? one.size() < 4 : std::any_of(codes.begin(), codes.end(), [&](const Code& code) { return code.text == one; }));
+    bool known = one.size() == 1 ||
+                 (plane_0 ? one.size() < 4 : std::any_of(codes.begin(), codes.end(), [&](const Code& code) { return code.text == one; }));
     out += known ? one : "?";
     i += one.size();
   }

@@ -17,8 +17,8 @@ std::string representable_label(std::string_view label, uint16_t collation);
 bool is_lost_label(std::string_view label) noexcept;
 
 struct ConvertedLabels {
-  std::vector<std::string> labels;   // UTF-8; U+FFFD for what is no text in the new character set
-  std::vector<std::string> shown;    // as the catalogue shows them
+  std::vector<std::string> labels;  // UTF-8; U+FFFD for what is no text in the new character set
+  std::vector<std::string> shown;   // as the catalogue shows them
 };
 // CONVERT TO CHARACTER SET over labels: the servers keep their bytes, which from then on are of the other character set.
 // Empty where the bytes are not known, as those of a label that was no text before.

@@ -11,13 +11,12 @@ namespace tailrace {
 
 class DdlReader {
  public:
-  DdlReader(std::string_view sql, std::string_view database, const SqlReading& reading)
-      : tokens_(sql, reading), database_(database) {}
+  DdlReader(std::string_view sql, std::string_view database, const SqlReading& reading) : tokens_(sql, reading), database_(database) {}
   DdlStatement read();
 
  private:
   bool lost(std::string_view what);
-  bool lost_here();                                // names the token that was not expected
+  bool lost_here();                                                // names the token that was not expected
   bool accept_all(std::initializer_list<std::string_view> words);  // all of them in a row, or none taken
   bool peek_any(std::initializer_list<std::string_view> words) const;
   bool peek_pair(std::string_view first, std::string_view second) const;
@@ -25,9 +24,9 @@ class DdlReader {
   bool take_table(DdlName& out);
   bool skip_parentheses();
   void skip_to_end();
-  void skip_item();                                // up to a comma or the closing parenthesis of the list
+  void skip_item();  // up to a comma or the closing parenthesis of the list
   bool at_item_end() const;
-  bool accept_if_exists();                         // IF EXISTS, IF NOT EXISTS
+  bool accept_if_exists();  // IF EXISTS, IF NOT EXISTS
 
   bool create();
   bool create_table();
@@ -36,21 +35,21 @@ class DdlReader {
   bool drop();
   bool rename();
   bool database_options();
-  bool element(std::vector<TableItem>& items);     // of a column list: column or key
+  bool element(std::vector<TableItem>& items);  // of a column list: column or key
   bool alter_item();
   bool add_item();
   bool drop_item();
   bool rename_item();
   bool table_option();
-  bool take_charset(CharsetClause& out);           // the clause that is next; must be one
+  bool take_charset(CharsetClause& out);  // the clause that is next; must be one
   bool charset_is_next() const;
-  void lock_options();                             // WAIT n, NOWAIT
+  void lock_options();  // WAIT n, NOWAIT
   TableItem& item(TableItem::Verb verb);
 
   bool key_is_next() const;
   bool key(std::vector<TableItem>& items);
   bool key_parts(KeyClause& key);
-  bool column(ColumnClause& out);                  // name and definition
+  bool column(ColumnClause& out);  // name and definition
   bool type(TypeClause& out);
   bool attribute(ColumnClause& out);
   void take_default(ColumnClause& out) const;

@@ -234,11 +234,39 @@ bool DdlReader::table_option() {
   ahead.next();
   bool assigned = ahead.peek().is_mark('=');  // engines have options of their own in this form
   if (tokens_.peek().is("SEQUENCE")) return lost("SEQUENCE");
-  bool known = peek_any({"ENGINE", "TYPE", "AUTO_INCREMENT", "AVG_ROW_LENGTH", "CHECKSUM", "TABLE_CHECKSUM", "COMMENT", "COMPRESSION",
-                         "CONNECTION", "DIRECTORY", "DELAY_KEY_WRITE", "ENCRYPTION", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE",
-                         "SECONDARY_ENGINE_ATTRIBUTE", "INSERT_METHOD", "KEY_BLOCK_SIZE", "MAX_ROWS", "MIN_ROWS", "PACK_KEYS",
-                         "PASSWORD", "ROW_FORMAT", "STATS_AUTO_RECALC", "STATS_PERSISTENT", "STATS_SAMPLE_PAGES", "TABLESPACE",
-                         "TRANSACTIONAL", "UNION", "PAGE_CHECKSUM", "AUTOEXTEND_SIZE", "ALGORITHM", "LOCK", "WAIT"});
+  bool known = peek_any({"ENGINE",
+                         "TYPE",
+                         "AUTO_INCREMENT",
+                         "AVG_ROW_LENGTH",
+                         "CHECKSUM",
+                         "TABLE_CHECKSUM",
+                         "COMMENT",
+                         "COMPRESSION",
+                         "CONNECTION",
+                         "DIRECTORY",
+                         "DELAY_KEY_WRITE",
+                         "ENCRYPTION",
+                         "ENGINE_ATTRIBUTE",
+                         "SECONDARY_ENGINE",
+                         "SECONDARY_ENGINE_ATTRIBUTE",
+                         "INSERT_METHOD",
+                         "KEY_BLOCK_SIZE",
+                         "MAX_ROWS",
+                         "MIN_ROWS",
+                         "PACK_KEYS",
+                         "PASSWORD",
+                         "ROW_FORMAT",
+                         "STATS_AUTO_RECALC",
+                         "STATS_PERSISTENT",
+                         "STATS_SAMPLE_PAGES",
+                         "TABLESPACE",
+                         "TRANSACTIONAL",
+                         "UNION",
+                         "PAGE_CHECKSUM",
+                         "AUTOEXTEND_SIZE",
+                         "ALGORITHM",
+                         "LOCK",
+                         "WAIT"});
   if (!tokens_.peek().is_name() || (!assigned && !known)) return lost_here();
   tokens_.next();
   tokens_.accept_mark('=');
@@ -306,9 +334,9 @@ bool DdlReader::alter_item() {
     return !tokens_.peek().is("COLLATE") || take_charset(made.charset);
   }
   // These end the statement, and none of them changes columns or keys.
-  if (peek_pair("ORDER", "BY") || peek_any({"PARTITION", "REMOVE", "COALESCE", "REORGANIZE", "ANALYZE", "OPTIMIZE", "REBUILD", "REPAIR",
-                                            "EXCHANGE", "TRUNCATE", "IMPORT", "DISCARD", "CONVERT", "SECONDARY_LOAD",
-                                            "SECONDARY_UNLOAD"})) {
+  if (peek_pair("ORDER", "BY") ||
+      peek_any({"PARTITION", "REMOVE", "COALESCE", "REORGANIZE", "ANALYZE", "OPTIMIZE", "REBUILD", "REPAIR", "EXCHANGE", "TRUNCATE",
+                "IMPORT", "DISCARD", "CONVERT", "SECONDARY_LOAD", "SECONDARY_UNLOAD"})) {
     skip_to_end();
     return true;
   }

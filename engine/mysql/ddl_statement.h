@@ -18,9 +18,9 @@ struct CharsetClause {
 };
 
 struct TypeClause {
-  std::string word;                  // lower case, synonyms of more than one word made one: "double", "varchar", "mediumtext"
-  std::vector<uint64_t> numbers;     // in parentheses
-  std::vector<std::string> labels;   // ENUM, SET
+  std::string word;                 // lower case, synonyms of more than one word made one: "double", "varchar", "mediumtext"
+  std::vector<uint64_t> numbers;    // in parentheses
+  std::vector<std::string> labels;  // ENUM, SET
   bool is_unsigned = false, zerofill = false, national = false, bytes = false, binary = false, compressed = false;
   CharsetClause charset;
 };
@@ -28,60 +28,77 @@ struct TypeClause {
 struct ColumnClause {
   std::string name;
   TypeClause type;
-  std::optional<bool> nullable;      // NULL or NOT NULL, when written
+  std::optional<bool> nullable;  // NULL or NOT NULL, when written
   bool auto_increment = false, primary = false, unique = false, references = false;
   bool generated = false, stored = false;
   enum class Default : uint8_t { kNone, kNull, kLiteral, kComputed, kNotFollowed };
   Default default_kind = Default::kNone;
-  std::string default_text;          // kLiteral: as the catalogue would print it, but for digits filled up
+  std::string default_text;  // kLiteral: as the catalogue would print it, but for digits filled up
   bool first = false;
-  std::string after;                 // "" = no position, or `first`
+  std::string after;  // "" = no position, or `first`
 };
 
 struct KeyPartClause {
-  std::string column;                // "" = an expression
+  std::string column;  // "" = an expression
   uint32_t prefix = 0;
 };
 
 struct KeyClause {
   enum class Kind : uint8_t { kPrimary, kUnique, kIndex, kForeign };
   Kind kind = Kind::kIndex;
-  std::string name;                  // "" = the server chooses
+  std::string name;  // "" = the server chooses
   std::vector<KeyPartClause> parts;
   bool if_not_exists = false;
 };
 
 struct TableItem {
   enum class Verb : uint8_t {
-    kAddColumn, kChangeColumn, kDropColumn, kRenameColumn, kAlterColumn, kAddKey, kDropKey, kDropConstraint, kRenameKey,
-    kDefaultCharset, kConvertCharset, kRenameTable
+    kAddColumn,
+    kChangeColumn,
+    kDropColumn,
+    kRenameColumn,
+    kAlterColumn,
+    kAddKey,
+    kDropKey,
+    kDropConstraint,
+    kRenameKey,
+    kDefaultCharset,
+    kConvertCharset,
+    kRenameTable
   };
   Verb verb = Verb::kAddColumn;
-  bool conditional = false;          // IF EXISTS, IF NOT EXISTS
-  std::string name, new_name;        // the column, key or table concerned; CHANGE, RENAME: what it becomes is in the other
-  std::string database;              // kRenameTable
+  bool conditional = false;    // IF EXISTS, IF NOT EXISTS
+  std::string name, new_name;  // the column, key or table concerned; CHANGE, RENAME: what it becomes is in the other
+  std::string database;        // kRenameTable
   ColumnClause column;
   KeyClause key;
   CharsetClause charset;
 };
 
 struct DdlName {
-  std::string database, table;       // the session's database when the statement names none
+  std::string database, table;  // the session's database when the statement names none
 };
 
 struct DdlStatement {
   enum class Kind : uint8_t {
-    kNone,                           // nothing that changes tables or databases
-    kCreateTable, kCreateLike, kAlterTable, kDropTables, kRenameTables, kTruncate,
-    kCreateDatabase, kAlterDatabase, kDropDatabase
+    kNone,  // nothing that changes tables or databases
+    kCreateTable,
+    kCreateLike,
+    kAlterTable,
+    kDropTables,
+    kRenameTables,
+    kTruncate,
+    kCreateDatabase,
+    kAlterDatabase,
+    kDropDatabase
   };
   Kind kind = Kind::kNone;
   bool replaces = false, conditional = false;
-  std::vector<DdlName> tables;       // kRenameTables: from, to, from, to …; kCreateLike: new, old; kTruncate: one
-  std::vector<TableItem> items;      // CREATE TABLE: added columns and keys, default charset
-  std::string database;              // kCreateDatabase and the like
-  CharsetClause charset;             // of the database
-  std::string not_followed;          // a clause whose effect is not known: what it is; "" = all was understood
+  std::vector<DdlName> tables;   // kRenameTables: from, to, from, to …; kCreateLike: new, old; kTruncate: one
+  std::vector<TableItem> items;  // CREATE TABLE: added columns and keys, default charset
+  std::string database;          // kCreateDatabase and the like
+  CharsetClause charset;         // of the database
+  std::string not_followed;      // a clause whose effect is not known: what it is; "" = all was understood
 };
 
 DdlStatement read_ddl(std::string_view sql, std::string_view database, const SqlReading& reading);

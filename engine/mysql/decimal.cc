@@ -6,8 +6,7 @@ namespace tailrace {
 namespace {
 
 constexpr uint8_t kGroupBytes[10] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
-constexpr uint32_t kGroupLimit[10] = {1,       10,       100,       1000,       10000,
-                                      100000,  1000000,  10000000,  100000000,  1000000000};
+constexpr uint32_t kGroupLimit[10] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
 
 // Big-endian group of `digits` digits with the sign of the number undone; false when it has too many digits.
 bool read_group(const uint8_t*& at, unsigned digits, uint8_t flip_first, uint8_t flip, uint32_t& value) {

@@ -87,8 +87,7 @@ bool is_gtid_tag(std::string_view text) noexcept {
 }
 
 std::string MysqlGtid::text() const {
-  return tag.empty() ? fmt::format("{}:{}", uuid_text(uuid), number)
-                     : fmt::format("{}:{}:{}", uuid_text(uuid), tag, number);
+  return tag.empty() ? fmt::format("{}:{}", uuid_text(uuid), number) : fmt::format("{}:{}:{}", uuid_text(uuid), tag, number);
 }
 
 Result<MysqlGtid> parse_mysql_gtid_text(std::string_view text) {
@@ -168,9 +167,8 @@ bool MysqlGtidSet::contains(const MysqlGtidSet& other) const {
     auto found = sets_.find(key);
     if (found == sets_.end()) return false;
     for (const Interval& wanted : list) {
-      bool inside = std::any_of(found->second.begin(), found->second.end(), [&](const Interval& i) {
-        return wanted.first >= i.first && wanted.end <= i.end;
-      });
+      bool inside = std::any_of(found->second.begin(), found->second.end(),
+                                [&](const Interval& i) { return wanted.first >= i.first && wanted.end <= i.end; });
       if (!inside) return false;
     }
   }
@@ -302,7 +300,7 @@ bool MariaGtidList::contains(const MariaGtidList& other) const {
 
 Result<MariaGtidList> MariaGtidList::decode(std::string_view bytes) {
   ByteCursor in(bytes);
-  uint32_t count = in.u32() & 0x0FFFFFFF;   // the rest are flags
+  uint32_t count = in.u32() & 0x0FFFFFFF;  // the rest are flags
   MariaGtidList list;
   for (uint32_t i = 0; i < count && !in.failed(); ++i) {
     MariaGtid gtid;

@@ -17,9 +17,9 @@ inline constexpr uint64_t kGtidNumberEnd = INT64_MAX;  // one past the last numb
 
 struct MysqlGtid {
   std::array<uint8_t, 16> uuid{};
-  std::string tag;       // lower case, "" = untagged
+  std::string tag;  // lower case, "" = untagged
   uint64_t number = 0;
-  std::string text() const;   // "uuid:77", "uuid:tag:77"
+  std::string text() const;  // "uuid:77", "uuid:tag:77"
 };
 
 // Executed set of MySQL: `uuid:1-5:7,uuid2:tag:1-3`.
@@ -40,7 +40,9 @@ class MysqlGtidSet {
   static Result<MysqlGtidSet> decode(std::string_view bytes);
 
  private:
-  struct Interval { uint64_t first, end; };  // end is one past the last
+  struct Interval {
+    uint64_t first, end;
+  };  // end is one past the last
   using Key = std::pair<std::array<uint8_t, 16>, std::string>;
   std::map<Key, std::vector<Interval>> sets_;
 };
@@ -51,7 +53,7 @@ bool is_gtid_tag(std::string_view text) noexcept;
 struct MariaGtid {
   uint32_t domain = 0, server_id = 0;
   uint64_t sequence = 0;
-  std::string text() const;   // "0-1-42"
+  std::string text() const;  // "0-1-42"
 };
 Result<MariaGtid> parse_maria_gtid_text(std::string_view text);
 
@@ -59,12 +61,12 @@ Result<MariaGtid> parse_maria_gtid_text(std::string_view text);
 class MariaGtidList {
  public:
   static Result<MariaGtidList> parse(std::string_view text);
-  static Result<MariaGtidList> decode(std::string_view bytes);   // body of a GTID_LIST event
+  static Result<MariaGtidList> decode(std::string_view bytes);  // body of a GTID_LIST event
   bool empty() const noexcept { return last_.empty(); }
   void set(const MariaGtid& gtid) { last_[gtid.domain] = gtid; }
   bool contains(const MariaGtid& gtid) const;
   bool contains(const MariaGtidList& other) const;
-  const MariaGtid* find(uint32_t domain) const;   // null: nothing of this domain
+  const MariaGtid* find(uint32_t domain) const;  // null: nothing of this domain
   const std::map<uint32_t, MariaGtid>& by_domain() const noexcept { return last_; }
   std::string text() const;
 
@@ -92,10 +94,10 @@ bool is_maria_gtid_text(std::string_view text) noexcept;
 // Text of a Position: `gtid=<set or empty>;file=<file>;offset=<u64>;server=<identity>`, any part optional.
 struct LogPosition {
   bool has_gtid = false;
-  std::string gtid;        // as written; MariaDB or MySQL form
-  std::string file;        // "" = not given
+  std::string gtid;  // as written; MariaDB or MySQL form
+  std::string file;  // "" = not given
   uint64_t offset = 0;
-  std::string server;      // whose file it is; "" = not told: taken as the server asked
+  std::string server;  // whose file it is; "" = not told: taken as the server asked
   // File and offset mean the same place in both logs.
   bool same_log(const LogPosition& other) const noexcept {
     return !file.empty() && !other.file.empty() && (server.empty() || other.server.empty() || server == other.server);

@@ -25,7 +25,8 @@ void append_quoted(std::string_view text, std::string& out) {
     }
     out.push_back('\\');
     switch (c) {
-      case '"': case '\\': out.push_back(c); break;
+      case '"':
+      case '\\': out.push_back(c); break;
       case '\b': out.push_back('b'); break;
       case '\t': out.push_back('t'); break;
       case '\n': out.push_back('n'); break;
@@ -138,8 +139,10 @@ bool JsonContainer::value(uint64_t i, JsonValue& out) const {
 bool JsonPrinter::value(const JsonValue& value, int depth) {
   ByteCursor in(value.bytes);
   switch (value.type) {
-    case JsonType::kSmallObject: case JsonType::kLargeObject: case JsonType::kSmallArray: case JsonType::kLargeArray:
-      return container(value, depth);
+    case JsonType::kSmallObject:
+    case JsonType::kLargeObject:
+    case JsonType::kSmallArray:
+    case JsonType::kLargeArray: return container(value, depth);
     case JsonType::kLiteral: return literal(in.u8(), out_) && !in.failed();
     case JsonType::kInt16: return number(static_cast<int16_t>(in.u16()), in, out_);
     case JsonType::kUint16: return number(in.u16(), in, out_);
@@ -226,8 +229,8 @@ bool JsonPrinter::temporal(bool is_date, bool is_time, int64_t packed) {
   if (t.minute > 59 || t.second > 59 || t.microsecond > 999999) return false;
   if (is_time) {
     if (u >> 36 > 838) return false;
-    fmt::format_to(std::back_inserter(out_), "\"{}{:02}:{:02}:{:02}.{:06}\"", negative ? "-" : "", u >> 36 & 0x3FF,
-                   t.minute, t.second, t.microsecond);
+    fmt::format_to(std::back_inserter(out_), "\"{}{:02}:{:02}:{:02}.{:06}\"", negative ? "-" : "", u >> 36 & 0x3FF, t.minute, t.second,
+                   t.microsecond);
     return true;
   }
   DateParts d = datetime_date(u);

@@ -16,8 +16,20 @@ Status append_json_binary(std::string_view document, std::string& out);
 void append_json_double(double value, std::string& out);
 
 enum class JsonType : uint8_t {
-  kSmallObject = 0, kLargeObject = 1, kSmallArray = 2, kLargeArray = 3, kLiteral = 4, kInt16 = 5, kUint16 = 6,
-  kInt32 = 7, kUint32 = 8, kInt64 = 9, kUint64 = 10, kDouble = 11, kString = 12, kOpaque = 15
+  kSmallObject = 0,
+  kLargeObject = 1,
+  kSmallArray = 2,
+  kLargeArray = 3,
+  kLiteral = 4,
+  kInt16 = 5,
+  kUint16 = 6,
+  kInt32 = 7,
+  kUint32 = 8,
+  kInt64 = 9,
+  kUint64 = 10,
+  kDouble = 11,
+  kString = 12,
+  kOpaque = 15
 };
 inline constexpr int kJsonMaxDepth = 101;  // the server's limit is 100
 

@@ -32,8 +32,7 @@ void append_code_point(uint32_t c, std::string& out) {
 
 class PathReader {
  public:
-  PathReader(std::string_view text, JsonPath& legs, std::deque<std::string>& unescaped)
-      : text_(text), legs_(legs), unescaped_(unescaped) {}
+  PathReader(std::string_view text, JsonPath& legs, std::deque<std::string>& unescaped) : text_(text), legs_(legs), unescaped_(unescaped) {}
 
   bool read() {
     legs_.clear();
@@ -104,7 +103,9 @@ class PathReader {
     if (at_ == text_.size()) return false;
     char c = text_[at_++];
     switch (c) {
-      case '"': case '\\': case '/': out.push_back(c); return true;
+      case '"':
+      case '\\':
+      case '/': out.push_back(c); return true;
       case 'b': out.push_back('\b'); return true;
       case 'f': out.push_back('\f'); return true;
       case 'n': out.push_back('\n'); return true;
@@ -177,8 +178,7 @@ Status append_json_changed(std::string_view document, std::string_view diffs, st
                    : operation == kInsert ? tree.insert(path, json_root(value))
                                           : tree.remove(path);
     if (!applied) {
-      return malformed(fmt::format("a JSON diff that does not apply to the document before it: {} at {}",
-                                   kNames[operation], shown(text)));
+      return malformed(fmt::format("a JSON diff that does not apply to the document before it: {} at {}", kNames[operation], shown(text)));
     }
   }
   if (tree.print(out)) return Status();

@@ -5,9 +5,7 @@
 namespace tailrace {
 namespace {
 
-bool key_before(std::string_view a, std::string_view b) noexcept {
-  return a.size() != b.size() ? a.size() < b.size() : a < b;
-}
+bool key_before(std::string_view a, std::string_view b) noexcept { return a.size() != b.size() ? a.size() < b.size() : a < b; }
 
 }  // namespace
 

@@ -37,16 +37,16 @@ class JsonTree {
  private:
   struct Opened;
   struct Node {
-    JsonValue raw;                   // what it is while `opened` is null
+    JsonValue raw;  // what it is while `opened` is null
     std::unique_ptr<Opened> opened;
   };
   struct Member {
-    std::string_view key;            // objects
+    std::string_view key;  // objects
     Node node;
   };
   struct Opened {
     bool is_object = false;
-    std::vector<Member> members;     // objects: by length of the key, then its bytes
+    std::vector<Member> members;  // objects: by length of the key, then its bytes
   };
   Opened* open(Node& node, size_t depth);
   Opened* parent_of(const JsonPath& path);
@@ -55,9 +55,9 @@ class JsonTree {
   static bool print(const Node& node, int depth, JsonPrinter& printer);
 
   Node root_;
-  size_t budget_;                    // of bytes taken apart: bounds the work on documents whose values overlap
+  size_t budget_;  // of bytes taken apart: bounds the work on documents whose values overlap
   size_t bytes_;
-  std::deque<std::string> names_;    // keys of inserted members
+  std::deque<std::string> names_;  // keys of inserted members
 };
 
 }  // namespace tailrace

@@ -30,8 +30,8 @@ bool describe(const MappedColumn& mapped, Column& out) {
     if (out.scale) out.type_text = fmt::format("{}({})", name, out.scale);
   };
   bool binary = mapped.charset == 63;
-  uint32_t characters = (mapped.meta - (mapped.type == ColumnType::kVarcharCompressed ? 1U : 0U)) /
-                        charset_of_collation(mapped.charset)->max_bytes;
+  uint32_t characters =
+      (mapped.meta - (mapped.type == ColumnType::kVarcharCompressed ? 1U : 0U)) / charset_of_collation(mapped.charset)->max_bytes;
   switch (mapped.type) {
     case ColumnType::kTiny: integer("tinyint"); return true;
     case ColumnType::kShort: integer("smallint"); return true;
@@ -49,25 +49,29 @@ bool describe(const MappedColumn& mapped, Column& out) {
       return true;
     case ColumnType::kYear: plain("year", Kind::kYear); return true;
     case ColumnType::kBit: sized("bit", Kind::kBit, mapped.meta); return true;
-    case ColumnType::kDate: case ColumnType::kNewDate: plain("date", Kind::kDate); return true;
+    case ColumnType::kDate:
+    case ColumnType::kNewDate: plain("date", Kind::kDate); return true;
     case ColumnType::kTime: plain("time", Kind::kTime); return true;
     case ColumnType::kDateTime: plain("datetime", Kind::kDateTime); return true;
     case ColumnType::kTimestamp: plain("timestamp", Kind::kTimestamp); return true;
     case ColumnType::kTime2: fraction("time", Kind::kTime); return true;
     case ColumnType::kDateTime2: fraction("datetime", Kind::kDateTime); return true;
     case ColumnType::kTimestamp2: fraction("timestamp", Kind::kTimestamp); return true;
-    case ColumnType::kString:
-      sized(binary ? "binary" : "char", binary ? Kind::kBytes : Kind::kText, characters);
-      return true;
-    case ColumnType::kVarchar: case ColumnType::kVarcharCompressed:
+    case ColumnType::kString: sized(binary ? "binary" : "char", binary ? Kind::kBytes : Kind::kText, characters); return true;
+    case ColumnType::kVarchar:
+    case ColumnType::kVarcharCompressed:
       sized(binary ? "varbinary" : "varchar", binary ? Kind::kBytes : Kind::kText, characters);
       return true;
-    case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:
+    case ColumnType::kTinyBlob:
+    case ColumnType::kMediumBlob:
+    case ColumnType::kLongBlob:
+    case ColumnType::kBlob:
     case ColumnType::kBlobCompressed:
       if (mapped.meta < 1 || mapped.meta > 4) return false;
       plain(fmt::format("{}{}", kBlobPrefixes[mapped.meta], binary ? "blob" : "text"), binary ? Kind::kBytes : Kind::kText);
       return true;
-    case ColumnType::kEnum: case ColumnType::kSet: {
+    case ColumnType::kEnum:
+    case ColumnType::kSet: {
       bool is_enum = mapped.type == ColumnType::kEnum;
       plain(is_enum ? "enum" : "set", is_enum ? Kind::kEnum : Kind::kSet);
       const Charset* charset = charset_of_collation(mapped.charset);
@@ -95,8 +99,8 @@ bool take_hint(const MappedColumn& mapped, const TableSchema* hint, Column& out)
   int index = hint->find_column(mapped.name);
   if (index < 0) return false;
   const Column& known = hint->columns[static_cast<size_t>(index)];
-  bool fits = known.type_name == "inet4" ? mapped.meta == 4
-                                         : (known.type_name == "inet6" || known.type_name == "uuid") && mapped.meta == 16;
+  bool fits =
+      known.type_name == "inet4" ? mapped.meta == 4 : (known.type_name == "inet6" || known.type_name == "uuid") && mapped.meta == 16;
   if (!fits || mapped.charset != 63) return false;
   out.type_name = known.type_name;
   out.type_text = known.type_text;
@@ -132,15 +136,14 @@ Result<SchemaRef> schema_from_table_map(const TableMap& map, const TableSchema* 
     column.nullable = mapped.nullable;
     column.charset = mapped.charset;
     if (has_unlogged_fraction(mapped, hint)) {
-      return Status(ErrorCode::kSchemaMismatch,
-                    "is logged in the form before MySQL 5.6 with fractions, which the log does not describe")
+      return Status(ErrorCode::kSchemaMismatch, "is logged in the form before MySQL 5.6 with fractions, which the log does not describe")
           .with("table", name)
           .with("column", mapped.name);
     }
     if (!take_hint(mapped, hint, column) && !describe(mapped, column)) {
       std::string_view why = mapped.labels.empty() ? "" : ", with a label that is no text in its character set";
-      return Status(ErrorCode::kSchemaType,
-                    fmt::format("column `{}` of type {}{}", mapped.name, column_type_name(mapped.type), why)).with("table", name);
+      return Status(ErrorCode::kSchemaType, fmt::format("column `{}` of type {}{}", mapped.name, column_type_name(mapped.type), why))
+          .with("table", name);
     }
     place[i] = static_cast<int>(schema->columns.size());
     schema->columns.push_back(std::move(column));

@@ -19,8 +19,8 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
 }
 
 bool is_geometry_name(std::string_view name) {
-  return is_one_of(name, {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
-                          "multipolygon", "geometrycollection", "geomcollection"});
+  return is_one_of(name, {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+                          "geometrycollection", "geomcollection"});
 }
 
 // May a column whose SQL type begins with `name` be logged as `type`?
@@ -35,21 +35,29 @@ bool types_agree(std::string_view name, ColumnType type) {
     case ColumnType::kDouble: return is_one_of(name, {"double", "real"});
     case ColumnType::kNewDecimal: return is_one_of(name, {"decimal", "numeric", "dec", "fixed"});
     case ColumnType::kYear: return name == "year";
-    case ColumnType::kDate: case ColumnType::kNewDate: return name == "date";
-    case ColumnType::kTime: case ColumnType::kTime2: return name == "time";
-    case ColumnType::kDateTime: case ColumnType::kDateTime2: return name == "datetime";
-    case ColumnType::kTimestamp: case ColumnType::kTimestamp2: return name == "timestamp";
+    case ColumnType::kDate:
+    case ColumnType::kNewDate: return name == "date";
+    case ColumnType::kTime:
+    case ColumnType::kTime2: return name == "time";
+    case ColumnType::kDateTime:
+    case ColumnType::kDateTime2: return name == "datetime";
+    case ColumnType::kTimestamp:
+    case ColumnType::kTimestamp2: return name == "timestamp";
     case ColumnType::kBit: return name == "bit";
     case ColumnType::kEnum: return name == "enum";
     case ColumnType::kSet: return name == "set";
-    case ColumnType::kVarchar: case ColumnType::kVarString: case ColumnType::kVarcharCompressed:
+    case ColumnType::kVarchar:
+    case ColumnType::kVarString:
+    case ColumnType::kVarcharCompressed:
       return is_one_of(name, {"varchar", "varbinary", "nvarchar", "vector"});  // MariaDB's VECTOR is a VARBINARY in the log
-    case ColumnType::kString:
-      return is_one_of(name, {"char", "binary", "nchar", "inet4", "inet6", "uuid"});
-    case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:
+    case ColumnType::kString: return is_one_of(name, {"char", "binary", "nchar", "inet4", "inet6", "uuid"});
+    case ColumnType::kTinyBlob:
+    case ColumnType::kMediumBlob:
+    case ColumnType::kLongBlob:
+    case ColumnType::kBlob:
     case ColumnType::kBlobCompressed:
-      return is_one_of(name, {"tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext",
-                              "longtext", "json", "vector"});
+      return is_one_of(name,
+                       {"tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext", "longtext", "json", "vector"});
     case ColumnType::kJson: return name == "json";
     case ColumnType::kVector: return name == "vector";
     case ColumnType::kGeometry: return is_geometry_name(name);
@@ -142,15 +150,14 @@ struct Planner {
     plan.limit = mapped.type == ColumnType::kString || mapped.type == ColumnType::kVarchar ? mapped.meta : 0;
     if (column.kind == Kind::kBytes || column.kind == Kind::kGeometry) {
       if (logged && collation != 63) problem = "is text in the log";
-      plan.text = compressed ? TextOp::kCompressedBytes
-                  : mapped.type == ColumnType::kString ? TextOp::kBytesPadded : TextOp::kBytes;
+      plan.text = compressed ? TextOp::kCompressedBytes : mapped.type == ColumnType::kString ? TextOp::kBytesPadded : TextOp::kBytes;
       return;
     }
     const Charset* charset = charset_of_collation(collation);
     plan.charset = charset;
     if (charset->codec == TextCodec::kUnknown) {
-      problem = collation == 0 ? "has no known character set"
-                               : fmt::format("has a character set that is not handled (collation {})", collation);
+      problem =
+          collation == 0 ? "has no known character set" : fmt::format("has a character set that is not handled (collation {})", collation);
     } else if (charset->codec == TextCodec::kBinary) {
       problem = "is bytes in the log";
     }
@@ -191,7 +198,8 @@ struct Planner {
         fixed(RowOp::kBit, static_cast<uint8_t>((mapped.meta + 7) / 8));
         if (mapped.meta != column.length) problem = "is " + known_type(mapped) + " in the log";
         break;
-      case ColumnType::kDate: case ColumnType::kNewDate: fixed(RowOp::kDate, 3); break;
+      case ColumnType::kDate:
+      case ColumnType::kNewDate: fixed(RowOp::kDate, 3); break;
       case ColumnType::kTime2: fraction(RowOp::kTime2, 3); break;
       case ColumnType::kDateTime2: fraction(RowOp::kDateTime2, 5); break;
       case ColumnType::kTimestamp2: fraction(RowOp::kTimestamp2, 4); break;
@@ -201,12 +209,16 @@ struct Planner {
       case ColumnType::kEnum: label(RowOp::kEnum); break;
       case ColumnType::kSet: label(RowOp::kSet); break;
       case ColumnType::kString: string(); break;
-      case ColumnType::kVarchar: case ColumnType::kVarcharCompressed:
+      case ColumnType::kVarchar:
+      case ColumnType::kVarcharCompressed:
         prefixed(mapped.meta > 255 ? 2 : 1);
         text(mapped.type == ColumnType::kVarcharCompressed);
         length(mapped.type == ColumnType::kVarcharCompressed ? 1 : 0);
         break;
-      case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:
+      case ColumnType::kTinyBlob:
+      case ColumnType::kMediumBlob:
+      case ColumnType::kLongBlob:
+      case ColumnType::kBlob:
       case ColumnType::kBlobCompressed: blob(); break;
       case ColumnType::kJson:
         prefixed(static_cast<uint8_t>(mapped.meta));
@@ -220,8 +232,7 @@ struct Planner {
         prefixed(static_cast<uint8_t>(mapped.meta));
         plan.text = TextOp::kGeometry;
         break;
-      default:
-        problem = fmt::format("has a type that cannot be read: {}", column_type_name(mapped.type));
+      default: problem = fmt::format("has a type that cannot be read: {}", column_type_name(mapped.type));
     }
     if (plan.op == RowOp::kPrefixed && (plan.size < 1 || plan.size > 4)) problem = "has a length prefix of a wrong size";
   }
@@ -258,9 +269,7 @@ Status mismatch(const TableMap& map, std::string detail) {
 }
 
 // Columns the server keeps for itself: in the log, but in no catalogue.
-bool is_hidden_name(std::string_view name) {
-  return name.rfind("DB_ROW_HASH_", 0) == 0 || name.rfind("!hidden!", 0) == 0;
-}
+bool is_hidden_name(std::string_view name) { return name.rfind("DB_ROW_HASH_", 0) == 0 || name.rfind("!hidden!", 0) == 0; }
 
 // MariaDB keeps a hash behind the table's own columns for each unique key that has a whole BLOB or TEXT in it, and for some
 // others: one with a geometry until the next ALTER TABLE makes the key anew, with a prefix; one that is longer than a key may
@@ -270,14 +279,14 @@ struct HashColumns {
 };
 
 size_t key_part_bytes(const Column& column, uint32_t prefix) {
-  constexpr size_t kLargestNumber = 32;   // DECIMAL(65,30); all other types of a fixed size are smaller
+  constexpr size_t kLargestNumber = 32;  // DECIMAL(65,30); all other types of a fixed size are smaller
   if (column.kind != Kind::kText && column.kind != Kind::kBytes) return kLargestNumber;
   size_t length = prefix != 0 ? prefix : column.length;
   return length * (column.kind == Kind::kText ? charset_of_collation(column.charset)->max_bytes : 1);
 }
 
 HashColumns hash_columns(const TableSchema& schema) {
-  constexpr size_t kShortestLimit = 767;   // InnoDB's, a key part in the row formats COMPACT and REDUNDANT
+  constexpr size_t kShortestLimit = 767;  // InnoDB's, a key part in the row formats COMPACT and REDUNDANT
   HashColumns out;
   for (const TableKey& key : schema.keys) {
     if (!key.unique || key.name == "PRIMARY") continue;
@@ -307,8 +316,8 @@ Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema) {
   const size_t behind = map.columns.size() - std::min(map.columns.size(), schema->columns.size());
   const bool has_hashes = behind != 0 && behind >= hashes.least && behind <= hashes.most;
   for (const MappedColumn& mapped : map.columns) {
-    bool hidden = map.has_names && is_hidden_name(mapped.name) &&
-                  (next == schema->columns.size() || schema->columns[next].name != mapped.name);
+    bool hidden =
+        map.has_names && is_hidden_name(mapped.name) && (next == schema->columns.size() || schema->columns[next].name != mapped.name);
     hidden = hidden || (has_hashes && next == schema->columns.size());
     if (!hidden && next == schema->columns.size()) {
       return mismatch(map, fmt::format("the log has {} columns, the schema {}", map.columns.size(), schema->columns.size()));
@@ -328,8 +337,8 @@ Result<RowPlanRef> make_row_plan(const TableMap& map, const SchemaRef& schema) {
       return mismatch(map, fmt::format("column {} is named `{}` in the log, `{}` in the schema", next, mapped.name, column.name));
     }
     if (!hidden && !types_agree(column.type_name, mapped.type)) {
-      return mismatch(map, fmt::format("column `{}` is {} in the log, {} in the schema", column.name, known_type(mapped),
-                                       column.type_text));
+      return mismatch(map,
+                      fmt::format("column `{}` is {} in the log, {} in the schema", column.name, known_type(mapped), column.type_text));
     }
     planner.decide();
     if (!planner.problem.empty()) {

@@ -14,33 +14,64 @@
 namespace tailrace {
 
 enum class RowOp : uint8_t {
-  kInt8, kInt16, kInt24, kInt32, kInt64, kUint8, kUint16, kUint24, kUint32, kUint64,
-  kFloat, kDouble, kDecimal, kYear, kBit, kDate, kTime, kTime2, kDateTime, kDateTime2, kTimestamp, kTimestamp2,
-  kEnum, kSet,
-  kPrefixed,        // a length of `size` bytes, then bytes treated by `text`
+  kInt8,
+  kInt16,
+  kInt24,
+  kInt32,
+  kInt64,
+  kUint8,
+  kUint16,
+  kUint24,
+  kUint32,
+  kUint64,
+  kFloat,
+  kDouble,
+  kDecimal,
+  kYear,
+  kBit,
+  kDate,
+  kTime,
+  kTime2,
+  kDateTime,
+  kDateTime2,
+  kTimestamp,
+  kTimestamp2,
+  kEnum,
+  kSet,
+  kPrefixed,  // a length of `size` bytes, then bytes treated by `text`
 };
 
 // What to do with the bytes of a kPrefixed column.
 enum class TextOp : uint8_t {
-  kBytes, kBytesPadded, kUtf8, kAscii, kConvert, kJson, kGeometry, kInet4, kInet6, kUuid,
-  kCompressedBytes, kCompressedText
+  kBytes,
+  kBytesPadded,
+  kUtf8,
+  kAscii,
+  kConvert,
+  kJson,
+  kGeometry,
+  kInet4,
+  kInet6,
+  kUuid,
+  kCompressedBytes,
+  kCompressedText
 };
 
 struct ColumnPlan {
   RowOp op = RowOp::kInt8;
   TextOp text = TextOp::kBytes;
-  uint8_t size = 0;         // bytes of the value or of its length prefix
-  uint8_t precision = 0;    // DECIMAL
-  uint8_t scale = 0;        // DECIMAL digits; fraction digits of times
-  bool lost_labels = false; // some are no text in the column's character set (ddl_labels.h)
-  bool hidden = false;      // logged, but not a column of the schema: read and left out
-  uint16_t limit = 0;       // labels of ENUM and SET; full length of BINARY(n); largest length of CHAR, VARCHAR
+  uint8_t size = 0;                  // bytes of the value or of its length prefix
+  uint8_t precision = 0;             // DECIMAL
+  uint8_t scale = 0;                 // DECIMAL digits; fraction digits of times
+  bool lost_labels = false;          // some are no text in the column's character set (ddl_labels.h)
+  bool hidden = false;               // logged, but not a column of the schema: read and left out
+  uint16_t limit = 0;                // labels of ENUM and SET; full length of BINARY(n); largest length of CHAR, VARCHAR
   const Charset* charset = nullptr;  // kConvert, kCompressedText
 };
 
 struct RowPlan {
   SchemaRef schema;
-  std::vector<ColumnPlan> columns;   // as logged: may be longer than schema->columns when some are hidden
+  std::vector<ColumnPlan> columns;  // as logged: may be longer than schema->columns when some are hidden
   // By schema column: what an INSERT leaves out gets; absent = not known. Texts are in `default_texts`.
   std::vector<Value> defaults;
   std::deque<std::string> default_texts;

@@ -21,7 +21,7 @@ class RowStream {
   RowStream(RowStream&&) noexcept = default;
   RowStream& operator=(RowStream&&) noexcept = default;
 
-  Result<bool> next();                            // false: the end
+  Result<bool> next();  // false: the end
   size_t columns() const noexcept;
   uint8_t wire_type(size_t column) const noexcept;
   const Charset* charset(size_t column) const noexcept { return charsets_[column]; }  // of the bytes that are sent

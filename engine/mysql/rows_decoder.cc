@@ -28,8 +28,8 @@ bool bit_at(const uint8_t* bitmap, size_t i) { return (bitmap[i / 8] >> (i % 8) 
 
 bool is_rows_event(uint8_t type) noexcept {
   auto t = static_cast<EventType>(type);
-  return (t >= EventType::kWriteRowsV1 && t <= EventType::kDeleteRowsV1) ||
-         (t >= EventType::kWriteRows && t <= EventType::kDeleteRows) || t == EventType::kPartialUpdateRows;
+  return (t >= EventType::kWriteRowsV1 && t <= EventType::kDeleteRowsV1) || (t >= EventType::kWriteRows && t <= EventType::kDeleteRows) ||
+         t == EventType::kPartialUpdateRows;
 }
 
 bool is_compressed_rows_event(uint8_t type) noexcept {
@@ -42,26 +42,29 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
   auto t = static_cast<EventType>(type);
   bool has_extra = false;
   switch (t) {
-    case EventType::kWriteRows: case EventType::kUpdateRows: case EventType::kDeleteRows:
-    case EventType::kMariaWriteRowsCompressed: case EventType::kMariaUpdateRowsCompressed:
-    case EventType::kMariaDeleteRowsCompressed: case EventType::kPartialUpdateRows:
-      has_extra = true;
-      break;
-    default:
-      break;
+    case EventType::kWriteRows:
+    case EventType::kUpdateRows:
+    case EventType::kDeleteRows:
+    case EventType::kMariaWriteRowsCompressed:
+    case EventType::kMariaUpdateRowsCompressed:
+    case EventType::kMariaDeleteRowsCompressed:
+    case EventType::kPartialUpdateRows: has_extra = true; break;
+    default: break;
   }
   switch (t) {
-    case EventType::kUpdateRows: case EventType::kUpdateRowsV1: case EventType::kMariaUpdateRowsCompressed:
-    case EventType::kMariaUpdateRowsCompressedV1: case EventType::kPartialUpdateRows:
+    case EventType::kUpdateRows:
+    case EventType::kUpdateRowsV1:
+    case EventType::kMariaUpdateRowsCompressed:
+    case EventType::kMariaUpdateRowsCompressedV1:
+    case EventType::kPartialUpdateRows:
       event.op = Op::kUpdate;
       event.partial = t == EventType::kPartialUpdateRows;
       break;
-    case EventType::kDeleteRows: case EventType::kDeleteRowsV1: case EventType::kMariaDeleteRowsCompressed:
-    case EventType::kMariaDeleteRowsCompressedV1:
-      event.op = Op::kDelete;
-      break;
-    default:
-      event.op = Op::kInsert;
+    case EventType::kDeleteRows:
+    case EventType::kDeleteRowsV1:
+    case EventType::kMariaDeleteRowsCompressed:
+    case EventType::kMariaDeleteRowsCompressedV1: event.op = Op::kDelete; break;
+    default: event.op = Op::kInsert;
   }
   event.from_mariadb = format.is_mariadb;
   ByteCursor in(body);
@@ -84,9 +87,7 @@ Result<RowsEvent> parse_rows_event(uint8_t type, std::string_view body, const Fo
 
 struct RowsDecoder::Image {
   explicit Image(std::string_view bitmap, size_t columns)
-      : present(reinterpret_cast<const uint8_t*>(bitmap.data())),
-        count(count_present(bitmap, columns)),
-        all(count == columns) {}
+      : present(reinterpret_cast<const uint8_t*>(bitmap.data())), count(count_present(bitmap, columns)), all(count == columns) {}
   const uint8_t* present;
   unsigned count;
   bool all;
@@ -111,14 +112,11 @@ bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Va
   auto size = static_cast<uint32_t>(bytes.size());
   scratch_.clear();
   switch (column.text) {
-    case TextOp::kUtf8: case TextOp::kAscii: case TextOp::kConvert:
-      return text(bytes, true);
-    case TextOp::kBytes:
-      to = Value::of_text(Kind::kBytes, bytes.data(), size);
-      return true;
-    case TextOp::kGeometry:
-      to = Value::of_text(Kind::kGeometry, bytes.data(), size);
-      return true;
+    case TextOp::kUtf8:
+    case TextOp::kAscii:
+    case TextOp::kConvert: return text(bytes, true);
+    case TextOp::kBytes: to = Value::of_text(Kind::kBytes, bytes.data(), size); return true;
+    case TextOp::kGeometry: to = Value::of_text(Kind::kGeometry, bytes.data(), size); return true;
     case TextOp::kBytesPadded: {
       if (size == column.limit) {
         to = Value::of_text(Kind::kBytes, bytes.data(), size);
@@ -139,7 +137,9 @@ bool RowsDecoder::read_text(const ColumnPlan& column, std::string_view bytes, Va
       }
       return own(Kind::kJson);
     }
-    case TextOp::kInet4: case TextOp::kInet6: case TextOp::kUuid: {
+    case TextOp::kInet4:
+    case TextOp::kInet6:
+    case TextOp::kUuid: {
       uint8_t full[16] = {};
       std::memcpy(full, bytes.data(), bytes.size() < 16 ? bytes.size() : 16);
       if (column.text == TextOp::kInet4) append_inet4(full, scratch_);
@@ -204,9 +204,7 @@ bool RowsDecoder::read_fixed(const ColumnPlan& column, const uint8_t* at, Value&
     case RowOp::kDateTime:
       if (!read_old_datetime(at, to)) break;
       return true;
-    case RowOp::kTimestamp:
-      to = Value::of_bits(Kind::kTimestamp, uint64_t{load<uint32_t>(at)} * 1000000);
-      return true;
+    case RowOp::kTimestamp: to = Value::of_bits(Kind::kTimestamp, uint64_t{load<uint32_t>(at)} * 1000000); return true;
     case RowOp::kEnum:
     case RowOp::kSet: {
       uint64_t value = load_le(at, column.size);
@@ -238,8 +236,8 @@ bool RowsDecoder::labels_are_text(const Column& column, const Value& value) {
   return true;
 }
 
-const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end,
-                                       Row to, Row before, Arena& arena) {
+const uint8_t* RowsDecoder::read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Row to, Row before,
+                                       Arena& arena) {
   size_t null_bytes = (image.count + 7) / 8;
   if (static_cast<size_t>(end - at) < null_bytes) return nullptr;
   const uint8_t* nulls = at;
@@ -345,8 +343,7 @@ Status RowsDecoder::decode(const RowPlan& plan, const RowsEvent& event, uint32_t
       at = read_image(plan, second, at, end, after, row, out.arena);
     }
     if (at && event.op == Op::kInsert && !first.all) fill_defaults(plan, row, out.arena);
-    if (at && is_update && event.from_mariadb && !second.all && 
-        !complete_update(plan, event.lacking, row, after, out.arena)) {
+    if (at && is_update && event.from_mariadb && !second.all && !complete_update(plan, event.lacking, row, after, out.arena)) {
       at = nullptr;
     }
     if (!at) return failure(plan, code_, problem_.empty() ? "a row image that does not fit its event" : problem_);

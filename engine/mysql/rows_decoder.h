@@ -28,7 +28,7 @@ struct RowsEvent {
   std::string_view present_after;  // update only
   Lacking lacking = Lacking::kUnchanged;
   bool from_mariadb = false;
-  bool partial = false;            // PARTIAL_UPDATE_ROWS: JSON columns of the after image may be diffs
+  bool partial = false;  // PARTIAL_UPDATE_ROWS: JSON columns of the after image may be diffs
   std::string_view rows;
 };
 inline constexpr uint16_t kRowsStatementEnd = 1;
@@ -53,8 +53,8 @@ class RowsDecoder {
 
  private:
   struct Image;
-  const uint8_t* read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Row to,
-                            Row before, Arena& arena);
+  const uint8_t* read_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end, Row to, Row before,
+                            Arena& arena);
   const uint8_t* skip_image(const RowPlan& plan, const Image& image, const uint8_t* at, const uint8_t* end);
   void fill_defaults(const RowPlan& plan, Row row, Arena& arena);
   bool complete_update(const RowPlan& plan, Lacking lacking, Row before, Row after, Arena& arena);
@@ -64,17 +64,17 @@ class RowsDecoder {
   bool read_diffs(std::string_view diffs, const Value& before, Value& to, Arena& arena);
   bool read_text(const ColumnPlan& column, std::string_view bytes, Value& to, Arena& arena);
   bool read_fixed(const ColumnPlan& column, const uint8_t* at, Value& to, Arena& arena);
-  bool labels_are_text(const Column& column, const Value& value);   // or the policy lets them pass
+  bool labels_are_text(const Column& column, const Value& value);  // or the policy lets them pass
   Status failure(const RowPlan& plan, ErrorCode code, std::string detail) const;
 
   InvalidText invalid_text_;
-  std::string scratch_;          // converted text before it is copied to the arena
+  std::string scratch_;  // converted text before it is copied to the arena
   // PARTIAL_UPDATE_ROWS only: the JSON documents of the before image as logged (null data: NULL or absent) and which
   // columns of the after image are diffs of them, both by column.
   enum class PartialImage : uint8_t { kNone, kBefore, kAfter } partial_ = PartialImage::kNone;
   std::vector<std::string_view> documents_;
   std::vector<bool> is_diff_;
-  size_t column_ = 0;            // being read, for messages
+  size_t column_ = 0;  // being read, for messages
   ErrorCode code_ = ErrorCode::kSourceCorrupt;
   std::string problem_;
 };

@@ -44,8 +44,9 @@ bool RowsDecoder::complete_update(const RowPlan& plan, Lacking lacking, Row befo
     }
     if (!like_replace || lacking == Lacking::kUnchanged) continue;
     if (lacking == Lacking::kUnknown) {
-      return unclear(plan, i, "an update was logged without the column and without its statement: a REPLACE would have given the "
-                              "column its default (binlog_annotate_row_events=ON tells them apart)");
+      return unclear(plan, i,
+                     "an update was logged without the column and without its statement: a REPLACE would have given the "
+                     "column its default (binlog_annotate_row_events=ON tells them apart)");
     }
     after[i] = plan.defaults[i];
     if (after[i].is_absent()) {
@@ -65,8 +66,8 @@ Lacking what_lacks(std::string_view statement, std::string_view table) {
     bool is_name = token.is_name() || token.raw.front() == '"';  // which of the two that is depends on the session
     const std::string& name = token.text;
     bool same = is_name && name.size() == table.size() && std::equal(name.begin(), name.end(), table.begin(), [](char a, char b) {
-      return a == b || ((a | 0x20) == (b | 0x20) && (a | 0x20) >= 'a' && (a | 0x20) <= 'z');
-    });
+                  return a == b || ((a | 0x20) == (b | 0x20) && (a | 0x20) >= 'a' && (a | 0x20) <= 'z');
+                });
     if (same) return replaces ? Lacking::kDefault : Lacking::kUnchanged;
   }
   return Lacking::kUnknown;

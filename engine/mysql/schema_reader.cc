@@ -30,7 +30,8 @@ const std::string& text(const Cell& cell) {
 Result<std::vector<TableStatus>> read(Connection& connection, const std::string& where, const TableChoice& choice) {
   TAILRACE_TRY(QueryResult tables,
                connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, AVG_ROW_LENGTH, TABLE_COLLATION "
-                                "FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND " + where));
+                                "FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND " +
+                                where));
   std::map<TableName, TableStatus> found;
   std::map<TableName, std::string> defaults;
   std::set<std::string> databases;
@@ -59,12 +60,12 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
   TAILRACE_TRY(QueryResult columns,
                connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, EXTRA, "
                                 "COLUMN_DEFAULT "
-                                "FROM information_schema.COLUMNS WHERE " + inside +
-                                " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"));
+                                "FROM information_schema.COLUMNS WHERE " +
+                                inside + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"));
   TAILRACE_TRY(QueryResult statistics,
                connection.query("SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NON_UNIQUE "
-                                "FROM information_schema.STATISTICS WHERE " + inside +
-                                " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"));
+                                "FROM information_schema.STATISTICS WHERE " +
+                                inside + " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"));
 
   std::map<TableName, std::shared_ptr<TableSchema>> schemas;
   for (const auto& row : columns.rows) {
@@ -91,8 +92,8 @@ Result<std::vector<TableStatus>> read(Connection& connection, const std::string&
     if (!column.ok()) return std::move(column).status().with("table", schema->qualified_name());
     const std::string& extra = text(row[6]);
     column->is_virtual = extra.find("VIRTUAL GENERATED") != std::string::npos;
-    column->generated = column->is_virtual || extra.find("STORED GENERATED") != std::string::npos ||
-                        extra.find("PERSISTENT") != std::string::npos;
+    column->generated =
+        column->is_virtual || extra.find("STORED GENERATED") != std::string::npos || extra.find("PERSISTENT") != std::string::npos;
     set_column_default(*column, row[7] ? std::string_view(*row[7]) : std::string_view(), extra, connection.server().is_mariadb);
     schema->columns.push_back(std::move(column).value());
   }
@@ -127,8 +128,9 @@ Result<CollationNames> read_collations(Connection& connection) {
   bool have = false;
   // MariaDB lists collations that serve several character sets once, without id; the full names are elsewhere.
   if (connection.server().is_mariadb) {
-    found = connection.query("SELECT ID, FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM "
-                             "information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL");
+    found = connection.query(
+        "SELECT ID, FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM "
+        "information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL");
     have = found.ok();
     if (!have && found.status().code() != ErrorCode::kSourceQuery) return found.status();
   }
@@ -153,9 +155,8 @@ Result<std::vector<SchemaRef>> read_schemas(Connection& connection, const TableC
 }
 
 Result<std::map<std::string, uint16_t>> read_databases(Connection& connection) {
-  TAILRACE_TRY(QueryResult found,
-               connection.query("SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA "
-                                "WHERE SCHEMA_NAME NOT IN ('information_schema','performance_schema','mysql','sys')"));
+  TAILRACE_TRY(QueryResult found, connection.query("SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA "
+                                                   "WHERE SCHEMA_NAME NOT IN ('information_schema','performance_schema','mysql','sys')"));
   std::map<std::string, uint16_t> out;
   for (const auto& row : found.rows) out[text(row[0])] = collation_by_name(text(row[1]), connection.server().is_mariadb);
   return out;
@@ -165,12 +166,10 @@ Result<SchemaRef> read_schema(Connection& connection, std::string_view database,
   std::string where = fmt::format("TABLE_SCHEMA={} AND TABLE_NAME={}", quote_text(database), quote_text(table));
   // information_schema may compare without case; only the server's setting says whether names are one.
   bool exact = connection.server().lower_case_table_names == 0;
-  TAILRACE_TRY(std::vector<TableStatus> found, read(connection, where, [&](std::string_view d, std::string_view t) {
-                 return !exact || (d == database && t == table);
-               }));
+  TAILRACE_TRY(std::vector<TableStatus> found,
+               read(connection, where, [&](std::string_view d, std::string_view t) { return !exact || (d == database && t == table); }));
   if (found.empty()) {
-    return Status(ErrorCode::kSchemaMissing, "the server has no such table")
-        .with("table", fmt::format("{}.{}", database, table));
+    return Status(ErrorCode::kSchemaMissing, "the server has no such table").with("table", fmt::format("{}.{}", database, table));
   }
   return found.front().schema;
 }

@@ -21,7 +21,7 @@ Result<CollationNames> read_collations(Connection& connection);
 
 struct TableStatus {
   SchemaRef schema;
-  std::string engine;           // "InnoDB"
+  std::string engine;  // "InnoDB"
   uint64_t estimated_rows = 0;
   uint64_t average_row_length = 0;
 };

@@ -28,7 +28,7 @@ Status history_gone(Connection& connection, const LogPosition& at, std::string w
   return with_earliest(std::move(status), connection);
 }
 
-enum class Origin : uint8_t { kThisServer, kOtherServer, kWritten };   // kWritten: by somebody, without a server's name
+enum class Origin : uint8_t { kThisServer, kOtherServer, kWritten };  // kWritten: by somebody, without a server's name
 
 Status lacks(Connection& connection, const LogPosition& at, ErrorCode code, std::string why) {
   Status status(code, std::move(why));
@@ -50,7 +50,8 @@ Status fit_mysql_set(Connection& connection, const LogPosition& at, Origin origi
       continue;
     }
     if (origin == Origin::kThisServer) {
-      return history_gone(connection, at, fmt::format("the server no longer knows of {}: its log was begun anew, or lost its end", ahead.text()));
+      return history_gone(connection, at,
+                          fmt::format("the server no longer knows of {}: its log was begun anew, or lost its end", ahead.text()));
     }
     return lacks(connection, at, origin == Origin::kOtherServer ? ErrorCode::kSourceBehind : ErrorCode::kSourcePosition,
                  fmt::format("the server has not executed {}", ahead.text()));
@@ -82,7 +83,8 @@ Status fit_maria_set(Connection& connection, const LogPosition& at, Origin origi
       continue;
     }
     if (origin == Origin::kThisServer) {
-      return history_gone(connection, at, fmt::format("the server no longer knows of {}: its log was begun anew, or lost its end", missing));
+      return history_gone(connection, at,
+                          fmt::format("the server no longer knows of {}: its log was begun anew, or lost its end", missing));
     }
     if (origin == Origin::kWritten) {
       return lacks(connection, at, ErrorCode::kSourcePosition, fmt::format("{} is not in the server's log ({})", missing, state_text));
@@ -100,8 +102,9 @@ Status fit_file(Connection& connection, const LogPosition& at, Origin origin) {
   auto found = std::find_if(files.begin(), files.end(), [&](const ServerLogFile& file) { return file.name == at.file; });
   if (found == files.end()) {
     bool purged = compare_log_files(at.file, files.front().name) < 0;
-    return history_gone(connection, at, purged ? fmt::format("{} was purged", at.file)
-                                               : fmt::format("there is no {}: the log was begun anew, or is another server's", at.file));
+    return history_gone(connection, at,
+                        purged ? fmt::format("{} was purged", at.file)
+                               : fmt::format("there is no {}: the log was begun anew, or is another server's", at.file));
   }
   if (at.offset <= found->size) return Status();
   std::string why = fmt::format("offset {} is past the end of {}, which has {} bytes", at.offset, at.file, found->size);
@@ -138,9 +141,7 @@ namespace {
 
 Status fit_place(Connection& connection, LogPosition& at) {
   const ServerInfo& server = connection.server();
-  const Origin origin = at.server.empty()                ? Origin::kWritten
-                        : at.server == server.identity ? Origin::kThisServer
-                                                       : Origin::kOtherServer;
+  const Origin origin = at.server.empty() ? Origin::kWritten : at.server == server.identity ? Origin::kThisServer : Origin::kOtherServer;
   const bool usable_set = at.has_gtid && (at.gtid.empty() || is_maria_gtid_text(at.gtid) == server.is_mariadb) &&
                           (server.is_mariadb || server.gtid_mode == "ON");
   if (origin == Origin::kOtherServer) {
@@ -172,12 +173,11 @@ Status fit_place(Connection& connection, LogPosition& at) {
       if (file.name != at.file || at.offset <= file.size) continue;
       return history_gone(
           connection, at,
-          fmt::format("offset {} is past the end of {}, which has {} bytes: the log was begun anew",
-                      at.offset, at.file, file.size));
+          fmt::format("offset {} is past the end of {}, which has {} bytes: the log was begun anew", at.offset, at.file, file.size));
     }
     return Status();
   }
-  if (at.file.empty()) return Status();   // what the server makes of such a set is for it to say
+  if (at.file.empty()) return Status();  // what the server makes of such a set is for it to say
   return fit_file(connection, at, origin);
 }
 

@@ -23,9 +23,7 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-bool made_of(std::string_view text, std::string_view characters) {
-  return text.find_first_not_of(characters) == std::string_view::npos;
-}
+bool made_of(std::string_view text, std::string_view characters) { return text.find_first_not_of(characters) == std::string_view::npos; }
 
 // What is read back goes into SQL: only the characters its kind can have.
 bool is_acceptable(const Column& column, std::string_view part) {
@@ -83,8 +81,8 @@ std::string SnapshotKey::json(const TableSchema& schema) const {
 Result<SnapshotKey> SnapshotKey::parse(const TableSchema& schema, std::string_view text) {
   auto table = [&](Status status) { return std::move(status).with("table", schema.qualified_name()); };
   auto in = nlohmann::json::parse(text, nullptr, false);
-  if (!in.is_object() || !in.contains("columns") || !in.contains("after") || in.value("v", 0) != 1 ||
-      !in["after"].is_array() || !in["columns"].is_array()) {
+  if (!in.is_object() || !in.contains("columns") || !in.contains("after") || in.value("v", 0) != 1 || !in["after"].is_array() ||
+      !in["columns"].is_array()) {
     return table(Status(ErrorCode::kConfigBadValue, "the stored place in the table cannot be read"));
   }
   SnapshotKey key;

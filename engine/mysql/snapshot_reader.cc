@@ -46,15 +46,13 @@ class MysqlSnapshotReader final : public SnapshotReader {
     return result;
   }
 
-  Result<SnapshotChunk> read_chunk(const SchemaRef& table, const std::string& from_key, size_t max_rows,
-                                   size_t max_bytes) override {
+  Result<SnapshotChunk> read_chunk(const SchemaRef& table, const std::string& from_key, size_t max_rows, size_t max_bytes) override {
     auto result = chunk(*table, table, from_key, std::max<size_t>(max_rows, 1), max_bytes);
     if (!result.ok()) return fail(std::move(result).status(), *table);
     return result;
   }
 
-  Result<Position> read_whole(const SchemaRef& table, size_t max_bytes,
-                              const std::function<Status(SnapshotChunk)>& sink) override {
+  Result<Position> read_whole(const SchemaRef& table, size_t max_bytes, const std::function<Status(SnapshotChunk)>& sink) override {
     auto result = whole(*table, table, max_bytes, sink);
     if (!result.ok()) return fail(std::move(result).status(), *table);
     return result;
@@ -258,8 +256,8 @@ class MysqlSnapshotReader final : public SnapshotReader {
     size_t size = columns * sizeof(Value) + sizeof(ChangeEvent);
     Row row = batch.new_row(columns);
     for (size_t i = 0; i < columns; ++i) {
-      TAILRACE_TRY(row[i], value_from_result(table->columns[i], stream.wire_type(i), stream.cell(i), batch.arena,
-                                             stream.charset(i), options_.invalid_text));
+      TAILRACE_TRY(row[i], value_from_result(table->columns[i], stream.wire_type(i), stream.cell(i), batch.arena, stream.charset(i),
+                                             options_.invalid_text));
       size += row[i].size;
     }
     ChangeEvent event;
@@ -282,7 +280,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
                               size_t max_bytes) {
     if (table.primary_key.empty()) return Status(ErrorCode::kInternal, "a table without key was to be read by chunks");
     TAILRACE_OK(connect());
-    TAILRACE_TRY(Known* known, know(table));
+    TAILRACE_TRY(Known * known, know(table));
     std::vector<int> raw_at;
     std::string sql = fmt::format("SELECT {} FROM {}", select_list(table, raw_at), sql_name(table));
     if (!from_key.empty()) {
@@ -329,13 +327,14 @@ class MysqlSnapshotReader final : public SnapshotReader {
   Result<Position> whole(const TableSchema& table, const SchemaRef& ref, size_t max_bytes,
                          const std::function<Status(SnapshotChunk)>& sink) {
     TAILRACE_OK(connect());
-    TAILRACE_TRY(Known* known, know(table));
+    TAILRACE_TRY(Known * known, know(table));
     const View view = view_for(*known, false);
     TAILRACE_TRY(Bounds bounds, begin(table, view));
     if (view == View::kSnapshotStatus) TAILRACE_OK(add_gtid(bounds));
     {
       std::vector<int> raw_at;
-      TAILRACE_TRY(RowStream stream, RowStream::open(*connection_, fmt::format("SELECT {} FROM {}", select_list(table, raw_at), sql_name(table))));
+      TAILRACE_TRY(RowStream stream,
+                   RowStream::open(*connection_, fmt::format("SELECT {} FROM {}", select_list(table, raw_at), sql_name(table))));
       SnapshotChunk batch = new_chunk(bounds);
       size_t bytes = 0;
       while (true) {

@@ -119,7 +119,13 @@ void SqlTokens::quoted(char quote) {
     }
     if (c == '\\' && escapes && i + 1 < sql_.size()) {
       char e = sql_[++i];
-      token_.text.push_back(e == 'n' ? '\n' : e == 't' ? '\t' : e == 'r' ? '\r' : e == '0' ? '\0' : e == 'b' ? '\b' : e == 'Z' ? '\x1a' : e);
+      token_.text.push_back(e == 'n'   ? '\n'
+                            : e == 't' ? '\t'
+                            : e == 'r' ? '\r'
+                            : e == '0' ? '\0'
+                            : e == 'b' ? '\b'
+                            : e == 'Z' ? '\x1a'
+                                       : e);
       ++i;
       continue;
     }

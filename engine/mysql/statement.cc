@@ -7,8 +7,7 @@ namespace {
 
 class Reader {
  public:
-  Reader(std::string_view sql, std::string_view database, bool ansi_quotes)
-      : tokens_(sql, ansi_quotes), database_(database) {}
+  Reader(std::string_view sql, std::string_view database, bool ansi_quotes) : tokens_(sql, ansi_quotes), database_(database) {}
 
   Statement read() {
     if (tokens_.at_end()) return of(StatementKind::kNothing);
@@ -43,8 +42,8 @@ class Reader {
       if (tokens_.accept(word)) return of(StatementKind::kRows);
     }
     for (std::string_view word :
-         {"GRANT", "REVOKE", "SET", "FLUSH", "ANALYZE", "OPTIMIZE", "REPAIR", "CHECK", "CHECKSUM", "INSTALL", "UNINSTALL",
-          "RESET", "LOCK", "UNLOCK", "PURGE", "CHANGE", "STOP", "KILL", "CACHE", "SHUTDOWN", "RESTART", "USE"}) {
+         {"GRANT", "REVOKE", "SET",    "FLUSH", "ANALYZE", "OPTIMIZE", "REPAIR", "CHECK", "CHECKSUM", "INSTALL", "UNINSTALL",
+          "RESET", "LOCK",   "UNLOCK", "PURGE", "CHANGE",  "STOP",     "KILL",   "CACHE", "SHUTDOWN", "RESTART", "USE"}) {
       if (tokens_.accept(word)) return of(StatementKind::kOther);
     }
     return of(StatementKind::kUnknown);

@@ -14,15 +14,21 @@ namespace {
 //   NEWDECIMAL           precision << 8 | scale    TIME2, DATETIME2, TIMESTAMP2         fraction digits
 bool read_meta(MappedColumn& column, ByteCursor& in) {
   switch (column.type) {
-    case ColumnType::kFloat: case ColumnType::kDouble: case ColumnType::kBlob: case ColumnType::kTinyBlob:
-    case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kJson: case ColumnType::kGeometry:
-    case ColumnType::kVector: case ColumnType::kBlobCompressed: case ColumnType::kTime2: case ColumnType::kDateTime2:
-    case ColumnType::kTimestamp2:
-      column.meta = in.u8();
-      return true;
-    case ColumnType::kVarchar: case ColumnType::kVarcharCompressed:
-      column.meta = in.u16();
-      return true;
+    case ColumnType::kFloat:
+    case ColumnType::kDouble:
+    case ColumnType::kBlob:
+    case ColumnType::kTinyBlob:
+    case ColumnType::kMediumBlob:
+    case ColumnType::kLongBlob:
+    case ColumnType::kJson:
+    case ColumnType::kGeometry:
+    case ColumnType::kVector:
+    case ColumnType::kBlobCompressed:
+    case ColumnType::kTime2:
+    case ColumnType::kDateTime2:
+    case ColumnType::kTimestamp2: column.meta = in.u8(); return true;
+    case ColumnType::kVarchar:
+    case ColumnType::kVarcharCompressed: column.meta = in.u16(); return true;
     case ColumnType::kBit: {
       uint8_t bits = in.u8();
       uint8_t bytes = in.u8();
@@ -35,7 +41,10 @@ bool read_meta(MappedColumn& column, ByteCursor& in) {
       column.meta = static_cast<uint16_t>(precision << 8 | scale);
       return in.failed() || (precision >= 1 && precision <= 65 && scale <= 38 && scale <= precision);
     }
-    case ColumnType::kString: case ColumnType::kVarString: case ColumnType::kEnum: case ColumnType::kSet: {
+    case ColumnType::kString:
+    case ColumnType::kVarString:
+    case ColumnType::kEnum:
+    case ColumnType::kSet: {
       uint8_t first = in.u8();
       uint8_t second = in.u8();
       // The real type shares its byte with two bits of a length beyond 255, inverted.
@@ -52,35 +61,40 @@ bool read_meta(MappedColumn& column, ByteCursor& in) {
       if (column.type == ColumnType::kVarString) column.type = ColumnType::kString;
       return column.type == ColumnType::kString;
     }
-    default:
-      return true;
+    default: return true;
   }
 }
 
 bool is_numeric(ColumnType type) {
   switch (type) {
-    case ColumnType::kTiny: case ColumnType::kShort: case ColumnType::kInt24: case ColumnType::kLong:
-    case ColumnType::kLongLong: case ColumnType::kNewDecimal: case ColumnType::kFloat: case ColumnType::kDouble:
-    case ColumnType::kYear:
-      return true;
-    default:
-      return false;
+    case ColumnType::kTiny:
+    case ColumnType::kShort:
+    case ColumnType::kInt24:
+    case ColumnType::kLong:
+    case ColumnType::kLongLong:
+    case ColumnType::kNewDecimal:
+    case ColumnType::kFloat:
+    case ColumnType::kDouble:
+    case ColumnType::kYear: return true;
+    default: return false;
   }
 }
 
 // MariaDB counts GEOMETRY among the columns that have a charset, MySQL does not; MySQL counts VECTOR.
 bool is_character(ColumnType type, bool is_mariadb) {
   switch (type) {
-    case ColumnType::kGeometry:
-      return is_mariadb;
-    case ColumnType::kVector:
-      return !is_mariadb;
-    case ColumnType::kString: case ColumnType::kVarString: case ColumnType::kVarchar: case ColumnType::kBlob:
-    case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob:
-    case ColumnType::kBlobCompressed: case ColumnType::kVarcharCompressed:
-      return true;
-    default:
-      return false;
+    case ColumnType::kGeometry: return is_mariadb;
+    case ColumnType::kVector: return !is_mariadb;
+    case ColumnType::kString:
+    case ColumnType::kVarString:
+    case ColumnType::kVarchar:
+    case ColumnType::kBlob:
+    case ColumnType::kTinyBlob:
+    case ColumnType::kMediumBlob:
+    case ColumnType::kLongBlob:
+    case ColumnType::kBlobCompressed:
+    case ColumnType::kVarcharCompressed: return true;
+    default: return false;
   }
 }
 
@@ -170,7 +184,8 @@ bool read_optional(TableMap& map, ByteCursor& in, bool is_mariadb) {
         good = read_labels(map, field, ColumnType::kEnum);
         map.has_labels = true;
         break;
-      case 8: case 9:
+      case 8:
+      case 9:
         map.has_key = true;
         while (!field.empty() && good) {
           uint64_t index = field.lenenc();
@@ -179,17 +194,10 @@ bool read_optional(TableMap& map, ByteCursor& in, bool is_mariadb) {
           if (good) map.primary_key.push_back(static_cast<uint16_t>(index));
         }
         break;
-      case 10:
-        good = spread_default_charset(map, field, is_label);
-        break;
-      case 11:
-        good = spread_charsets(map, field, is_label);
-        break;
-      case 12:
-        good = read_bits(field, map.columns, false, &MappedColumn::visible);
-        break;
-      default:
-        break;
+      case 10: good = spread_default_charset(map, field, is_label); break;
+      case 11: good = spread_charsets(map, field, is_label); break;
+      case 12: good = read_bits(field, map.columns, false, &MappedColumn::visible); break;
+      default: break;
     }
     if (!good) return false;
   }
@@ -210,11 +218,13 @@ std::string column_type_name(ColumnType type) {
     case ColumnType::kTimestamp: return "timestamp (old form)";
     case ColumnType::kLongLong: return "bigint";
     case ColumnType::kInt24: return "mediumint";
-    case ColumnType::kDate: case ColumnType::kNewDate: return "date";
+    case ColumnType::kDate:
+    case ColumnType::kNewDate: return "date";
     case ColumnType::kTime: return "time (old form)";
     case ColumnType::kDateTime: return "datetime (old form)";
     case ColumnType::kYear: return "year";
-    case ColumnType::kVarchar: case ColumnType::kVarString: return "varchar/varbinary";
+    case ColumnType::kVarchar:
+    case ColumnType::kVarString: return "varchar/varbinary";
     case ColumnType::kBit: return "bit";
     case ColumnType::kTimestamp2: return "timestamp";
     case ColumnType::kDateTime2: return "datetime";
@@ -227,8 +237,10 @@ std::string column_type_name(ColumnType type) {
     case ColumnType::kNewDecimal: return "decimal";
     case ColumnType::kEnum: return "enum";
     case ColumnType::kSet: return "set";
-    case ColumnType::kTinyBlob: case ColumnType::kMediumBlob: case ColumnType::kLongBlob: case ColumnType::kBlob:
-      return "blob/text";
+    case ColumnType::kTinyBlob:
+    case ColumnType::kMediumBlob:
+    case ColumnType::kLongBlob:
+    case ColumnType::kBlob: return "blob/text";
     case ColumnType::kString: return "char/binary";
     case ColumnType::kGeometry: return "geometry";
   }

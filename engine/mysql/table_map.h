@@ -14,11 +14,41 @@ namespace tailrace {
 
 // Column types as TABLE_MAP spells them.
 enum class ColumnType : uint8_t {
-  kDecimal = 0, kTiny = 1, kShort = 2, kLong = 3, kFloat = 4, kDouble = 5, kNull = 6, kTimestamp = 7, kLongLong = 8,
-  kInt24 = 9, kDate = 10, kTime = 11, kDateTime = 12, kYear = 13, kNewDate = 14, kVarchar = 15, kBit = 16,
-  kTimestamp2 = 17, kDateTime2 = 18, kTime2 = 19, kTypedArray = 20, kBlobCompressed = 140, kVarcharCompressed = 141,
-  kVector = 242, kJson = 245, kNewDecimal = 246, kEnum = 247, kSet = 248, kTinyBlob = 249, kMediumBlob = 250,
-  kLongBlob = 251, kBlob = 252, kVarString = 253, kString = 254, kGeometry = 255
+  kDecimal = 0,
+  kTiny = 1,
+  kShort = 2,
+  kLong = 3,
+  kFloat = 4,
+  kDouble = 5,
+  kNull = 6,
+  kTimestamp = 7,
+  kLongLong = 8,
+  kInt24 = 9,
+  kDate = 10,
+  kTime = 11,
+  kDateTime = 12,
+  kYear = 13,
+  kNewDate = 14,
+  kVarchar = 15,
+  kBit = 16,
+  kTimestamp2 = 17,
+  kDateTime2 = 18,
+  kTime2 = 19,
+  kTypedArray = 20,
+  kBlobCompressed = 140,
+  kVarcharCompressed = 141,
+  kVector = 242,
+  kJson = 245,
+  kNewDecimal = 246,
+  kEnum = 247,
+  kSet = 248,
+  kTinyBlob = 249,
+  kMediumBlob = 250,
+  kLongBlob = 251,
+  kBlob = 252,
+  kVarString = 253,
+  kString = 254,
+  kGeometry = 255
 };
 std::string column_type_name(ColumnType type);
 
@@ -31,7 +61,7 @@ struct MappedColumn {
   bool visible = true;
   uint16_t charset = 0;
   std::string name;
-  std::vector<std::string> labels;      // in the column's own charset
+  std::vector<std::string> labels;  // in the column's own charset
 };
 
 struct TableMap {
@@ -40,7 +70,7 @@ struct TableMap {
   std::vector<MappedColumn> columns;
   std::vector<uint16_t> primary_key;
   bool has_signedness = false, has_charsets = false, has_names = false, has_labels = false, has_key = false;
-  bool has_key_prefix = false;          // the key is on prefixes of columns: not an identity of its own
+  bool has_key_prefix = false;  // the key is on prefixes of columns: not an identity of its own
 };
 
 // Bytes of the table id in TABLE_MAP and rows events of this log.

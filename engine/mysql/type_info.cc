@@ -16,20 +16,47 @@ struct TypeRow {
   bool has_characters = false;
 };
 constexpr TypeRow kTypes[] = {
-    {"tinyint", Kind::kInt},        {"smallint", Kind::kInt},       {"mediumint", Kind::kInt},
-    {"int", Kind::kInt},            {"bigint", Kind::kInt},         {"float", Kind::kDouble},
-    {"double", Kind::kDouble},      {"decimal", Kind::kDecimal},    {"bit", Kind::kBit},
-    {"year", Kind::kYear},          {"date", Kind::kDate},          {"time", Kind::kTime},
-    {"datetime", Kind::kDateTime},  {"timestamp", Kind::kTimestamp}, {"char", Kind::kText, true},
-    {"varchar", Kind::kText, true}, {"tinytext", Kind::kText, true}, {"text", Kind::kText, true},
-    {"mediumtext", Kind::kText, true}, {"longtext", Kind::kText, true}, {"binary", Kind::kBytes},
-    {"varbinary", Kind::kBytes},    {"tinyblob", Kind::kBytes},     {"blob", Kind::kBytes},
-    {"mediumblob", Kind::kBytes},   {"longblob", Kind::kBytes},     {"enum", Kind::kEnum, true},
-    {"set", Kind::kSet, true},      {"json", Kind::kJson},          {"geometry", Kind::kGeometry},
-    {"point", Kind::kGeometry},     {"linestring", Kind::kGeometry}, {"polygon", Kind::kGeometry},
-    {"multipoint", Kind::kGeometry}, {"multilinestring", Kind::kGeometry}, {"multipolygon", Kind::kGeometry},
-    {"geometrycollection", Kind::kGeometry}, {"geomcollection", Kind::kGeometry},
-    {"uuid", Kind::kText},          {"inet4", Kind::kText},         {"inet6", Kind::kText},
+    {"tinyint", Kind::kInt},
+    {"smallint", Kind::kInt},
+    {"mediumint", Kind::kInt},
+    {"int", Kind::kInt},
+    {"bigint", Kind::kInt},
+    {"float", Kind::kDouble},
+    {"double", Kind::kDouble},
+    {"decimal", Kind::kDecimal},
+    {"bit", Kind::kBit},
+    {"year", Kind::kYear},
+    {"date", Kind::kDate},
+    {"time", Kind::kTime},
+    {"datetime", Kind::kDateTime},
+    {"timestamp", Kind::kTimestamp},
+    {"char", Kind::kText, true},
+    {"varchar", Kind::kText, true},
+    {"tinytext", Kind::kText, true},
+    {"text", Kind::kText, true},
+    {"mediumtext", Kind::kText, true},
+    {"longtext", Kind::kText, true},
+    {"binary", Kind::kBytes},
+    {"varbinary", Kind::kBytes},
+    {"tinyblob", Kind::kBytes},
+    {"blob", Kind::kBytes},
+    {"mediumblob", Kind::kBytes},
+    {"longblob", Kind::kBytes},
+    {"enum", Kind::kEnum, true},
+    {"set", Kind::kSet, true},
+    {"json", Kind::kJson},
+    {"geometry", Kind::kGeometry},
+    {"point", Kind::kGeometry},
+    {"linestring", Kind::kGeometry},
+    {"polygon", Kind::kGeometry},
+    {"multipoint", Kind::kGeometry},
+    {"multilinestring", Kind::kGeometry},
+    {"multipolygon", Kind::kGeometry},
+    {"geometrycollection", Kind::kGeometry},
+    {"geomcollection", Kind::kGeometry},
+    {"uuid", Kind::kText},
+    {"inet4", Kind::kText},
+    {"inet6", Kind::kText},
     {"vector", Kind::kBytes},
 };
 
@@ -37,11 +64,11 @@ struct Synonym {
   std::string_view word, name;
 };
 constexpr Synonym kSynonyms[] = {
-    {"integer", "int"},      {"int1", "tinyint"},   {"int2", "smallint"},    {"int3", "mediumint"}, {"int4", "int"},
-    {"int8", "bigint"},      {"middleint", "mediumint"}, {"bool", "tinyint"}, {"boolean", "tinyint"}, {"dec", "decimal"},
-    {"numeric", "decimal"},  {"fixed", "decimal"},  {"number", "decimal"},   {"real", "double"},    {"float4", "float"},
-    {"float8", "double"},    {"character", "char"}, {"nchar", "char"},       {"nvarchar", "varchar"}, {"varcharacter", "varchar"},
-    {"varchar2", "varchar"}, {"clob", "longtext"},  {"raw", "varbinary"},    {"serial", "bigint"},
+    {"integer", "int"},      {"int1", "tinyint"},        {"int2", "smallint"},  {"int3", "mediumint"},   {"int4", "int"},
+    {"int8", "bigint"},      {"middleint", "mediumint"}, {"bool", "tinyint"},   {"boolean", "tinyint"},  {"dec", "decimal"},
+    {"numeric", "decimal"},  {"fixed", "decimal"},       {"number", "decimal"}, {"real", "double"},      {"float4", "float"},
+    {"float8", "double"},    {"character", "char"},      {"nchar", "char"},     {"nvarchar", "varchar"}, {"varcharacter", "varchar"},
+    {"varchar2", "varchar"}, {"clob", "longtext"},       {"raw", "varbinary"},  {"serial", "bigint"},
 };
 
 Status unknown(std::string_view name, std::string_view type_text, std::string_view why) {
@@ -123,8 +150,7 @@ Result<std::vector<std::string>> labels_of_type(std::string_view text) {
         label.push_back(quote);
       } else if (text[at] == '\\' && at + 1 < text.size()) {
         char c = text[++at];
-        label.push_back(c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c == '0' ? '\0' : c == 'b' ? '\b'
-                        : c == 'Z' ? '\x1a' : c);
+        label.push_back(c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c == '0' ? '\0' : c == 'b' ? '\b' : c == 'Z' ? '\x1a' : c);
       } else {
         label.push_back(text[at]);
       }
@@ -218,8 +244,7 @@ Result<Column> column_from_type(std::string_view name, std::string_view type_tex
       if (numbers.empty() && (column.type_name == "char" || column.type_name == "binary")) column.length = 1;
       if (column.type_name == "vector") column.length = static_cast<uint32_t>((numbers.empty() ? 2048 : first) * 4);
       break;
-    default:
-      break;
+    default: break;
   }
   return column;
 }

@@ -162,12 +162,12 @@ Result<Value> checked_label(const Column& column, std::string_view cell) {
   for (unsigned char byte : to_text(value, column)) known += fmt::format("{:02X}", byte);
   if (error == std::errc() && hex == known) return value;
   return Status(ErrorCode::kSchemaType, fmt::format("label of number {} in '{}' has characters beyond U+FFFF, which the server's "
-                                                    "catalogue does not show", number, column.type_text))
+                                                    "catalogue does not show",
+                                                    number, column.type_text))
       .with("column", column.name);
 }
 
-Result<Value> text_of(const Column& column, std::string_view bytes, const Charset* charset, InvalidText invalid_text,
-                      Arena& arena) {
+Result<Value> text_of(const Column& column, std::string_view bytes, const Charset* charset, InvalidText invalid_text, Arena& arena) {
   static const Charset* const kUtf8 = find_charset("utf8mb4");
   // Addresses and the like come as plain ASCII, whatever character set they are said to have.
   if (!charset || charset->codec == TextCodec::kBinary || column.charset == 0) charset = kUtf8;
@@ -218,8 +218,8 @@ size_t size_of_cell(uint8_t wire_type, const uint8_t* cell) noexcept {
   return static_cast<size_t>(at - cell) + length;
 }
 
-Result<Value> value_from_result(const Column& column, uint8_t wire_type, const uint8_t* cell, Arena& arena,
-                                const Charset* charset, InvalidText invalid_text) {
+Result<Value> value_from_result(const Column& column, uint8_t wire_type, const uint8_t* cell, Arena& arena, const Charset* charset,
+                                InvalidText invalid_text) {
   if (!cell) return Value::null();
   switch (column.kind) {
     case Kind::kInt:
@@ -278,8 +278,7 @@ Result<Value> value_from_result(const Column& column, uint8_t wire_type, const u
       return value;
     }
     case Kind::kAbsent:
-    case Kind::kNull:
-      break;
+    case Kind::kNull: break;
   }
   return misfit(column, wire_type);
 }

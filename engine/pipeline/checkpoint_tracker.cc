@@ -16,8 +16,7 @@ void CheckpointTracker::restore(Checkpoint checkpoint) {
 
 void CheckpointTracker::acknowledge(uint64_t sequence) {
   std::lock_guard lock(mutex_);
-  auto it = std::lower_bound(waiting_.begin(), waiting_.end(), sequence,
-                             [](const Entry& entry, uint64_t s) { return entry.sequence < s; });
+  auto it = std::lower_bound(waiting_.begin(), waiting_.end(), sequence, [](const Entry& entry, uint64_t s) { return entry.sequence < s; });
   if (it == waiting_.end() || it->sequence != sequence) return;  // acknowledged before: nothing to add
   it->acknowledged = true;
   while (!waiting_.empty() && waiting_.front().acknowledged) {

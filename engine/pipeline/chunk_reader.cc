@@ -16,7 +16,7 @@ Status ChunkReader::read_into(Chunk& out, const std::string& from) {
       return t.schema->database == out.table->database && t.schema->table == out.table->table;
     });
     if (now == tables.end()) {
-      out.dropped = true;   // the stream tells the rest
+      out.dropped = true;  // the stream tells the rest
       TAILRACE_TRY(out.rows.high, run_.parts.source->current_position());
       out.rows.low = out.rows.high;
       return {};

@@ -18,7 +18,7 @@ class ChunkReader {
   struct Chunk {
     SchemaRef table;
     SnapshotChunk rows;
-    bool dropped = false;   // the table is gone; no rows
+    bool dropped = false;  // the table is gone; no rows
   };
   explicit ChunkReader(RunState& run) : run_(run) {}
 
@@ -34,13 +34,13 @@ class ChunkReader {
   void loop(std::stop_token stop);
 
   RunState& run_;
-  std::unique_ptr<SnapshotReader> reader_;   // of the thread that reads
+  std::unique_ptr<SnapshotReader> reader_;  // of the thread that reads
   bool requested_ = false;
-  std::mutex mutex_;                         // guards work_ and done_
+  std::mutex mutex_;  // guards work_ and done_
   std::condition_variable_any changed_;
   std::optional<std::pair<SnapshotTable, std::string>> work_;
   std::optional<Result<Chunk>> done_;
-  std::optional<std::jthread> thread_;       // last: joins before the rest goes
+  std::optional<std::jthread> thread_;  // last: joins before the rest goes
 };
 
 }  // namespace tailrace

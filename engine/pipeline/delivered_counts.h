@@ -11,7 +11,8 @@ namespace tailrace {
 
 struct RowCounts {
   uint64_t rows_read = 0, inserts = 0, updates = 0, deletes = 0, dropped = 0;
-  template <class T> void add_to(T& total) const {
+  template <class T>
+  void add_to(T& total) const {
     total.rows_read += rows_read;
     total.inserts += inserts;
     total.updates += updates;
@@ -37,7 +38,8 @@ class DeliveredCounts {
     return waiting_.back().tables[table];
   }
   // Everything up to `sequence` is durable: into the status it goes.
-  template <class Status> void settle(uint64_t sequence, Status& status) {
+  template <class Status>
+  void settle(uint64_t sequence, Status& status) {
     while (!waiting_.empty() && waiting_.front().sequence <= sequence) {
       for (const auto& [name, counts] : waiting_.front().tables) counts.add_to(status.tables[name]);
       status.dropped_by_rules += waiting_.front().dropped_by_rules;

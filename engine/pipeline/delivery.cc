@@ -110,8 +110,9 @@ void Delivery::look_at_tables() {
     tell_tables(schemas);
     return {};
   };
-  Status looked = look();   // files have no tables to look at
-  if (!looked.ok() && looked.code() != ErrorCode::kSourceUnsupported) log(LogLevel::kInfo, "patterns were not checked: " + looked.to_string());
+  Status looked = look();  // files have no tables to look at
+  if (!looked.ok() && looked.code() != ErrorCode::kSourceUnsupported)
+    log(LogLevel::kInfo, "patterns were not checked: " + looked.to_string());
 }
 
 void Delivery::tell_tables(const std::vector<SchemaRef>& schemas) {

@@ -56,7 +56,7 @@ class Delivery {
   Status restore_memory(const std::optional<Checkpoint>& stored);
   Status keep_memory(const Checkpoint& at);
   void count_rows(const EventBatch& batch);
-  void note_targets(const EventBatch& batch);   // behind the rules
+  void note_targets(const EventBatch& batch);  // behind the rules
   void note_target(const TableSchema& source, const TableSchema& target);
   void forget_targets();
   void note_snapshot_end();
@@ -65,15 +65,15 @@ class Delivery {
   const SinkCaps caps_;
   SnapshotStage snapshot_;
   std::optional<ChunkReader::Chunk> held_;
-  Position position_;           // newest boundary handled
+  Position position_;  // newest boundary handled
   bool at_boundary_ = true;
   bool started_ = false;
-  bool keeps_memory_ = false;   // the rules had something to keep in this run
+  bool keeps_memory_ = false;  // the rules had something to keep in this run
   uint64_t sequence_ = 0;
   uint64_t rows_total_ = 0;
   uint64_t dropped_by_rules_ = 0;
-  std::unordered_set<uint64_t> noted_;  // layouts (schema_id, never reused) whose target is known, of these rules
-  std::map<std::string, std::set<std::string>> targets_;             // by source table
+  std::unordered_set<uint64_t> noted_;                    // layouts (schema_id, never reused) whose target is known, of these rules
+  std::map<std::string, std::set<std::string>> targets_;  // by source table
   int64_t last_commit_time_us_ = 0;
   Clock::time_point flushed_at_ = Clock::now(), saved_at_ = Clock::now();
 };

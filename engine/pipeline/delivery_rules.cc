@@ -59,8 +59,9 @@ Status Delivery::swap_rules() {
     const Source& source = *run_.parts.source;
     bool is_place = source.reached(at, at);
     if (!is_place || source.reached(position_, at)) {
-      swap->answer(Status(ErrorCode::kRuleSwap, is_place ? fmt::format("the job is at {} and has come to {} already", position_.text, at.text)
-                                                         : fmt::format("{} is no position of this source", at.text)));
+      swap->answer(Status(ErrorCode::kRuleSwap, is_place
+                                                    ? fmt::format("the job is at {} and has come to {} already", position_.text, at.text)
+                                                    : fmt::format("{} is no position of this source", at.text)));
       return {};
     }
   }

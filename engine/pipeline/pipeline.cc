@@ -123,8 +123,7 @@ Status Acknowledgements::failure() const {
   return failure_;
 }
 
-Pipeline::Pipeline(PipelineOptions options, PipelineParts parts)
-    : run_(std::make_unique<RunState>(options, std::move(parts))) {
+Pipeline::Pipeline(PipelineOptions options, PipelineParts parts) : run_(std::make_unique<RunState>(options, std::move(parts))) {
   run_->set_phase("starting");
 }
 
@@ -185,7 +184,7 @@ void Pipeline::stop(milliseconds patience) {
       wake.wait_for(wait, stop, patience, [] { return false; });
       if (stop.stop_requested()) return;
       run.abort.request_stop();
-      run.parts.sink->abandon();   // it may still be waiting for its first connection
+      run.parts.sink->abandon();  // it may still be waiting for its first connection
     });
   }
 }

@@ -13,8 +13,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/memory_budget.h"
@@ -30,14 +30,14 @@ namespace tailrace {
 
 struct PipelineOptions {
   int threads = 2;
-  size_t memory_bytes = 96u << 20;     // everything in flight
+  size_t memory_bytes = 96u << 20;  // everything in flight
   size_t batch_bytes = 256u << 10;
   size_t chunk_rows = 10000;
   size_t chunk_bytes = 4u << 20;
-  std::string spill_dir;               // "" = $TMPDIR, else /var/tmp
+  std::string spill_dir;  // "" = $TMPDIR, else /var/tmp
   bool snapshot = true;
   bool stream = true;
-  bool quarantine = false;             // a table whose schema is in trouble is set aside; else the job stops
+  bool quarantine = false;  // a table whose schema is in trouble is set aside; else the job stops
   std::chrono::milliseconds flush_every{200};
   std::chrono::milliseconds save_every{500};
 };
@@ -62,7 +62,7 @@ struct PipelineParts {
   RuleTimeline* rules;
   Sink* sink;
   std::shared_ptr<Acknowledgements> acks;
-  CheckpointStore* checkpoints;        // used as truth unless the sink owns its checkpoint
+  CheckpointStore* checkpoints;  // used as truth unless the sink owns its checkpoint
   const TableFilter* tables;
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
   std::function<Status()> on_started;  // called once the first checkpoint is durable
@@ -73,31 +73,31 @@ struct PipelineParts {
 };
 
 struct TableProgress {
-  uint64_t rows_total = 0;             // estimate of the source's catalogue
+  uint64_t rows_total = 0;  // estimate of the source's catalogue
   // Counted once they are durable; but a table without a key shows the rows of the copy that is under way.
-  uint64_t rows_read = 0;              // by the snapshot, this run
+  uint64_t rows_read = 0;  // by the snapshot, this run
   uint64_t inserts = 0, updates = 0, deletes = 0;
-  uint64_t dropped = 0;                // row events of a quarantined table, and rows that the sink set aside
-  bool copied_anew = false;            // what earlier runs read of it was taken away
-  std::string target;                  // where the rules send its rows; "" = nowhere, or not known yet
-  std::string state;                   // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"
+  uint64_t dropped = 0;      // row events of a quarantined table, and rows that the sink set aside
+  bool copied_anew = false;  // what earlier runs read of it was taken away
+  std::string target;        // where the rules send its rows; "" = nowhere, or not known yet
+  std::string state;         // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"
 };
 
 struct PipelineStatus {
-  bool was_open = false;               // source and sink were reached
-  bool undecodable = false;            // ended at rows that cannot be decoded; what the batch has before them was not delivered
-  bool again = false;                  // ended only to begin again from the checkpoint
-  std::string phase;                   // "starting" | "snapshot" | "stream" | "draining" | "ended"
-  uint64_t events = 0;                 // rows and changes handed to the sink in this run
-  uint64_t durable_rows = 0;           // acknowledged in this run
+  bool was_open = false;      // source and sink were reached
+  bool undecodable = false;   // ended at rows that cannot be decoded; what the batch has before them was not delivered
+  bool again = false;         // ended only to begin again from the checkpoint
+  std::string phase;          // "starting" | "snapshot" | "stream" | "draining" | "ended"
+  uint64_t events = 0;        // rows and changes handed to the sink in this run
+  uint64_t durable_rows = 0;  // acknowledged in this run
   std::optional<Checkpoint> durable;
   Position read_position;              // as far as the delivery thread has come
   bool idle = false;                   // the source has nothing more right now
   int64_t last_commit_time_us = 0;     // of the newest transaction handled
   int64_t durable_commit_time_us = 0;  // of the newest one that is durable, and when that was seen
   int64_t durable_seen_us = 0;
-  uint64_t dropped_by_rules = 0;       // durable, as the counts of the tables
-  int64_t heartbeat_interval_us = 0;   // the source makes a transaction this often; 0 = it does not
+  uint64_t dropped_by_rules = 0;      // durable, as the counts of the tables
+  int64_t heartbeat_interval_us = 0;  // the source makes a transaction this often; 0 = it does not
   size_t memory_used = 0, memory_peak = 0;
   std::map<std::string, TableProgress> tables;
 };

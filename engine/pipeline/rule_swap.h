@@ -19,17 +19,17 @@ namespace tailrace {
 
 struct RuleSwapRequest {
   std::unique_ptr<RuleStage> stage;
-  bool apply_ddl = false;              // the output schema may change
-  Position at;                         // not yet come to; text "" = the next boundary
+  bool apply_ddl = false;  // the output schema may change
+  Position at;             // not yet come to; text "" = the next boundary
   // Keeps that the version holds from `at` on; durable on return. Gives the number of the entry.
   std::function<Result<int64_t>(const Position& at, const std::string& changes)> keep;
   std::function<Status(int64_t entry)> take_back;
 };
 
 struct RuleSwapAnswer {
-  std::string before, after;           // versions; "" = no rules
-  Position at;                         // the first transaction behind it has the new version; text "" = where the next run begins
-  std::vector<std::string> changes;    // of the targets: statements, or what else is different
+  std::string before, after;         // versions; "" = no rules
+  Position at;                       // the first transaction behind it has the new version; text "" = where the next run begins
+  std::vector<std::string> changes;  // of the targets: statements, or what else is different
 };
 
 class RuleSwap {
@@ -89,7 +89,7 @@ class RuleSwap {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<bool> waiting_{false};
-  bool is_open_ = false;               // asked, and the answer not yet fetched
+  bool is_open_ = false;  // asked, and the answer not yet fetched
   std::optional<RuleSwapRequest> request_;
   std::optional<Result<RuleSwapAnswer>> answer_;
 };

@@ -136,9 +136,8 @@ Status RuleTimeline::run(EventBatch& batch, const Source& source) {
   while (from != rest.end()) {
     auto to = rest.end();
     if (!later_.empty()) {
-      to = std::find_if(from, rest.end(), [&](const ChangeEvent& event) {
-        return !source.covers(later_.front().from, batch.txns[event.txn]);
-      });
+      to = std::find_if(from, rest.end(),
+                        [&](const ChangeEvent& event) { return !source.covers(later_.front().from, batch.txns[event.txn]); });
     }
     batch.events.assign(from, to);
     if (from != to) TAILRACE_OK(stage_->run(batch));

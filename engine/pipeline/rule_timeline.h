@@ -20,10 +20,10 @@ class RuleTimeline {
  public:
   using Make = std::function<Result<std::unique_ptr<RuleStage>>()>;
   struct Cut {
-    int64_t id = 0;                    // of the job file; 0 = not there yet
-    Position from;                     // text "" = wherever this run begins
+    int64_t id = 0;  // of the job file; 0 = not there yet
+    Position from;   // text "" = wherever this run begins
     Make make;
-    bool changes_output = false;       // the targets are told when it begins
+    bool changes_output = false;  // the targets are told when it begins
   };
   // Keeps where a cut without position begins; the cuts with the other ids will not be come to.
   using Placed = std::function<Status(int64_t id, const Position& at, std::vector<int64_t> passed_over)>;
@@ -53,7 +53,7 @@ class RuleTimeline {
   void begin_later(Cut cut) { later_.push_back(std::move(cut)); }
 
   std::string version() const;
-  uint64_t dropped() const;            // by rules of this run, all versions
+  uint64_t dropped() const;  // by rules of this run, all versions
 
  private:
   Result<std::vector<SchemaRef>> all_tables();
@@ -61,9 +61,9 @@ class RuleTimeline {
 
   Placed placed_;
   Tables known_;
-  std::vector<Cut> cuts_;              // until start
+  std::vector<Cut> cuts_;  // until start
   std::deque<Cut> later_;
-  mutable std::mutex mutex_;           // guards stage_ against version() and dropped()
+  mutable std::mutex mutex_;  // guards stage_ against version() and dropped()
   std::unique_ptr<RuleStage> stage_;
   uint64_t dropped_before_ = 0;
 };

@@ -22,10 +22,10 @@ struct RunState {
   std::stop_source abort;               // waiting for the sink ends
   std::atomic<bool> stop_asked{false};  // by the owner, not by the end of the log or a failure
   std::atomic<bool> snapshot_done{false};
-  std::atomic<bool> source_open{false}; // the source has taken the position that this run begins at
-  mutable std::mutex mutex;             // guards status and counts
+  std::atomic<bool> source_open{false};  // the source has taken the position that this run begins at
+  mutable std::mutex mutex;              // guards status and counts
   PipelineStatus status;
-  DeliveredCounts counts;               // not in the status yet
+  DeliveredCounts counts;  // not in the status yet
 
   void set_phase(std::string_view phase) {
     std::lock_guard lock(mutex);

@@ -83,9 +83,8 @@ bool SnapshotStage::is_open(std::string_view state) {
 
 void SnapshotStage::set_tables(std::vector<SnapshotTable> tables) {
   tables_ = std::move(tables);
-  std::sort(tables_.begin(), tables_.end(), [](const SnapshotTable& a, const SnapshotTable& b) {
-    return a.schema->qualified_name() < b.schema->qualified_name();
-  });
+  std::sort(tables_.begin(), tables_.end(),
+            [](const SnapshotTable& a, const SnapshotTable& b) { return a.schema->qualified_name() < b.schema->qualified_name(); });
 }
 
 bool SnapshotStage::is_done(const SnapshotTable& table) const {
@@ -134,8 +133,7 @@ bool SnapshotStage::pending(const TableSchema& table) const {
   return order < 0 || (order == 0 && !table_done_);
 }
 
-SnapshotStage::Change SnapshotStage::change_of(const TableSchema& table, std::span<const Value> row,
-                                               std::span<const Value> rest) const {
+SnapshotStage::Change SnapshotStage::change_of(const TableSchema& table, std::span<const Value> row, std::span<const Value> rest) const {
   Hash128 hash;
   hash.add(table.database.data(), table.database.size() + 1);
   hash.add(table.table.data(), table.table.size() + 1);
@@ -162,11 +160,10 @@ void SnapshotStage::Columns::take(Row row) {
   }
 }
 
-Status SnapshotStage::remember(const EventBatch& batch, const ChangeEvent& event,
-                               const std::shared_ptr<const Transaction>& txn) {
+Status SnapshotStage::remember(const EventBatch& batch, const ChangeEvent& event, const std::shared_ptr<const Transaction>& txn) {
   const TableSchema& table = *event.table;
-  bool is_partial = event.op == Op::kUpdate && std::any_of(event.after.begin(), event.after.end(),
-                                                           [](const Value& value) { return value.is_absent(); });
+  bool is_partial =
+      event.op == Op::kUpdate && std::any_of(event.after.begin(), event.after.end(), [](const Value& value) { return value.is_absent(); });
   if (!is_partial) {
     for (Row image : {event.before, event.after}) {
       if (!image.empty()) changes_.insert_or_assign(change_of(table, image, event.before), Known{txn, nullptr});

@@ -34,8 +34,8 @@ class SnapshotStage {
   // Does a stored state tell of rows still to be copied? A finished one may yet remember where tables were read whole.
   static bool is_open(std::string_view state);
 
-  void set_tables(std::vector<SnapshotTable> tables);   // all tables of the job; sorts them
-  bool is_done(const SnapshotTable& table) const;        // all its rows have been handed on
+  void set_tables(std::vector<SnapshotTable> tables);  // all tables of the job; sorts them
+  bool is_done(const SnapshotTable& table) const;      // all its rows have been handed on
   Phase phase() const noexcept { return phase_; }
   // The table whose rows come next, or null at the end of the current phase.
   const SnapshotTable* next_table() const;
@@ -56,7 +56,7 @@ class SnapshotStage {
 
  private:
   struct Change {
-    uint64_t high, low;   // 128-bit hash of table and key
+    uint64_t high, low;  // 128-bit hash of table and key
     bool operator==(const Change&) const = default;
   };
   struct ChangeHash {
@@ -70,8 +70,8 @@ class SnapshotStage {
     void take(Row row);
   };
   struct Known {
-    std::shared_ptr<const Transaction> last;   // that changed the key
-    std::unique_ptr<Columns> columns;          // null: the stream has all of the row, or its end
+    std::shared_ptr<const Transaction> last;  // that changed the key
+    std::unique_ptr<Columns> columns;         // null: the stream has all of the row, or its end
   };
   bool pending(const TableSchema& table) const;
   // `row` has the key columns that `rest` lacks. REQUIRES: one of them has each.
@@ -80,9 +80,9 @@ class SnapshotStage {
 
   const Source& source_;
   Phase phase_ = Phase::kKeyless;
-  std::string table_;     // current table; tables with a smaller name are done
+  std::string table_;  // current table; tables with a smaller name are done
   std::string after_;
-  bool table_done_ = false;   // `table_` itself is done
+  bool table_done_ = false;  // `table_` itself is done
   std::vector<SnapshotTable> tables_;
   std::map<std::string, Position, std::less<>> whole_;
   std::unordered_map<Change, Known, ChangeHash> changes_;

@@ -96,13 +96,12 @@ Result<ColumnRule> parse_column(const std::string& name, const RuleNode& node, c
         return out;
       }
       break;
-    case Type::kTable:
-      return parse_new_column(std::move(out), node, where);
-    default:
-      break;
+    case Type::kTable: return parse_new_column(std::move(out), node, where);
+    default: break;
   }
-  return load_error(fmt::format("{} is {}; expected false, a new name, a native function, meta.…, sql[[…]], {{ type, value = … }} or {{ as = \"number\" }}", where,
-                                type_name(node.type)));
+  return load_error(fmt::format(
+      "{} is {}; expected false, a new name, a native function, meta.…, sql[[…]], {{ type, value = … }} or {{ as = \"number\" }}", where,
+      type_name(node.type)));
 }
 
 Status parse_column_sql(ColumnRule& column, const RuleNode& node, const std::string& place, const std::string& entry,

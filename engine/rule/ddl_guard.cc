@@ -37,7 +37,7 @@ bool is_mapped(const OutputTable* output) { return output && output->schema != o
 }  // namespace
 
 Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event, const Outputs& outputs) {
-  if (event.sql.empty()) return Verdict::kSend;   // tells of a table, not of a statement
+  if (event.sql.empty()) return Verdict::kSend;  // tells of a table, not of a statement
   bool is_mapped_table = is_mapped(outputs.before) || is_mapped(outputs.after);
   const DdlSpec& spec = rules_.spec.ddl;
   if (spec.is_empty() && !(writes_text_ && is_mapped_table)) return Verdict::kSend;
@@ -62,7 +62,12 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
     TAILRACE_TRY(Verdict verdict, stop(batch, event, statement, spec.on_denied));
     if (verdict == Verdict::kSkip) return verdict;
   } else if (spec.hook >= 0) {
-    DdlQuestion question{statement.database, statement.table, statement.sql, target_text(event, found, 0), event.ddl_kinds, statement.txn,
+    DdlQuestion question{statement.database,
+                         statement.table,
+                         statement.sql,
+                         target_text(event, found, 0),
+                         event.ddl_kinds,
+                         statement.txn,
                          event.txn < batch.txns.size() ? batch.txns[event.txn].commit_time_us : 0};
     auto asked = host_->ddl(spec.hook, question);
     if (!asked.ok()) return at_event(std::move(asked).status().with("hook", "ddl"), rules_.version, batch, event);
@@ -86,12 +91,12 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
   if (has(event, DdlKind::kRenameTable) && !outputs.after) {
     renamed_ = outputs.before;
     renamed_by_ = std::move(told_by);
-    return Verdict::kSkip;   // said with the other half
+    return Verdict::kSkip;  // said with the other half
   }
   bool is_gone = has(event, DdlKind::kDropTable) || has(event, DdlKind::kDropDatabase) || event.op == Op::kTruncate;
-  if (!outputs.after && !is_gone) return Verdict::kSend;   // what it made of the table is not known
+  if (!outputs.after && !is_gone) return Verdict::kSend;  // what it made of the table is not known
   std::string text = target_text(event, found, without);
-  if (text.empty()) return Verdict::kSkip;                 // changes nothing there
+  if (text.empty()) return Verdict::kSkip;  // changes nothing there
   event.sql = {batch.arena.copy(text), text.size()};
   return Verdict::kSend;
 }

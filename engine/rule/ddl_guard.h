@@ -15,7 +15,7 @@ class DdlGuard {
  public:
   enum class Verdict : uint8_t { kSend, kSkip };
   struct Outputs {
-    const OutputTable* before;          // null: there was no such table, or it is not delivered
+    const OutputTable* before;  // null: there was no such table, or it is not delivered
     const OutputTable* after;
     // Layouts of the other tables that go to the same target: it has their columns as well.
     std::vector<SchemaRef> others = {};
@@ -39,7 +39,7 @@ class DdlGuard {
   const bool writes_text_;
   // RENAME comes as two events: the table that is gone, and the one that is there.
   const OutputTable* renamed_ = nullptr;
-  std::string renamed_by_;         // transaction and statement
+  std::string renamed_by_;  // transaction and statement
 };
 
 }  // namespace tailrace

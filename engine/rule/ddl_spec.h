@@ -11,9 +11,9 @@ namespace tailrace {
 
 struct DdlSpec {
   enum class OnDenied : uint8_t { kHold, kSkip, kStop };
-  uint32_t deny = 0;             // bits of DdlKind
+  uint32_t deny = 0;  // bits of DdlKind
   OnDenied on_denied = OnDenied::kHold;
-  int hook = -1;                 // the host's number of the function
+  int hook = -1;  // the host's number of the function
   bool is_empty() const noexcept { return deny == 0 && hook < 0; }
 };
 

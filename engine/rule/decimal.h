@@ -35,8 +35,6 @@ bool divide_decimal(const Decimal& a, const Decimal& b, unsigned scale, Decimal&
 bool modulo_decimal(const Decimal& a, const Decimal& b, Decimal& out) noexcept;
 // REQUIRES: scale 0. False when it does not fit 64 bits; `is_unsigned` when it needs all of them.
 bool decimal_to_integer(const Decimal& value, int64_t& out, bool& is_unsigned) noexcept;
-inline bool decimal_is_zero(const Decimal& value) noexcept {
-  return !(value.words[0] | value.words[1] | value.words[2] | value.words[3]);
-}
+inline bool decimal_is_zero(const Decimal& value) noexcept { return !(value.words[0] | value.words[1] | value.words[2] | value.words[3]); }
 
 }  // namespace tailrace

@@ -48,8 +48,9 @@ Status FailurePolicy::settle(Status failure, const EventBatch& batch, const Chan
   if (by_transaction_ && !batch.is_snapshot) {
     const Transaction& txn = batch.txns[source.txn];
     if (!txn.begins_here && txn.id != open_txn_) {
-      return std::move(failure).with("policy", "a transaction as a whole, but it began in an earlier batch; pipeline.batch_bytes holds "
-                                               "larger ones together");
+      return std::move(failure).with("policy",
+                                     "a transaction as a whole, but it began in an earlier batch; pipeline.batch_bytes holds "
+                                     "larger ones together");
     }
     failed_txns_.insert(source.txn);
     if (action == OnRuleError::kDeadLetter) lettered_txns_.insert(source.txn);
@@ -83,7 +84,8 @@ Status FailurePolicy::end_batch(const EventBatch& batch, const std::vector<Chang
     const ChangeEvent& source = sources[i];
     if (source.op > Op::kRead || !failed_txns_.contains(source.txn) || left_out_.contains(i)) continue;
     if (lettered_txns_.contains(source.txn)) {
-      Status why(ErrorCode::kRuleRuntime, fmt::format("another row of its transaction failed; whole transactions are left out (dead letter {})", last_id_));
+      Status why(ErrorCode::kRuleRuntime,
+                 fmt::format("another row of its transaction failed; whole transactions are left out (dead letter {})", last_id_));
       TAILRACE_OK(write_letter(why, batch, source));
     } else {
       stats_.skipped.fetch_add(1, std::memory_order_relaxed);

@@ -17,8 +17,10 @@ class FailurePolicy {
  public:
   // Both outlive it.
   FailurePolicy(const RuleStageConfig& config, RuleStats& stats)
-      : policy_(config.rules.on_error), by_transaction_(config.rules.error_scope == ErrorScope::kTransaction),
-        letters_(config.dead_letters), stats_(stats),
+      : policy_(config.rules.on_error),
+        by_transaction_(config.rules.error_scope == ErrorScope::kTransaction),
+        letters_(config.dead_letters),
+        stats_(stats),
         advice_(config.job_file.empty() || config.rules.file.empty()
                     ? std::string()
                     : "try: tailrace rule replay " + config.rules.file + " --job " + config.job_file + " --dead-letter ") {}
@@ -45,14 +47,14 @@ class FailurePolicy {
   const bool by_transaction_;
   DeadLetterStore* const letters_;
   RuleStats& stats_;
-  const std::string advice_;        // the number of the letter follows; "" = none
-  std::set<uint32_t> left_out_;     // events of the batch, by index at the source
-  std::set<uint32_t> failed_txns_;  // of the batch, when whole transactions are left out
+  const std::string advice_;          // the number of the letter follows; "" = none
+  std::set<uint32_t> left_out_;       // events of the batch, by index at the source
+  std::set<uint32_t> failed_txns_;    // of the batch, when whole transactions are left out
   std::set<uint32_t> lettered_txns_;  // those of them that become dead letters
-  std::string open_txn_;            // left out, and not at its end when the last batch was
+  std::string open_txn_;              // left out, and not at its end when the last batch was
   bool open_is_lettered_ = false;
   int64_t last_id_ = 0;
-  uint64_t told_ = 0;               // failures told in the log
+  uint64_t told_ = 0;  // failures told in the log
 };
 
 }  // namespace tailrace

@@ -15,9 +15,9 @@ namespace tailrace {
 
 // A row that a function gave to one of the `outputs`.
 struct EmittedRow {
-  uint32_t image;     // that `map` was given; of `row`: the event's first one
-  uint32_t output;    // number in RuleSpec::outputs
-  int32_t cell;       // first of the row
+  uint32_t image;   // that `map` was given; of `row`: the event's first one
+  uint32_t output;  // number in RuleSpec::outputs
+  int32_t cell;     // first of the row
   uint32_t width;
   uint64_t key_hash;  // of an output with a key
 };

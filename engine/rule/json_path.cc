@@ -70,10 +70,10 @@ class Scanner {
 
 // Where a member of a container is, and what is around it.
 struct Place {
-  size_t begin = 0, end = 0;    // of the value
-  size_t from = 0;              // of the member: its key, or the value
+  size_t begin = 0, end = 0;                 // of the value
+  size_t from = 0;                           // of the member: its key, or the value
   size_t comma_before = 0, comma_after = 0;  // 0 = none
-  size_t close = 0;             // the container's last character
+  size_t close = 0;                          // the container's last character
   bool is_empty = true;
 };
 
@@ -164,7 +164,8 @@ Result<JsonPath> parse_json_path(std::string_view text) {
         size_t end = text.find_first_of(".[", at);
         if (end == std::string_view::npos) end = text.size();
         step.key = text.substr(at, end - at);
-        if (step.key.empty() || step.key.find_first_of("*\" ]") != std::string::npos) return fail("a name is missing, or must be quoted; there are no wildcards");
+        if (step.key.empty() || step.key.find_first_of("*\" ]") != std::string::npos)
+          return fail("a name is missing, or must be quoted; there are no wildcards");
         at = end;
       }
     } else {

@@ -49,9 +49,7 @@ LibraryResult json_change(bool is_set, std::string_view document, std::string_vi
   return LibraryResult::kText;
 }
 
-std::string no_moment(std::string_view text) {
-  return fmt::format("'{}' is no date or time of the calendar", text.substr(0, 40));
-}
+std::string no_moment(std::string_view text) { return fmt::format("'{}' is no date or time of the calendar", text.substr(0, 40)); }
 
 // Fraction digits of a time's text.
 unsigned scale_of(std::string_view text) {
@@ -65,14 +63,17 @@ void append_moment(int64_t micros, unsigned scale, std::string& out) {
   auto second = static_cast<unsigned>(rest / kMicros);
   DateParts date = civil_from_days(days);
   static const Column kNoColumn;
-  append_text(Value::of_bits(Kind::kDateTime, pack_datetime(date, {second / 3600, second / 60 % 60, second % 60, static_cast<unsigned>(rest % kMicros)}),
-                             static_cast<uint8_t>(scale)), kNoColumn, out);
+  append_text(Value::of_bits(Kind::kDateTime,
+                             pack_datetime(date, {second / 3600, second / 60 % 60, second % 60, static_cast<unsigned>(rest % kMicros)}),
+                             static_cast<uint8_t>(scale)),
+              kNoColumn, out);
 }
 
 LibraryResult truncate(std::string_view text, std::string_view unit, std::string& out) {
   int64_t micros = 0;
   if (!epoch_us_of(text, micros)) return error(out, no_moment(text));
-  constexpr std::pair<std::string_view, size_t> kUnits[] = {{"year", 4}, {"month", 7}, {"day", 10}, {"hour", 13}, {"minute", 16}, {"second", 19}};
+  constexpr std::pair<std::string_view, size_t> kUnits[] = {{"year", 4},  {"month", 7},   {"day", 10},
+                                                            {"hour", 13}, {"minute", 16}, {"second", 19}};
   constexpr std::string_view kFloor = "0000-01-01 00:00:00.000000";
   for (const auto& [name, keeps] : kUnits) {
     if (name != unit) continue;

@@ -8,9 +8,7 @@
 namespace tailrace {
 
 // Numbers shared with rules/lib.
-enum class LibraryFunction : int32_t {
-  kJsonGet = 1, kJsonSet, kJsonRemove, kEpochUs, kFromEpochUs, kTrunc, kShift, kHashUint, kJsonQuote
-};
+enum class LibraryFunction : int32_t { kJsonGet = 1, kJsonSet, kJsonRemove, kEpochUs, kFromEpochUs, kTrunc, kShift, kHashUint, kJsonQuote };
 // What `out` holds.
 enum class LibraryResult : int32_t { kText, kNil, kError, kNumber, kTrue, kFalse };
 

@@ -17,8 +17,8 @@ constexpr double kMaxEntries = 1e9;
 constexpr size_t kMaxKeyParts = 8;
 
 Result<MemoryKind> parse_kind(const std::string& name, const std::string& where, bool is_key) {
-  std::vector<std::string> known = is_key ? std::vector<std::string>{"bigint", "text"}
-                                          : std::vector<std::string>{"number", "bigint", "text", "boolean"};
+  std::vector<std::string> known =
+      is_key ? std::vector<std::string>{"bigint", "text"} : std::vector<std::string>{"number", "bigint", "text", "boolean"};
   auto found = std::find(std::begin(kKinds), std::end(kKinds), name);
   if (found != std::end(kKinds) && std::find(known.begin(), known.end(), name) != known.end()) {
     return static_cast<MemoryKind>(found - std::begin(kKinds));
@@ -28,7 +28,8 @@ Result<MemoryKind> parse_kind(const std::string& name, const std::string& where,
 }
 
 Result<uint64_t> parse_count(const RuleNode& node, const std::string& where, double most) {
-  if (node.type == Type::kNumber && node.number >= 1 && node.number <= most && node.number == static_cast<double>(static_cast<uint64_t>(node.number))) {
+  if (node.type == Type::kNumber && node.number >= 1 && node.number <= most &&
+      node.number == static_cast<double>(static_cast<uint64_t>(node.number))) {
     return static_cast<uint64_t>(node.number);
   }
   return load_error(fmt::format("{} is a whole number from 1 to {:.0f}", where, most));
@@ -44,14 +45,16 @@ Result<int64_t> parse_time(const RuleNode& node, const std::string& where) {
 
 Result<StateSpec> parse_state(const std::string& name, const RuleNode& node) {
   std::string where = "state." + name;
-  if (node.type != Type::kTable) return load_error(fmt::format("{} is {}; expected {{ key = \"bigint\", value = \"text\" }}", where, type_name(node.type)));
+  if (node.type != Type::kTable)
+    return load_error(fmt::format("{} is {}; expected {{ key = \"bigint\", value = \"text\" }}", where, type_name(node.type)));
   TAILRACE_OK(check_keys(node, where, {"key", "value", "max", "max_bytes", "ttl", "durable"}));
   StateSpec state;
   state.name = name;
   const RuleNode* key = node.find("key");
   const RuleNode* value = node.find("value");
   if (!key) return load_error(where + ": `key = \"bigint\"`, \"text\" or a list of them is missing");
-  if (!value || value->type != Type::kText) return load_error(where + ": `value = \"number\"`, \"bigint\", \"text\" or \"boolean\" is missing");
+  if (!value || value->type != Type::kText)
+    return load_error(where + ": `value = \"number\"`, \"bigint\", \"text\" or \"boolean\" is missing");
   if (key->type == Type::kText) {
     TAILRACE_TRY(MemoryKind kind, parse_kind(key->text, where + ".key", true));
     state.key.push_back(kind);

@@ -15,11 +15,11 @@ std::string_view memory_kind_name(MemoryKind kind) noexcept;
 // One key of `state`.
 struct StateSpec {
   std::string name;
-  std::vector<MemoryKind> key;             // kText and kBigint
+  std::vector<MemoryKind> key;  // kText and kBigint
   MemoryKind value = MemoryKind::kText;
   uint64_t max_entries = 1'000'000;
-  uint64_t max_bytes = 64u << 20;          // keys, values and what an entry costs
-  int64_t ttl_us = 0;                      // of source time since the last write; 0 = for ever
+  uint64_t max_bytes = 64u << 20;  // keys, values and what an entry costs
+  int64_t ttl_us = 0;              // of source time since the last write; 0 = for ever
   bool durable = false;
   // What makes entries of another version of the rules readable: "bigint, text -> number".
   std::string shape() const;
@@ -27,8 +27,8 @@ struct StateSpec {
 
 struct MemorySpec {
   bool ordered = false;
-  std::vector<StateSpec> states;           // sorted by name
-  int tick = -1;                           // the host's number of the function
+  std::vector<StateSpec> states;  // sorted by name
+  int tick = -1;                  // the host's number of the function
   int64_t tick_every_us = 0;
   bool is_durable() const noexcept;
 };

@@ -42,8 +42,8 @@ Result<std::unique_ptr<const MessagePlan>> MessagePlan::make(const MessageRule& 
     if (at < 0) {
       std::vector<std::string> names;
       for (const Column& column : output.schema->columns) names.push_back(column.name);
-      return Status(ErrorCode::kRuleColumn, fmt::format("partition_by: {} has no column `{}`{}", output.schema->qualified_name(), name,
-                                                        did_you_mean(name, names)));
+      return Status(ErrorCode::kRuleColumn,
+                    fmt::format("partition_by: {} has no column `{}`{}", output.schema->qualified_name(), name, did_you_mean(name, names)));
     }
     plan->partition_by_.push_back(static_cast<uint16_t>(at));
   }

@@ -33,8 +33,8 @@ Status parse_body(MessageRule& out, const RuleNode& node, const std::string& whe
     TAILRACE_TRY(out.line, TextTemplate::parse(text->text, where, true));
     return Status();
   }
-  return load_error(fmt::format("{} is {}; expected a function, line \"template\", json or the name of a format", where,
-                                type_name(node.type)));
+  return load_error(
+      fmt::format("{} is {}; expected a function, line \"template\", json or the name of a format", where, type_name(node.type)));
 }
 
 }  // namespace
@@ -63,8 +63,8 @@ Status parse_message(MessageRule& out, const RuleNode& node, const std::string& 
 Status check_format(const MessageRule& message, const std::string& where, const std::vector<std::string>& formats) {
   if (message.format.empty() || formats.empty()) return Status();
   if (std::find(formats.begin(), formats.end(), message.format) != formats.end()) return Status();
-  return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format, did_you_mean(message.format, formats),
-                                fmt::join(formats, ", ")));
+  return load_error(fmt::format("{}.serialize: no format `{}`{}; there are {}", where, message.format,
+                                did_you_mean(message.format, formats), fmt::join(formats, ", ")));
 }
 
 }  // namespace tailrace

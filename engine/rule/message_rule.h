@@ -17,9 +17,9 @@ struct MessageRule {
   std::vector<std::string> partition_by;  // columns of the target
   std::vector<std::pair<std::string, TextTemplate>> headers;
   Body body = Body::kSink;
-  int function = -1;                      // kFunction: the host's number
-  TextTemplate line;                      // kLine
-  std::string format;                     // kFormat
+  int function = -1;   // kFunction: the host's number
+  TextTemplate line;   // kLine
+  std::string format;  // kFormat
 
   bool empty() const noexcept { return topic.empty() && partition_by.empty() && headers.empty() && body == Body::kSink; }
 };

@@ -39,8 +39,10 @@ std::string snake_case(std::string_view name) {
 bool is_name_rule(const RuleNode& node) { return node.type == RuleNode::Type::kHandle && node.text == "name"; }
 
 Result<NameRule> parse_name_rule(const RuleNode& node, const std::string& where) {
-  constexpr std::pair<std::string_view, NameRule::Action> kActions[] = {{"lower", NameRule::Action::kLower}, {"snake", NameRule::Action::kSnake},
-                                                                        {"prefix", NameRule::Action::kPrefix}, {"sub", NameRule::Action::kSub}};
+  constexpr std::pair<std::string_view, NameRule::Action> kActions[] = {{"lower", NameRule::Action::kLower},
+                                                                        {"snake", NameRule::Action::kSnake},
+                                                                        {"prefix", NameRule::Action::kPrefix},
+                                                                        {"sub", NameRule::Action::kSub}};
   NameRule out;
   const RuleNode* action = node.find("action");
   for (const auto& [name, value] : kActions) {

@@ -172,8 +172,7 @@ Result<NativeFunction> make_native(const RuleNode& node, const std::map<std::str
       } else {
         auto secret = value.type == RuleNode::Type::kText ? secrets.find(value.text) : secrets.end();
         if (secret == secrets.end()) {
-          return Status(ErrorCode::kRuleLoad,
-                        fmt::format("{}: `{}` names an option declared as `secret` in `options`", node.text, key));
+          return Status(ErrorCode::kRuleLoad, fmt::format("{}: `{}` names an option declared as `secret` in `options`", node.text, key));
         }
         out.secret = secret->second;
       }
@@ -212,7 +211,8 @@ Result<Column> native_result(const NativeFunction& function, const Column& in) {
   bool is_epoch = function.id == Id::kEpochUs || function.id == Id::kEpochMs || function.id == Id::kEpochS;
   if (is_epoch || function.id == Id::kTrunc) {
     if (!is_moment) {
-      return Status(ErrorCode::kRuleLoad, fmt::format("{} needs a date or a point in time, column `{}` is {}", function.name, in.name, in.type_text));
+      return Status(ErrorCode::kRuleLoad,
+                    fmt::format("{} needs a date or a point in time, column `{}` is {}", function.name, in.name, in.type_text));
     }
     if (is_epoch) set_integer(out, "bigint", false);
     out.nullable = true;  // zero and partial dates are no point in time
@@ -230,8 +230,7 @@ Result<Column> native_result(const NativeFunction& function, const Column& in) {
     return out;
   }
   if (in.kind == Kind::kJson || in.kind == Kind::kBytes || in.kind == Kind::kGeometry) {
-    return Status(ErrorCode::kRuleLoad, fmt::format("{} needs text or a number, column `{}` is {}", function.name,
-                                                    in.name, in.type_text));
+    return Status(ErrorCode::kRuleLoad, fmt::format("{} needs text or a number, column `{}` is {}", function.name, in.name, in.type_text));
   }
   if (in.kind != Kind::kText) {
     uint32_t width = text_width(in);
@@ -293,8 +292,7 @@ static Value keep_ends_of_ascii(const NativeFunction& function, const Value& val
   return Value::of_text(Kind::kText, to, value.size);
 }
 
-Value apply_native(const NativeFunction& function, const Value& value, const Column& in, Arena& arena,
-                   std::string& scratch) {
+Value apply_native(const NativeFunction& function, const Value& value, const Column& in, Arena& arena, std::string& scratch) {
   if (value.is_null() || value.is_absent()) return value;
   if (function.id == Id::kNull) return Value::null();
   if ((function.id == Id::kKeep || function.id == Id::kFull) && function.with.size() == 1 && has_text_payload(value.kind) &&

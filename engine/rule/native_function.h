@@ -17,15 +17,29 @@
 namespace tailrace {
 
 struct NativeFunction {
-  enum class Id : uint8_t { kEmail, kPhone, kCard, kKeep, kFull, kNull, kSha256, kHmac, kBucket, kEpochUs, kEpochMs, kEpochS,
-                          kTrunc, kJsonGet };
+  enum class Id : uint8_t {
+    kEmail,
+    kPhone,
+    kCard,
+    kKeep,
+    kFull,
+    kNull,
+    kSha256,
+    kHmac,
+    kBucket,
+    kEpochUs,
+    kEpochMs,
+    kEpochS,
+    kTrunc,
+    kJsonGet
+  };
   Id id = Id::kFull;
-  std::string name;          // as the rule wrote it: "mask.email"
+  std::string name;  // as the rule wrote it: "mask.email"
   uint32_t first = 0, last = 0;
-  std::string with = "*";    // mask.keep: one character
-  std::string secret;        // hash: salt or key
-  uint32_t buckets = 0;      // hash.bucket
-  std::string unit;          // time.trunc
+  std::string with = "*";                // mask.keep: one character
+  std::string secret;                    // hash: salt or key
+  uint32_t buckets = 0;                  // hash.bucket
+  std::string unit;                      // time.trunc
   std::shared_ptr<const JsonPath> path;  // json.get
 
   // Distinct inputs stay distinct, for all that is practical: fit for a key column.
@@ -39,7 +53,6 @@ Result<Column> native_result(const NativeFunction& function, const Column& in);
 // Appends the result for a text that is not NULL; false: the result is NULL. kNull must not be called.
 bool native_text(const NativeFunction& function, std::string_view in, std::string& out);
 // REQUIRES: native_result(function, in) is ok. `scratch` is reused between calls.
-Value apply_native(const NativeFunction& function, const Value& value, const Column& in, Arena& arena,
-                   std::string& scratch);
+Value apply_native(const NativeFunction& function, const Value& value, const Column& in, Arena& arena, std::string& scratch);
 
 }  // namespace tailrace

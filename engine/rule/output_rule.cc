@@ -57,8 +57,8 @@ Result<OutputRule> parse_output(const std::string& name, const RuleNode& node) {
   }
   const RuleNode* key = node.find("key");
   if (out.append == (key != nullptr)) {
-    return load_error(where + (key ? " has a key and append = true; rows that are only added have none"
-                                   : " needs a `key`, or append = true"));
+    return load_error(where +
+                      (key ? " has a key and append = true; rows that are only added have none" : " needs a `key`, or append = true"));
   }
   if (key) {
     TAILRACE_TRY(std::vector<std::string> parts, text_list(*key, where + ".key"));

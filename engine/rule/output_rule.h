@@ -11,11 +11,11 @@
 namespace tailrace {
 
 struct OutputRule {
-  std::string name;             // "dw.address"
+  std::string name;  // "dw.address"
   std::string database, table;
   std::vector<Column> columns;
-  std::vector<uint16_t> key;    // empty for append
-  bool append = false;          // rows are only added, by ev:append
+  std::vector<uint16_t> key;  // empty for append
+  bool append = false;        // rows are only added, by ev:append
   MessageRule message;
 };
 

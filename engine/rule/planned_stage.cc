@@ -144,13 +144,9 @@ class PlannedStage final : public RuleStage {
       return Status();
     }
     switch (event.op) {
-      case Op::kHeartbeat:
-        fate.hook_event = Fate::kKeepAsIs;
-        return Status();
-      case Op::kSchemaChange:
-        return classify_ddl(batch, event, fate);
-      default:
-        break;
+      case Op::kHeartbeat: fate.hook_event = Fate::kKeepAsIs; return Status();
+      case Op::kSchemaChange: return classify_ddl(batch, event, fate);
+      default: break;
     }
     if (!event.table) return Status(ErrorCode::kInternal, "an event without table reached the rules");
     TAILRACE_TRY(PlanEntry * entry, plans_.find(batch, event.table));
@@ -270,11 +266,12 @@ class PlannedStage final : public RuleStage {
     TAILRACE_OK(judge(batch, event, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
     if (fate.hook_event == Fate::kDrop) return Status();
     if (before && after && before_kept != after_kept) {
-      return at_event(Status(ErrorCode::kSchemaChange,
-                             fmt::format("{} became {}, and the rules take only one of the two",
-                                         before->plan.is_dropped() ? event.table->qualified_name() : before->plan.output->source->qualified_name(),
-                                         (*event.new_schema)->qualified_name())),
-                      rules_->version, batch, event);
+      return at_event(
+          Status(ErrorCode::kSchemaChange,
+                 fmt::format("{} became {}, and the rules take only one of the two",
+                             before->plan.is_dropped() ? event.table->qualified_name() : before->plan.output->source->qualified_name(),
+                             (*event.new_schema)->qualified_name())),
+          rules_->version, batch, event);
     }
     if (before_kept) plans_.use_output(batch, *before);
     if (after_kept) {

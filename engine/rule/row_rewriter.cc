@@ -62,7 +62,8 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || plan.where || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || plan.where || !plan.steps.empty()))
+    TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
   event.output = plan.output.get();
@@ -145,8 +146,7 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
 Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
   // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
   bool splits = event.op == Op::kUpdate && key_changed(event);
-  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() &&
-      lacking_column(event) < 0) {
+  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() && lacking_column(event) < 0) {
     TAILRACE_TRY(splits, goes_elsewhere(batch, event, *plan.output));
   }
   if (splits && lacking_column(event) < 0) {
@@ -261,16 +261,16 @@ Status RowRewriter::check_key(const EventBatch& batch, const ChangeEvent& event,
     bool may_lack = event.op == Op::kUpdate && image.data() == event.after.data();
     for (uint16_t index : target.primary_key) {
       if (image[index].is_absent() && !may_lack) {
-        return at_output(Status(ErrorCode::kRuleColumn,
-                               fmt::format("the row images lack column `{}`, which is part of the key of {}; log full images "
-                                           "(binlog_row_image=FULL)",
-                                           target.columns[index].name, target.qualified_name())),
-                        version_, batch, event, *plan.output);
+        return at_output(
+            Status(ErrorCode::kRuleColumn, fmt::format("the row images lack column `{}`, which is part of the key of {}; log full images "
+                                                       "(binlog_row_image=FULL)",
+                                                       target.columns[index].name, target.qualified_name())),
+            version_, batch, event, *plan.output);
       }
       if (!image[index].is_null()) continue;
-      return at_output(Status(ErrorCode::kRuleWrite, fmt::format("column {} of the key of {} is NULL", target.columns[index].name,
-                                                                target.qualified_name())),
-                      version_, batch, event, *plan.output);
+      return at_output(Status(ErrorCode::kRuleWrite,
+                              fmt::format("column {} of the key of {} is NULL", target.columns[index].name, target.qualified_name())),
+                       version_, batch, event, *plan.output);
     }
   }
   return Status();
@@ -294,11 +294,11 @@ Status RowRewriter::finish_rows(EventBatch& batch, ChangeEvent& event, const Fat
   event.table = plan.output->schema.get();
   if (event.op == Op::kInsert) {
     if (int lacking = lacking_column(event); lacking >= 0) {
-      return at_event(Status(ErrorCode::kRuleColumn,
-                             fmt::format("an update becomes an insert at the target, but the row images lack column "
-                                         "`{}`; log full images (binlog_row_image=FULL)",
-                                         event.table->columns[static_cast<size_t>(lacking)].name)),
-                      version_, batch, event);
+      return at_event(
+          Status(ErrorCode::kRuleColumn, fmt::format("an update becomes an insert at the target, but the row images lack column "
+                                                     "`{}`; log full images (binlog_row_image=FULL)",
+                                                     event.table->columns[static_cast<size_t>(lacking)].name)),
+          version_, batch, event);
     }
     complete_after(event);
     event.before = Row();
@@ -323,26 +323,15 @@ Row RowRewriter::project(EventBatch& batch, const RulePlan& plan, Row in, Row pl
   auto take = [&](size_t i) {
     const ColumnStep& step = plan.steps[i];
     switch (step.action) {
-      case ColumnStep::Action::kCopy:
-        out[i] = in[step.from];
-        break;
+      case ColumnStep::Action::kCopy: out[i] = in[step.from]; break;
       case ColumnStep::Action::kNative:
         out[i] = apply_native(*step.native, in[step.from], plan.work_columns[step.from], batch.arena, scratch_);
         break;
-      case ColumnStep::Action::kConvert:
-        out[i] = convert(batch, plan, step.from, i, in[step.from]);
-        break;
-      case ColumnStep::Action::kConstant:
-        out[i] = step.constant;
-        break;
-      case ColumnStep::Action::kMeta:
-        out[i] = meta_value(step.meta, meta_, batch.arena);
-        break;
-      case ColumnStep::Action::kSql:
-        out[i] = sql_values_[step.sql];
-        break;
-      case ColumnStep::Action::kTemplate:
-        break;
+      case ColumnStep::Action::kConvert: out[i] = convert(batch, plan, step.from, i, in[step.from]); break;
+      case ColumnStep::Action::kConstant: out[i] = step.constant; break;
+      case ColumnStep::Action::kMeta: out[i] = meta_value(step.meta, meta_, batch.arena); break;
+      case ColumnStep::Action::kSql: out[i] = sql_values_[step.sql]; break;
+      case ColumnStep::Action::kTemplate: break;
     }
   };
   if (out.data() == in.data()) {

@@ -22,8 +22,8 @@ struct Fate {
   static constexpr int32_t kDrop = -2;
   static constexpr int32_t kKeepAsIs = -3;
   PlanEntry* entry = nullptr;
-  int32_t hook_event = kNoHooks;  // index into the hook events of the chunk, or one of the above
-  uint32_t image = 0;             // first image of the event
+  int32_t hook_event = kNoHooks;                   // index into the hook events of the chunk, or one of the above
+  uint32_t image = 0;                              // first image of the event
   bool drops_before = false, drops_after = false;  // the filter's word on the images
   // A filter or a function may have changed what becomes of the event.
   bool was_judged() const noexcept { return hook_event >= 0 || drops_before || drops_after; }
@@ -79,18 +79,18 @@ class RowRewriter {
   StagePlans& plans_;
   RuleStats& stats_;
   FanOut fan_out_;
-  size_t kept_ = 0;                                      // where the next event goes, over the whole batch
-  std::vector<std::pair<size_t, ChangeEvent>> splits_;   // events that go behind the one at an index
+  size_t kept_ = 0;                                     // where the next event goes, over the whole batch
+  std::vector<std::pair<size_t, ChangeEvent>> splits_;  // events that go behind the one at an index
   const Failed* failed_ = nullptr;
   std::vector<uint32_t> origins_, split_origins_;
   // Of the source event that is being rewritten.
   MetaSource meta_{};
-  const EventRoute* said_ = nullptr;                     // by `row`, of the message
-  uint32_t made_ = 0;                                    // events it has become so far
-  Status fault_;                                         // of a column that is computed
-  std::vector<ChangeEvent> extra_;                       // rows for `outputs`
+  const EventRoute* said_ = nullptr;  // by `row`, of the message
+  uint32_t made_ = 0;                 // events it has become so far
+  Status fault_;                      // of a column that is computed
+  std::vector<ChangeEvent> extra_;    // rows for `outputs`
   WhereRun sql_;
-  std::vector<Value> sql_values_;                        // of the row that is laid out, by RulePlan::sql
+  std::vector<Value> sql_values_;  // of the row that is laid out, by RulePlan::sql
   std::string scratch_;
 };
 

@@ -19,20 +19,20 @@ namespace tailrace {
 enum class ImageVerdict : uint8_t { kPending, kKeep, kDrop, kRowDropped };
 
 struct HookEvent {
-  int32_t before, after;   // offsets of the images in HookBatch::cells, -1 = there is none
-  uint32_t event;          // index into EventBatch::events
+  int32_t before, after;  // offsets of the images in HookBatch::cells, -1 = there is none
+  uint32_t event;         // index into EventBatch::events
   uint8_t op;
-  uint8_t is_dropped;      // out: `row` said no
-  uint8_t row_is_done;     // out: `row` need not be run again
+  uint8_t is_dropped;   // out: `row` said no
+  uint8_t row_is_done;  // out: `row` need not be run again
   uint8_t unused;
   int64_t ts_us;
-  EventRoute* route;       // out: what `row` said of the message; null = nothing
+  EventRoute* route;  // out: what `row` said of the message; null = nothing
 };
 static_assert(sizeof(HookEvent) == 32);
 
 // Neighbouring events of one plan. Their images stand one after another, `width` cells each, before ahead of after.
 struct HookRun {
-  uint32_t plan;           // RulePlan::id
+  uint32_t plan;  // RulePlan::id
   uint32_t first_event, events;
   uint32_t first_image, images;
   uint32_t first_cell, width;
@@ -43,26 +43,26 @@ class HookChunk;
 
 struct HookBatch {
   EventBatch* batch;
-  HookChunk* chunk;        // takes the rows for `outputs`
+  HookChunk* chunk;  // takes the rows for `outputs`
   Value* cells;
   HookEvent* events;
-  uint8_t* verdicts;       // ImageVerdict per image
+  uint8_t* verdicts;  // ImageVerdict per image
   const HookRun* runs;
   uint32_t run_count;
 };
 
 struct HookFailure {
   ErrorCode code = ErrorCode::kRuleRuntime;
-  std::string message;     // begins with file:line of the rule
-  std::string hook;        // "map", "row", "serialize"
-  uint32_t event = 0;      // index into HookBatch::events
-  bool is_after = true;    // the image `map` was given
+  std::string message;   // begins with file:line of the rule
+  std::string hook;      // "map", "row", "serialize"
+  uint32_t event = 0;    // index into HookBatch::events
+  bool is_after = true;  // the image `map` was given
 };
 
 // A statement of the log as the `ddl` hook is asked about it, and what it says.
 struct DdlQuestion {
   std::string database, table, statement;
-  std::string target;      // what the target would be told; "" = nothing
+  std::string target;  // what the target would be told; "" = nothing
   uint32_t kinds = 0;
   std::string gtid;
   int64_t ts_us = 0;
@@ -70,8 +70,8 @@ struct DdlQuestion {
 struct DdlAnswer {
   enum class Action : uint8_t { kSend, kSkip, kHold };
   Action action = Action::kSend;
-  std::string text;        // kSend: the statement to send, "" = as usual; else the reason
-  uint32_t without = 0;    // kinds to leave out
+  std::string text;      // kSend: the statement to send, "" = as usual; else the reason
+  uint32_t without = 0;  // kinds to leave out
 };
 
 class RuleHost {
@@ -115,8 +115,8 @@ class RuleSet {
  public:
   virtual ~RuleSet() = default;
   RuleSpec spec;
-  std::string file;      // "" = no rules
-  std::string version;   // "shop@9f3ac1"
+  std::string file;     // "" = no rules
+  std::string version;  // "shop@9f3ac1"
   virtual RuleSource source() const { return {}; }
 };
 

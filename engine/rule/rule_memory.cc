@@ -10,8 +10,8 @@
 namespace tailrace {
 namespace {
 
-constexpr uint64_t kEntryCost = 128;   // list and hash node, two strings
-constexpr char kNow[] = "now";         // keys of the state "": what the memory keeps of itself
+constexpr uint64_t kEntryCost = 128;  // list and hash node, two strings
+constexpr char kNow[] = "now";        // keys of the state "": what the memory keeps of itself
 constexpr char kShape[] = "shape:";
 
 std::string place_of(const RuleStateChange& change) { return change.state + '\0' + change.key; }
@@ -180,8 +180,9 @@ Status RuleMemory::restore(const RuleStateStore::Found& found) {
   }
   if (!found.is_known) {
     if (!has_own) return Status();
-    return Status(ErrorCode::kJobState, "the job file does not know what the rules remembered at the checkpoint of the target: it is of "
-                                        "another time than the target. Give the states other names to begin without memory");
+    return Status(ErrorCode::kJobState,
+                  "the job file does not know what the rules remembered at the checkpoint of the target: it is of "
+                  "another time than the target. Give the states other names to begin without memory");
   }
   changes_.clear();
   latest_.clear();

@@ -53,7 +53,7 @@ class RuleMemory {
     std::string key, value;
     int64_t at_us;
   };
-  using Order = std::list<Entry>;              // oldest write first
+  using Order = std::list<Entry>;  // oldest write first
   struct Table {
     const StateSpec* spec = nullptr;
     Order order;
@@ -76,7 +76,7 @@ class RuleMemory {
   Status differs(const StateSpec& state, const std::string& before) const;
 
   const MemorySpec& spec_;
-  std::vector<Table> tables_;                  // by number in spec_.states
+  std::vector<Table> tables_;  // by number in spec_.states
   std::vector<Write> pending_;
   int64_t now_us_ = 0;
   bool is_open_ = false;

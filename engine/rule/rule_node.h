@@ -13,8 +13,8 @@ struct RuleNode {
   Type type = Type::kNil;
   bool boolean = false;
   double number = 0;
-  std::string text;    // kText; kNative: name of the function, "mask.email"; kHandle: what it is, "line"
-  int function = -1;   // kFunction: the host's number of it; kNative: the host's number of the handle
+  std::string text;   // kText; kNative: name of the function, "mask.email"; kHandle: what it is, "line"
+  int function = -1;  // kFunction: the host's number of it; kNative: the host's number of the handle
   // kTable: sorted by key, items of the list part first with keys "1", "2" …; kNative, kHandle: its arguments.
   struct Field;
   std::vector<Field> fields;

@@ -30,7 +30,11 @@ bool keeps_keys_apart(const Column& from, const Column& to) {
 class PlanBuilder {
  public:
   PlanBuilder(const TableRule& rule, const SchemaRef& source, const PlanContext& context)
-      : rule_(rule), source_(*source), context_(context), output_(std::make_shared<RuleOutput>()), target_(std::make_shared<TableSchema>()) {
+      : rule_(rule),
+        source_(*source),
+        context_(context),
+        output_(std::make_shared<RuleOutput>()),
+        target_(std::make_shared<TableSchema>()) {
     output_->source = source;
     plan_.rule = &rule;
   }
@@ -49,9 +53,8 @@ class PlanBuilder {
     TAILRACE_OK(bind_computed());
     TAILRACE_OK(set_key());
     TAILRACE_OK(set_deletes());
-    bool is_identity = !changes_names() && !changes_rows() && target_->database == source_.database &&
-                       target_->table == source_.table && target_->primary_key == source_.primary_key &&
-                       !output_->key_is_explicit;
+    bool is_identity = !changes_names() && !changes_rows() && target_->database == source_.database && target_->table == source_.table &&
+                       target_->primary_key == source_.primary_key && !output_->key_is_explicit;
     if (!changes_rows()) plan_.steps.clear();
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
       bool stays = plan_.steps[i].action == ColumnStep::Action::kCopy && plan_.steps[i].from == i;
@@ -106,27 +109,29 @@ class PlanBuilder {
       if (column.action == ColumnRule::Action::kSql) continue;
       if (column.action == ColumnRule::Action::kNew) {
         if (exists && column.has_value && !column.sql) {
-          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{0}: the column exists, so its value is itself or sql[[…]]; to make another, drop it "
-                                                        "({0} = false) and add one by a new name", column.name));
+          return fail(ErrorCode::kRuleLoad,
+                      fmt::format("columns.{0}: the column exists, so its value is itself or sql[[…]]; to make another, drop it "
+                                  "({0} = false) and add one by a new name",
+                                  column.name));
         }
         if (!exists && !column.new_name.empty()) {
-          return fail(ErrorCode::kRuleColumn, fmt::format("columns.{}: `name` is for columns that exist, {} has no such column{}", column.name,
-                                                          source_.qualified_name(), suggestion(source_, column.name)));
+          return fail(ErrorCode::kRuleColumn, fmt::format("columns.{}: `name` is for columns that exist, {} has no such column{}",
+                                                          column.name, source_.qualified_name(), suggestion(source_, column.name)));
         }
         if (!exists && !column.has_value && rule_.map < 0 && !column.type.nullable) {
-          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: NOT NULL, but it has no `value` and there is no `map` to fill it{}", column.name,
-                                                        suggestion(source_, column.name)));
+          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: NOT NULL, but it has no `value` and there is no `map` to fill it{}",
+                                                        column.name, suggestion(source_, column.name)));
         }
       } else if (!exists) {
-        return fail(ErrorCode::kRuleColumn, fmt::format("columns.{}: {} has no such column{}", column.name,
-                                                        source_.qualified_name(), suggestion(source_, column.name)));
+        return fail(ErrorCode::kRuleColumn, fmt::format("columns.{}: {} has no such column{}", column.name, source_.qualified_name(),
+                                                        suggestion(source_, column.name)));
       }
     }
     for (const NameRule& names : rule_.names) {
       for (const std::string& name : names.except) {
         if (source_.find_column(name) >= 0) continue;
-        return fail(ErrorCode::kRuleColumn, fmt::format("columns: `except` names `{}`, {} has no such column{}", name, source_.qualified_name(),
-                                                        suggestion(source_, name)));
+        return fail(ErrorCode::kRuleColumn, fmt::format("columns: `except` names `{}`, {} has no such column{}", name,
+                                                        source_.qualified_name(), suggestion(source_, name)));
       }
     }
     return Status();
@@ -200,7 +205,8 @@ class PlanBuilder {
   Status read_as_number(const Column& column, size_t at) {
     bool is_integer = column.kind == Kind::kInt || column.kind == Kind::kUint || column.kind == Kind::kBit || column.kind == Kind::kYear;
     if (!is_integer) {
-      return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: as = \"number\" is for integers, this is {}", column.name, column.type_text));
+      return fail(ErrorCode::kRuleLoad,
+                  fmt::format("columns.{}: as = \"number\" is for integers, this is {}", column.name, column.type_text));
     }
     plan_.as_number.push_back(static_cast<uint16_t>(at));
     return Status();
@@ -268,8 +274,8 @@ class PlanBuilder {
   // The field goes into a column of its own kind; text of it must fit.
   Status set_meta(ColumnStep& step, MetaField field, const Column& column, const std::string& where) {
     const Column& made = meta_column(field);
-    bool fits = made.kind == column.kind ||
-                (made.kind == Kind::kInt && column.kind == Kind::kInt) || (made.kind == Kind::kUint && column.kind == Kind::kUint);
+    bool fits = made.kind == column.kind || (made.kind == Kind::kInt && column.kind == Kind::kInt) ||
+                (made.kind == Kind::kUint && column.kind == Kind::kUint);
     if (!fits || (column.length && column.kind == Kind::kText && made.length > column.length)) {
       return fail(ErrorCode::kRuleLoad, fmt::format("{}: meta.{} is {}, which {} does not hold", where,
                                                     meta_names()[static_cast<size_t>(field)], made.type_text, column.type_text));
@@ -292,9 +298,9 @@ class PlanBuilder {
           return fail(ErrorCode::kRuleLoad, fmt::format("columns.{}: {{{}}} is made of columns itself", rule.name, part.text));
         }
         // As in SQL, a text made of NULL is NULL.
-        bool may_be_null = target_->columns[at].nullable &&
-                           std::none_of(part.filters.begin(), part.filters.end(),
-                                        [](const TextFilter& filter) { return filter.id == TextFilter::Id::kOr; });
+        bool may_be_null =
+            target_->columns[at].nullable && std::none_of(part.filters.begin(), part.filters.end(),
+                                                          [](const TextFilter& filter) { return filter.id == TextFilter::Id::kOr; });
         if (may_be_null && !rule.null_is_given) target_->columns[i].nullable = true;
       }
       plan_.computed.push_back({static_cast<uint16_t>(i), std::move(text).value()});
@@ -308,8 +314,8 @@ class PlanBuilder {
       std::string where = "deletes.set." + set.column;
       int at = target_->find_column(set.column);
       if (at < 0) {
-        return fail(ErrorCode::kRuleColumn, fmt::format("{}: the target has no column `{}`{}", where, set.column,
-                                                        suggestion(*target_, set.column)));
+        return fail(ErrorCode::kRuleColumn,
+                    fmt::format("{}: the target has no column `{}`{}", where, set.column, suggestion(*target_, set.column)));
       }
       auto index = static_cast<uint16_t>(at);
       if (std::find(target_->primary_key.begin(), target_->primary_key.end(), index) != target_->primary_key.end()) {
@@ -373,8 +379,8 @@ class PlanBuilder {
       for (uint16_t index : source_.primary_key) {
         auto at = std::find(origin_.begin(), origin_.end(), static_cast<int>(index));
         if (at == origin_.end()) {
-          return fail(ErrorCode::kRuleLoad, fmt::format("columns.{} drops a column of the key; give the entry a `key`",
-                                                        source_.columns[index].name));
+          return fail(ErrorCode::kRuleLoad,
+                      fmt::format("columns.{} drops a column of the key; give the entry a `key`", source_.columns[index].name));
         }
         target_->primary_key.push_back(static_cast<uint16_t>(at - origin_.begin()));
       }
@@ -385,19 +391,19 @@ class PlanBuilder {
         return fail(ErrorCode::kRuleLoad, fmt::format("key: `{}` is another in every change of a row", target_->columns[index].name));
       }
       if (step.action == ColumnStep::Action::kSql && !output_->key_is_explicit) {
-        return fail(ErrorCode::kRuleKeyCollision, fmt::format("columns.{}: an expression can give two rows the same key; give the entry a `key`",
-                                                              target_->columns[index].name));
+        return fail(
+            ErrorCode::kRuleKeyCollision,
+            fmt::format("columns.{}: an expression can give two rows the same key; give the entry a `key`", target_->columns[index].name));
       }
       if (step.action == ColumnStep::Action::kConvert && !output_->key_is_explicit &&
           !keeps_keys_apart(plan_.work_columns[step.from], target_->columns[index])) {
-        return fail(ErrorCode::kRuleKeyCollision, fmt::format("columns.{}: as {}, two keys of {} can become the same; give the entry a `key`",
-                                                              target_->columns[index].name, target_->columns[index].type_text,
-                                                              plan_.work_columns[step.from].type_text));
+        return fail(ErrorCode::kRuleKeyCollision,
+                    fmt::format("columns.{}: as {}, two keys of {} can become the same; give the entry a `key`",
+                                target_->columns[index].name, target_->columns[index].type_text, plan_.work_columns[step.from].type_text));
       }
       if (step.action == ColumnStep::Action::kNative && !step.native->keeps_keys_apart()) {
         return fail(ErrorCode::kRuleKeyCollision,
-                    fmt::format("columns.{}: {} can give two rows the same key", source_.columns[step.from].name,
-                                step.native->name));
+                    fmt::format("columns.{}: {} can give two rows the same key", source_.columns[step.from].name, step.native->name));
       }
     }
     bool has_meta = std::any_of(plan_.steps.begin(), plan_.steps.end(),
@@ -432,7 +438,7 @@ class PlanBuilder {
   std::shared_ptr<TableSchema> target_;
   RulePlan plan_;
   std::vector<std::pair<size_t, const ColumnRule*>> sql_columns_;  // by place among the steps
-  std::vector<int> origin_;  // per output column: the source column it comes from, or -1
+  std::vector<int> origin_;                                        // per output column: the source column it comes from, or -1
 };
 
 // Where the functions of the entry may send rows besides.
@@ -472,8 +478,7 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
   RulePlan plan;
   plan.rule = rule;
   if (!rule && spec.fallback == RuleSpec::Default::kStop) {
-    return Status(ErrorCode::kRuleLoad, fmt::format("no pattern of `tables` matches {}, and default is \"stop\"",
-                                                    source->qualified_name()))
+    return Status(ErrorCode::kRuleLoad, fmt::format("no pattern of `tables` matches {}, and default is \"stop\"", source->qualified_name()))
         .with("table", source->qualified_name());
   }
   if (rule && rule->action == TableRule::Action::kFunction) {
@@ -503,10 +508,9 @@ Result<RulePlan> make_rule_plan(const RuleSpec& spec, const SchemaRef& source, c
   TAILRACE_TRY(plan, PlanBuilder(*rule, source, context).build());
   plan.made_rule = std::move(made_rule);
   if (plan.has_hooks()) TAILRACE_OK(add_outputs(plan, spec, source, context));
-  plan.is_simple = plan.outputs.empty() && !plan.output->message && plan.computed.empty() &&
-                   plan.deletes == DeleteRule::Action::kApply &&
-                   std::none_of(plan.steps.begin(), plan.steps.end(),
-                                [](const ColumnStep& step) { return step.action == ColumnStep::Action::kMeta; });
+  plan.is_simple =
+      plan.outputs.empty() && !plan.output->message && plan.computed.empty() && plan.deletes == DeleteRule::Action::kApply &&
+      std::none_of(plan.steps.begin(), plan.steps.end(), [](const ColumnStep& step) { return step.action == ColumnStep::Action::kMeta; });
   return plan;
 }
 

@@ -88,10 +88,9 @@ Status parse_deletes(DeleteRule& out, const RuleNode& node, const std::string& w
   return Status();
 }
 
-Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& where,
-                   const std::map<std::string, std::string>& secrets) {
-  TAILRACE_OK(check_keys(node, where,
-                         {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"}));
+Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& where, const std::map<std::string, std::string>& secrets) {
+  TAILRACE_OK(check_keys(
+      node, where, {"ops", "where", "to", "key", "columns", "map", "row", "deletes", "topic", "partition_by", "headers", "serialize"}));
   rule.action = TableRule::Action::kEntry;
   if (const RuleNode* ops = node.find("ops")) TAILRACE_OK(parse_ops(rule, *ops, where + ".ops"));
   if (const RuleNode* to = node.find("to")) TAILRACE_OK(parse_to(rule, *to, where + ".to"));
@@ -162,12 +161,9 @@ Status parse_options(RuleSpec& spec, const RuleNode* node, std::map<std::string,
         spec.options[name] = number;
         break;
       }
-      case Type::kText:
-        spec.options[name] = text ? *text : value.text;
-        break;
+      case Type::kText: spec.options[name] = text ? *text : value.text; break;
       default:
-        return load_error(fmt::format("option `{}` is {}; defaults are strings, numbers, booleans or secret", name,
-                                type_name(value.type)));
+        return load_error(fmt::format("option `{}` is {}; defaults are strings, numbers, booleans or secret", name, type_name(value.type)));
     }
   }
   if (!given.empty()) {
@@ -204,12 +200,12 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 
 }  // namespace
 
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
-                                 const RuleText& file) {
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file) {
   if (root.type != Type::kTable) return load_error(fmt::format("the file returns {}, expected a table", type_name(root.type)));
-  TAILRACE_OK(check_keys(root, "rule file", {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl", "mode", "state", "tick",
-                                             "tick_every"},
-                         {"lookups", "txn_end", "metrics"}));
+  TAILRACE_OK(check_keys(
+      root, "rule file",
+      {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl", "mode", "state", "tick", "tick_every"},
+      {"lookups", "txn_end", "metrics"}));
   const RuleNode* api = root.find("api");
   if (!api || api->type != Type::kNumber) return load_error("`api = 1` is missing");
   if (api->number != 1) return load_error(fmt::format("api = {} is not supported; this version knows 1", api->number));
@@ -279,8 +275,7 @@ Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view data
   const TableRule* other = nullptr;
   bool other_is_exact = false;
   for (const TableRule& rule : spec.tables) {
-    bool is_exact = std::any_of(rule.include.begin(), rule.include.end(),
-                                [&](const auto& p) { return !is_glob(p) && p == name; });
+    bool is_exact = std::any_of(rule.include.begin(), rule.include.end(), [&](const auto& p) { return !is_glob(p) && p == name; });
     if (!is_exact && !matches_any(rule.include, name)) continue;
     if (matches_any(rule.exclude, name)) continue;
     if (rule.action == TableRule::Action::kDrop) return &rule;
@@ -295,8 +290,7 @@ Result<const TableRule*> match_table(const RuleSpec& spec, std::string_view data
   bool ambiguous = other && (exact ? other_is_exact : true);
   // A later false beats even two patterns; the loop has seen all by now.
   if (ambiguous) {
-    return Status(ErrorCode::kRuleAmbiguous,
-                  fmt::format("{} matches tables[\"{}\"] and tables[\"{}\"]", name, found->key, other->key))
+    return Status(ErrorCode::kRuleAmbiguous, fmt::format("{} matches tables[\"{}\"] and tables[\"{}\"]", name, found->key, other->key))
         .with("table", name);
   }
   return found;

@@ -29,7 +29,7 @@ struct DeleteRule {
     std::string column;  // of the target
     bool is_null = false;
     std::optional<MetaField> meta;
-    std::string text;    // when it is neither
+    std::string text;  // when it is neither
   };
   Action action = Action::kApply;
   std::vector<Set> set;  // kSet: the row stays, with these values
@@ -38,18 +38,18 @@ struct DeleteRule {
 // One key of `tables`.
 struct TableRule {
   enum class Action : uint8_t { kDrop, kKeep, kEntry, kFunction };
-  std::string key;                        // as written
+  std::string key;  // as written
   std::vector<std::string> include, exclude;
   Action action = Action::kKeep;
-  TextTemplate to_database, to_table;     // empty = the source's name
-  std::vector<std::string> key_columns;   // output names; empty = the source's key
-  std::vector<ColumnRule> columns;        // sorted by name
-  std::vector<NameRule> names;            // for the columns that `columns` does not name, in their order
-  int entry = -1;                         // kFunction: the host's number of it; the entry is made per table
-  uint32_t ops = ~0u;                     // bit per Op
+  TextTemplate to_database, to_table;    // empty = the source's name
+  std::vector<std::string> key_columns;  // output names; empty = the source's key
+  std::vector<ColumnRule> columns;       // sorted by name
+  std::vector<NameRule> names;           // for the columns that `columns` does not name, in their order
+  int entry = -1;                        // kFunction: the host's number of it; the entry is made per table
+  uint32_t ops = ~0u;                    // bit per Op
   DeleteRule deletes;
   MessageRule message;
-  int map = -1, row = -1;                 // the host's numbers of the functions
+  int map = -1, row = -1;                  // the host's numbers of the functions
   std::shared_ptr<const WhereRule> where;  // null: every row
   // Exactly this one table.
   bool is_single(const std::string& qualified_name) const { return include.size() == 1 && include[0] == qualified_name; }
@@ -57,20 +57,19 @@ struct TableRule {
 
 struct RuleSpec {
   enum class Default : uint8_t { kKeep, kDrop, kStop };
-  std::vector<TableRule> tables;          // sorted by key
-  std::vector<OutputRule> outputs;        // sorted by name
+  std::vector<TableRule> tables;    // sorted by key
+  std::vector<OutputRule> outputs;  // sorted by name
   Default fallback = Default::kKeep;
   int on_error = -1, txn = -1, start = -1;  // the host's numbers of the functions
   DdlSpec ddl;
-  MemorySpec memory;                      // of ordered rules
+  MemorySpec memory;                                                       // of ordered rules
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };
 
 // Checks the table a rule file returned, and merges the job's options into the file's defaults. `file` lets errors
 // name lines.
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options,
-                                 const RuleText& file = {});
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file = {});
 
 // The formats that `serialize` names must be among these; empty = not checked.
 Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats);

@@ -20,12 +20,12 @@ namespace tailrace {
 struct RuleSource {
   struct File {
     std::string text;
-    std::string chunk;                          // its name in messages: "@rules/shop.lua"
+    std::string chunk;  // its name in messages: "@rules/shop.lua"
   };
-  std::string hash;                             // SHA-256 over files and options; "" without rules
-  std::string version;                          // "shop@9f3ac1"
-  std::string file;                             // where it was read
-  std::map<std::string, File> files;            // by the name `require` gave; "" = the rule file
+  std::string hash;                   // SHA-256 over files and options; "" without rules
+  std::string version;                // "shop@9f3ac1"
+  std::string file;                   // where it was read
+  std::map<std::string, File> files;  // by the name `require` gave; "" = the rule file
 };
 
 // What becomes of an event on which a rule failed; in order of strength.
@@ -33,16 +33,16 @@ enum class OnRuleError : uint8_t { kStop, kDeadLetter, kSkip };
 enum class ErrorScope : uint8_t { kRow, kTransaction };
 
 struct RuleOptions {
-  std::string file;                             // "" = no rules: every table as it is
-  std::map<std::string, std::string> options;   // rules.options of the job
-  size_t memory_bytes = 64u << 20;              // per state
-  bool trusted = true;                          // false: no JIT, every event within `steps`
+  std::string file;                            // "" = no rules: every table as it is
+  std::map<std::string, std::string> options;  // rules.options of the job
+  size_t memory_bytes = 64u << 20;             // per state
+  bool trusted = true;                         // false: no JIT, every event within `steps`
   bool jit = true;
-  int64_t steps = 1'000'000;                    // instructions per event when not trusted
+  int64_t steps = 1'000'000;  // instructions per event when not trusted
   OnRuleError on_error = OnRuleError::kStop;
-  ErrorScope error_scope = ErrorScope::kRow;    // what is left out
-  int64_t wall_ms = 30'000;                     // for loading, and per batch when not trusted
-  std::shared_ptr<const RuleSource> stored;     // set: read from here and not from the disk
+  ErrorScope error_scope = ErrorScope::kRow;  // what is left out
+  int64_t wall_ms = 30'000;                   // for loading, and per batch when not trusted
+  std::shared_ptr<const RuleSource> stored;   // set: read from here and not from the disk
 };
 
 // Is the file of rules in Python? They have a host of their own, where there is one.
@@ -66,7 +66,7 @@ class RuleStage {
   virtual Status run(EventBatch& batch) = 0;
   // Patterns of the rule file that none of these tables matches: likely misspelt. Empty without rules.
   virtual std::vector<std::string> unmatched(const std::vector<SchemaRef>&) const { return {}; }
-  virtual std::string version() const = 0;      // "shop@9f3ac1", "" without rules
+  virtual std::string version() const = 0;  // "shop@9f3ac1", "" without rules
   virtual RuleSource source() const { return {}; }
   // The source tables planned so far, each in the version planned last.
   virtual std::vector<SchemaRef> tables() const { return {}; }
@@ -79,12 +79,12 @@ struct RuleStageConfig {
   RuleOptions rules;
   // Of the sink's SinkCaps. When false, two tables that merge without an explicit key fail at planning already.
   bool sink_detects_collisions = false;
-  bool sink_takes_messages = true;      // false: it takes rows, so nothing is said about messages
+  bool sink_takes_messages = true;          // false: it takes rows, so nothing is said about messages
   DeadLetterStore* dead_letters = nullptr;  // where events go that failed; must outlive the stage
-  std::vector<std::string> formats = {};  // that `serialize` may name; empty = not checked
-  bool writes_statements = false;   // the sink passes schema changes on as text
-  DdlDesk* ddl = nullptr;           // where statements are held; null = nowhere, so they stop. Outlives the stage
-  std::string job_file = {};        // that has the dead letters; for advice
+  std::vector<std::string> formats = {};    // that `serialize` may name; empty = not checked
+  bool writes_statements = false;           // the sink passes schema changes on as text
+  DdlDesk* ddl = nullptr;                   // where statements are held; null = nowhere, so they stop. Outlives the stage
+  std::string job_file = {};                // that has the dead letters; for advice
 };
 
 }  // namespace tailrace

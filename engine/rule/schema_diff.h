@@ -14,7 +14,7 @@ namespace tailrace {
 
 struct SchemaStep {
   DdlKind kind;
-  std::string text;   // a statement, or a clause of ALTER TABLE when `is_clause`
+  std::string text;  // a statement, or a clause of ALTER TABLE when `is_clause`
   bool is_clause = false;
 };
 
@@ -25,7 +25,7 @@ std::vector<SchemaStep> schema_steps(const OutputTable* before, const OutputTabl
 // The steps as statements joined by ";\n", without those whose kind is in `without`; "" when nothing is left.
 std::string schema_ddl(const OutputTable* before, const OutputTable* after, uint32_t source_kinds = 0, uint32_t without = 0);
 
-std::string quoted_name(const TableSchema& table);   // `dw`.`user`
+std::string quoted_name(const TableSchema& table);  // `dw`.`user`
 std::string create_table_ddl(const TableSchema& table);
 
 }  // namespace tailrace

@@ -19,16 +19,35 @@ struct TypeRow {
   uint32_t default_length;
 };
 constexpr TypeRow kTypes[] = {
-    {"tinyint", Kind::kInt, 6, 0},      {"smallint", Kind::kInt, 6, 0},   {"mediumint", Kind::kInt, 6, 0},
-    {"int", Kind::kInt, 6, 0},          {"bigint", Kind::kInt, 6, 0},     {"float", Kind::kDouble, 0, 0},
-    {"double", Kind::kDouble, 0, 0},    {"decimal", Kind::kDecimal, 3, 10}, {"char", Kind::kText, 1, 1},
-    {"varchar", Kind::kText, 2, 0},     {"tinytext", Kind::kText, 0, 0},  {"text", Kind::kText, 0, 0},
-    {"mediumtext", Kind::kText, 0, 0},  {"longtext", Kind::kText, 0, 0},  {"binary", Kind::kBytes, 1, 1},
-    {"varbinary", Kind::kBytes, 2, 0},  {"tinyblob", Kind::kBytes, 0, 0}, {"blob", Kind::kBytes, 0, 0},
-    {"mediumblob", Kind::kBytes, 0, 0}, {"longblob", Kind::kBytes, 0, 0}, {"json", Kind::kJson, 0, 0},
-    {"date", Kind::kDate, 0, 0},        {"time", Kind::kTime, 4, 0},      {"datetime", Kind::kDateTime, 4, 0},
-    {"timestamp", Kind::kTimestamp, 4, 0}, {"year", Kind::kYear, 0, 0},   {"bit", Kind::kBit, 1, 1},
-    {"enum", Kind::kEnum, 5, 0},        {"set", Kind::kSet, 5, 0},
+    {"tinyint", Kind::kInt, 6, 0},
+    {"smallint", Kind::kInt, 6, 0},
+    {"mediumint", Kind::kInt, 6, 0},
+    {"int", Kind::kInt, 6, 0},
+    {"bigint", Kind::kInt, 6, 0},
+    {"float", Kind::kDouble, 0, 0},
+    {"double", Kind::kDouble, 0, 0},
+    {"decimal", Kind::kDecimal, 3, 10},
+    {"char", Kind::kText, 1, 1},
+    {"varchar", Kind::kText, 2, 0},
+    {"tinytext", Kind::kText, 0, 0},
+    {"text", Kind::kText, 0, 0},
+    {"mediumtext", Kind::kText, 0, 0},
+    {"longtext", Kind::kText, 0, 0},
+    {"binary", Kind::kBytes, 1, 1},
+    {"varbinary", Kind::kBytes, 2, 0},
+    {"tinyblob", Kind::kBytes, 0, 0},
+    {"blob", Kind::kBytes, 0, 0},
+    {"mediumblob", Kind::kBytes, 0, 0},
+    {"longblob", Kind::kBytes, 0, 0},
+    {"json", Kind::kJson, 0, 0},
+    {"date", Kind::kDate, 0, 0},
+    {"time", Kind::kTime, 4, 0},
+    {"datetime", Kind::kDateTime, 4, 0},
+    {"timestamp", Kind::kTimestamp, 4, 0},
+    {"year", Kind::kYear, 0, 0},
+    {"bit", Kind::kBit, 1, 1},
+    {"enum", Kind::kEnum, 5, 0},
+    {"set", Kind::kSet, 5, 0},
 };
 
 class TypeReader {
@@ -101,9 +120,7 @@ Result<Column> parse_sql_type(std::string_view text) {
   out.type_name = name;
   out.kind = row->kind;
   out.length = row->default_length;
-  out.charset = row->kind == Kind::kText || row->kind == Kind::kEnum || row->kind == Kind::kSet ? 45
-                : row->kind == Kind::kBytes                                                    ? 63
-                                                                                               : 0;
+  out.charset = row->kind == Kind::kText || row->kind == Kind::kEnum || row->kind == Kind::kSet ? 45 : row->kind == Kind::kBytes ? 63 : 0;
   std::string arguments;
   bool has_arguments = in.take('(');
   if (has_arguments && row->arguments == 0) return bad_type(text, fmt::format("{} takes no length", name));

@@ -18,7 +18,9 @@ void StagePlans::ask_host() {
     TAILRACE_TRY(RuleNode node, host_->entry(rule.entry, name, table));
     RuleSource source = rules_.source();
     const RuleSource::File& text = source.files[""];
-    TAILRACE_TRY(TableRule made, parse_made_entry(rule, node, rules_.spec, {std::string_view(text.chunk).substr(std::min<size_t>(1, text.chunk.size())), text.text}));
+    TAILRACE_TRY(TableRule made,
+                 parse_made_entry(rule, node, rules_.spec,
+                                  {std::string_view(text.chunk).substr(std::min<size_t>(1, text.chunk.size())), text.text}));
     TAILRACE_OK(check_format(made.message, name, formats_));
     return made;
   };
@@ -98,8 +100,6 @@ Status StagePlans::prepare_message(const RuleOutput& output) {
   return host_->prepare_message(message_number(output), output, output.message->serialize());
 }
 
-Status StagePlans::located(Status status) const {
-  return rules_.file.empty() ? status : std::move(status).with("rule", rules_.file);
-}
+Status StagePlans::located(Status status) const { return rules_.file.empty() ? status : std::move(status).with("rule", rules_.file); }
 
 }  // namespace tailrace

@@ -17,7 +17,7 @@ namespace tailrace {
 // A plan and what the stage keeps beside it.
 struct PlanEntry {
   RulePlan plan;
-  uint64_t batch = 0;  // last batch that was given the plan's output
+  uint64_t batch = 0;                    // last batch that was given the plan's output
   std::vector<uint64_t> output_batches;  // the same of plan.outputs
 };
 

@@ -11,9 +11,9 @@ namespace tailrace {
 
 struct TargetChange {
   SchemaRef source;
-  std::shared_ptr<const OutputTable> before, after;   // null: the table is not delivered
-  std::string sql;    // what the target is told; "" = nothing
-  std::string text;   // for people
+  std::shared_ptr<const OutputTable> before, after;  // null: the table is not delivered
+  std::string sql;                                   // what the target is told; "" = nothing
+  std::string text;                                  // for people
 };
 
 // Plans every table with both stages. A table that the later rules cannot take is a failure.

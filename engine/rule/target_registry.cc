@@ -9,8 +9,7 @@ namespace {
 
 // Why rows of both layouts cannot share a table; "" when they can. A column that only one of them has must be
 // nullable: shards receive one ALTER one after another.
-std::string difference(const TableSchema& a, const std::string& a_source, const TableSchema& b,
-                       const std::string& b_source) {
+std::string difference(const TableSchema& a, const std::string& a_source, const TableSchema& b, const std::string& b_source) {
   for (const Column& column : a.columns) {
     int at = b.find_column(column.name);
     if (at < 0) {
@@ -19,8 +18,7 @@ std::string difference(const TableSchema& a, const std::string& a_source, const 
     }
     const Column& other = b.columns[static_cast<size_t>(at)];
     if (column.kind != other.kind || column.type_text != other.type_text) {
-      return fmt::format("column `{}` is {} in {} and {} in {}", column.name, column.type_text, a_source,
-                         other.type_text, b_source);
+      return fmt::format("column `{}` is {} in {} and {} in {}", column.name, column.type_text, a_source, other.type_text, b_source);
     }
   }
   for (const Column& column : b.columns) {
@@ -53,9 +51,9 @@ Status TargetRegistry::add(const OutputTable& output) {
     bool is_keyed = !output.schema->primary_key.empty();
     bool both_explicit = output.key_is_explicit && known.key_is_explicit;
     if (is_keyed && !both_explicit && !sink_detects_collisions_) {
-      return Status(ErrorCode::kRuleKeyCollision,
-                    fmt::format("{} and {} go to {} without a `key`, and this sink would let one overwrite the other",
-                                source, other, target))
+      return Status(
+                 ErrorCode::kRuleKeyCollision,
+                 fmt::format("{} and {} go to {} without a `key`, and this sink would let one overwrite the other", source, other, target))
           .with("table", source);
     }
   }

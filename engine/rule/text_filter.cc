@@ -18,8 +18,8 @@ namespace {
 using Id = TextFilter::Id;
 
 // In the order of TextFilter::Id.
-constexpr std::array<std::string_view, 14> kNames{"base64",   "bucket",   "csv",  "epoch_ms", "epoch_ns", "epoch_s", "epoch_us",
-                                                  "hash",     "hex",      "influx", "json",   "lower",    "or",      "upper"};
+constexpr std::array<std::string_view, 14> kNames{"base64", "bucket", "csv",    "epoch_ms", "epoch_ns", "epoch_s", "epoch_us",
+                                                  "hash",   "hex",    "influx", "json",     "lower",    "or",      "upper"};
 
 bool is_epoch(Id id) { return id == Id::kEpochS || id == Id::kEpochMs || id == Id::kEpochUs || id == Id::kEpochNs; }
 
@@ -70,10 +70,8 @@ FilterFault filter_text(const TextFilter& filter, std::string& out, size_t at) {
         if (out[i] >= 'a' && out[i] <= 'z') out[i] = static_cast<char>(out[i] - 32);
       }
       return FilterFault::kNone;
-    case Id::kOr:
-      return FilterFault::kNone;
-    default:
-      break;
+    case Id::kOr: return FilterFault::kNone;
+    default: break;
   }
   std::string in = out.substr(at);
   out.resize(at);
@@ -130,8 +128,7 @@ Result<TextFilter> parse_filter(std::string_view text) {
   }
   if (!id) {
     return load_error(fmt::format("`{}` is no filter{}; known are {}", name,
-                                  did_you_mean(name, std::vector<std::string>(kNames.begin(), kNames.end())),
-                                  fmt::join(kNames, ", ")));
+                                  did_you_mean(name, std::vector<std::string>(kNames.begin(), kNames.end())), fmt::join(kNames, ", ")));
   }
   TextFilter out;
   out.id = *id;

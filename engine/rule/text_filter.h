@@ -13,7 +13,20 @@ namespace tailrace {
 
 struct TextFilter {
   enum class Id : uint8_t {
-    kBase64, kBucket, kCsv, kEpochMs, kEpochNs, kEpochS, kEpochUs, kHash, kHex, kInflux, kJson, kLower, kOr, kUpper
+    kBase64,
+    kBucket,
+    kCsv,
+    kEpochMs,
+    kEpochNs,
+    kEpochS,
+    kEpochUs,
+    kHash,
+    kHex,
+    kInflux,
+    kJson,
+    kLower,
+    kOr,
+    kUpper
   };
   Id id = Id::kLower;
   uint32_t buckets = 0;  // kBucket

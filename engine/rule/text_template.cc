@@ -19,8 +19,8 @@ Result<Part> parse_placeholder(std::string_view inside, const std::string& where
   if (name == "db" || name == "table") {
     part.kind = name == "db" ? Part::Kind::kDb : Part::Kind::kTable;
   } else if (!takes_columns) {
-    return load_error(fmt::format("{}: {{{}}} is not known here; {{db}} and {{table}} are{}", where, name,
-                                  did_you_mean(name, {"db", "table"})));
+    return load_error(
+        fmt::format("{}: {{{}}} is not known here; {{db}} and {{table}} are{}", where, name, did_you_mean(name, {"db", "table"})));
   } else if (name.starts_with("meta.")) {
     auto field = find_meta(std::string_view(name).substr(5));
     if (!field) {
@@ -104,9 +104,7 @@ Result<BoundTemplate> BoundTemplate::bind(const TextTemplate& from, const TableS
   static const Column kName = meta_column(MetaField::kTable);
   for (const TextTemplate::Part& part : from.parts) {
     switch (part.kind) {
-      case PartKind::kLiteral:
-        out.add_literal(part.text);
-        break;
+      case PartKind::kLiteral: out.add_literal(part.text); break;
       case PartKind::kDb:
       case PartKind::kTable: {
         std::string name = part.kind == PartKind::kDb ? source.database : source.table;

@@ -20,8 +20,8 @@ class TextTemplate {
   struct Part {
     enum class Kind : uint8_t { kLiteral, kDb, kTable, kMeta, kColumn };
     Kind kind = Kind::kLiteral;
-    std::string text;      // kLiteral; kColumn: its name
-    std::string pattern;   // kDb, kTable
+    std::string text;     // kLiteral; kColumn: its name
+    std::string pattern;  // kDb, kTable
     MetaField meta = MetaField::kGtid;
     std::vector<TextFilter> filters;
   };

@@ -48,7 +48,8 @@ bool is_zone_name(std::string_view name) {
 
 Result<absl::TimeZone> find_zone(std::string_view name) {
   thread_local KnownZone known[2];
-  if (name.empty()) return Status(ErrorCode::kRuleRuntime, "a time zone is missing; write \"UTC\", \"+08:00\" or a name as \"Asia/Shanghai\"");
+  if (name.empty())
+    return Status(ErrorCode::kRuleRuntime, "a time zone is missing; write \"UTC\", \"+08:00\" or a name as \"Asia/Shanghai\"");
   if (known[0].name == name) return known[0].zone;
   if (known[1].name == name) {
     std::swap(known[0], known[1]);
@@ -58,7 +59,8 @@ Result<absl::TimeZone> find_zone(std::string_view name) {
   if (!is_zone_name(name) || !absl::LoadTimeZone(std::string(name), &zone)) {
     absl::TimeZone any;
     if (!absl::LoadTimeZone("Etc/UTC", &any)) {
-      return Status(ErrorCode::kRuleRuntime, fmt::format("`{}`: there are no time zones in {}; install tzdata", name.substr(0, 40), zone_folder()));
+      return Status(ErrorCode::kRuleRuntime,
+                    fmt::format("`{}`: there are no time zones in {}; install tzdata", name.substr(0, 40), zone_folder()));
     }
     std::string near = nearest_name(std::string(name.substr(0, 64)), zone_names());
     return Status(ErrorCode::kRuleRuntime, fmt::format("no time zone `{}`{}; write \"UTC\", \"+08:00\" or a name as \"Asia/Shanghai\"",
@@ -74,8 +76,10 @@ int64_t wall_of(const absl::CivilSecond& civil) { return civil - absl::CivilSeco
 }  // namespace
 
 bool parse_zone_choice(std::string_view word, ZoneChoice& out) noexcept {
-  constexpr std::pair<std::string_view, ZoneChoice> kWords[] = {{"compatible", ZoneChoice::kCompatible}, {"earlier", ZoneChoice::kEarlier},
-                                                                {"later", ZoneChoice::kLater}, {"reject", ZoneChoice::kReject}};
+  constexpr std::pair<std::string_view, ZoneChoice> kWords[] = {{"compatible", ZoneChoice::kCompatible},
+                                                                {"earlier", ZoneChoice::kEarlier},
+                                                                {"later", ZoneChoice::kLater},
+                                                                {"reject", ZoneChoice::kReject}};
   for (const auto& [name, choice] : kWords) {
     if (name != word) continue;
     out = choice;

@@ -9,8 +9,8 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
-#include "event/value_text.h"
 #include "event/time_parse.h"
+#include "event/value_text.h"
 
 namespace tailrace {
 namespace {
@@ -29,9 +29,7 @@ WriteFault set_bytes(Value& cell, Kind kind, std::string_view text, Arena& arena
   }
 }
 
-bool is_integer_kind(Kind kind) {
-  return kind == Kind::kInt || kind == Kind::kUint || kind == Kind::kYear || kind == Kind::kBit;
-}
+bool is_integer_kind(Kind kind) { return kind == Kind::kInt || kind == Kind::kUint || kind == Kind::kYear || kind == Kind::kBit; }
 
 // Counts characters; npos when the text is not UTF-8.
 size_t utf8_length(std::string_view text) {
@@ -48,8 +46,7 @@ size_t utf8_length(std::string_view text) {
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return std::string_view::npos;
     }
     auto second = static_cast<unsigned char>(text[i + 1]);
-    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
-        (c == 0xF4 && second > 0x8F)) {
+    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F)) {
       return std::string_view::npos;
     }
     i += n;
@@ -119,9 +116,7 @@ bool is_plain_decimal(std::string_view text) {
   size_t dot = text.find('.');
   std::string_view whole = text.substr(0, dot);
   std::string_view fraction = dot == std::string_view::npos ? std::string_view("0") : text.substr(dot + 1);
-  auto digits = [](std::string_view part) {
-    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
-  };
+  auto digits = [](std::string_view part) { return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos; };
   return digits(whole) && digits(fraction);
 }
 
@@ -252,8 +247,7 @@ WriteFault write_integer(Value& cell, const Column& column, int64_t value, bool 
   int64_t low = 0;
   uint64_t high = 0;
   integer_range(column, low, high);
-  if (is_big ? static_cast<uint64_t>(value) > high
-             : value < low || (value > 0 && static_cast<uint64_t>(value) > high)) {
+  if (is_big ? static_cast<uint64_t>(value) > high : value < low || (value > 0 && static_cast<uint64_t>(value) > high)) {
     return WriteFault::kRange;
   }
   if (column.kind == Kind::kInt) return set(cell, Value::of_int(value));
@@ -323,8 +317,7 @@ std::string describe_fault(WriteFault fault, const Column& column) {
     case WriteFault::kNone: return "no fault";
     case WriteFault::kType: return fmt::format("a value of this type cannot be written to {}", column.type_text);
     case WriteFault::kRange: return fmt::format("the number is out of the range of {}", column.type_text);
-    case WriteFault::kFraction: return fmt::format("the number has digits after the point that {} cannot keep; round it",
-                                                   column.type_text);
+    case WriteFault::kFraction: return fmt::format("the number has digits after the point that {} cannot keep; round it", column.type_text);
     case WriteFault::kLength: return fmt::format("the text is too long for {}", column.type_text);
     case WriteFault::kUtf8: return "the text is not valid UTF-8";
     case WriteFault::kForm: return fmt::format("the text has not the canonical form of {}", column.type_text);

@@ -11,9 +11,7 @@
 
 namespace tailrace {
 
-enum class WriteFault : uint8_t {
-  kNone, kType, kRange, kFraction, kLength, kUtf8, kForm, kLabel, kNull, kNan, kJson, kMemory
-};
+enum class WriteFault : uint8_t { kNone, kType, kRange, kFraction, kLength, kUtf8, kForm, kLabel, kNull, kNan, kJson, kMemory };
 
 inline constexpr size_t kMaxCellBytes = 16u << 20;  // text one write may bring
 

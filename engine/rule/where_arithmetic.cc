@@ -92,7 +92,8 @@ WhereCompiler::Typed WhereCompiler::number_of(Typed in, uint32_t at, std::string
   if (is_oms() && in.type == SqlType::kDouble) return fail(at, "FLOAT and DOUBLE are not computed with in dialect \"oms\"");
   if (is_number(in)) return in;
   if (is_oms() && in.type == SqlType::kText) return to_decimal(std::move(in));
-  const char* hint = in.type == SqlType::kText ? "; a server would take it as a DOUBLE: write CAST(… AS DECIMAL(p,s)), SIGNED or DOUBLE" : "";
+  const char* hint =
+      in.type == SqlType::kText ? "; a server would take it as a DOUBLE: write CAST(… AS DECIMAL(p,s)), SIGNED or DOUBLE" : "";
   return fail(in.at, fmt::format("{} of {} is not supported{}", what, describe(in), hint));
 }
 
@@ -101,9 +102,11 @@ WhereCompiler::Typed WhereCompiler::unary(const WhereNode& node) {
   if (!error_.ok()) return Typed();
   if (in.type == SqlType::kNull) return constant_null(node.at, SqlType::kInt);
   // A server makes a DECIMAL of a constant that is negative, or beyond BIGINT, before it negates it.
-  bool is_negative = node.op == WhereOp::kNegate && in.is_constant && in.type == SqlType::kInt && !step_of(in).constant.is_null && step_of(in).constant.i < 0;
+  bool is_negative = node.op == WhereOp::kNegate && in.is_constant && in.type == SqlType::kInt && !step_of(in).constant.is_null &&
+                     step_of(in).constant.i < 0;
   if (is_negative && !(in.is_unsigned && step_of(in).constant.i == INT64_MIN)) in = to_decimal(std::move(in));
-  if (node.op == WhereOp::kInvert && in.type != SqlType::kInt) return fail(node.at, fmt::format("`~` of {} is not supported; CAST it AS SIGNED", describe(in)));
+  if (node.op == WhereOp::kInvert && in.type != SqlType::kInt)
+    return fail(node.at, fmt::format("`~` of {} is not supported; CAST it AS SIGNED", describe(in)));
   WhereStep step;
   step.code = node.op == WhereOp::kInvert ? Code::kInvert : Code::kNegate;
   step.type = in.type;
@@ -148,9 +151,14 @@ WhereCompiler::Typed WhereCompiler::arithmetic(WhereOp op, Typed left, Typed rig
     step.code = Code::kIntOp;
     step.is_unsigned = is_bits || left.is_unsigned || (op != WhereOp::kModulo && right.is_unsigned);
   } else {
-    uint32_t whole_left = digits_of(left.type, left.precision) - left.scale, whole_right = digits_of(right.type, right.precision) - right.scale;
-    uint32_t scale = op == WhereOp::kMultiply ? left.scale + right.scale : op == WhereOp::kDivide ? left.scale + 4u : std::max(left.scale, right.scale);
-    uint32_t whole = op == WhereOp::kMultiply ? whole_left + whole_right : op == WhereOp::kDivide ? whole_left + right.scale : std::max(whole_left, whole_right) + 1;
+    uint32_t whole_left = digits_of(left.type, left.precision) - left.scale,
+             whole_right = digits_of(right.type, right.precision) - right.scale;
+    uint32_t scale = op == WhereOp::kMultiply ? left.scale + right.scale
+                     : op == WhereOp::kDivide ? left.scale + 4u
+                                              : std::max(left.scale, right.scale);
+    uint32_t whole = op == WhereOp::kMultiply ? whole_left + whole_right
+                     : op == WhereOp::kDivide ? whole_left + right.scale
+                                              : std::max(whole_left, whole_right) + 1;
     like.scale = static_cast<uint8_t>(std::min(scale, 30u));
     like.precision = std::min(whole + like.scale, 65u);
     left = to_decimal(std::move(left));
@@ -177,22 +185,29 @@ WhereCompiler::Typed WhereCompiler::call(const WhereNode& node) {
     size_t least, most;
     int numbers_from;  // arguments from here on are integers
   };
-  static constexpr Function kFunctions[] = {
-      {"concat", Code::kConcat, 1, 64, 64},     {"substr", Code::kSubstr, 2, 3, 1},        {"substring", Code::kSubstr, 2, 3, 1},
-      {"replace", Code::kReplace, 3, 3, 64},    {"coalesce", Code::kCoalesce, 1, 64, 64},  {"ifnull", Code::kCoalesce, 2, 2, 64},
-      {"char_length", Code::kCharLength, 1, 1, 64}, {"abs", Code::kAbs, 1, 1, 64},         {"mod", Code::kIntOp, 2, 2, 64}};
+  static constexpr Function kFunctions[] = {{"concat", Code::kConcat, 1, 64, 64},
+                                            {"substr", Code::kSubstr, 2, 3, 1},
+                                            {"substring", Code::kSubstr, 2, 3, 1},
+                                            {"replace", Code::kReplace, 3, 3, 64},
+                                            {"coalesce", Code::kCoalesce, 1, 64, 64},
+                                            {"ifnull", Code::kCoalesce, 2, 2, 64},
+                                            {"char_length", Code::kCharLength, 1, 1, 64},
+                                            {"abs", Code::kAbs, 1, 1, 64},
+                                            {"mod", Code::kIntOp, 2, 2, 64}};
   auto found = std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const Function& f) { return f.name == node.text; });
   if (found == std::end(kFunctions)) {
     std::vector<std::string> names;
     for (const Function& f : kFunctions) names.emplace_back(f.name);
     std::string near = nearest_name(node.text, names);
-    return fail(node.at, fmt::format("function `{}` is not supported{}", node.text,
-                                     near.empty() ? std::string("; there are CAST, CONCAT, SUBSTR, REPLACE, COALESCE, IFNULL, CHAR_LENGTH, ABS, MOD")
-                                                  : fmt::format(" (did you mean `{}`?)", near)));
+    return fail(node.at,
+                fmt::format("function `{}` is not supported{}", node.text,
+                            near.empty() ? std::string("; there are CAST, CONCAT, SUBSTR, REPLACE, COALESCE, IFNULL, CHAR_LENGTH, ABS, MOD")
+                                         : fmt::format(" (did you mean `{}`?)", near)));
   }
   if (node.args.size() < found->least || node.args.size() > found->most) {
     return fail(node.at, fmt::format("`{}` takes {} argument{}", node.text,
-                                     found->least == found->most ? fmt::format("{}", found->least) : fmt::format("{} to {}", found->least, found->most),
+                                     found->least == found->most ? fmt::format("{}", found->least)
+                                                                 : fmt::format("{} to {}", found->least, found->most),
                                      found->most == 1 ? "" : "s"));
   }
   std::vector<Typed> args;
@@ -227,20 +242,23 @@ WhereCompiler::Typed WhereCompiler::call(const WhereNode& node) {
     Typed arg = args[i];
     nullable |= arg.nullable;
     if (static_cast<int>(i) >= found->numbers_from) {
-      if (arg.type != SqlType::kInt && arg.type != SqlType::kNull) return fail(arg.at, fmt::format("`{}` takes an integer here, not {}", node.text, describe(arg)));
+      if (arg.type != SqlType::kInt && arg.type != SqlType::kNull)
+        return fail(arg.at, fmt::format("`{}` takes an integer here, not {}", node.text, describe(arg)));
     } else {
       arg = to_text(std::move(arg));
       if (!error_.ok()) return Typed();
       if (step.type == SqlType::kText) take_collation(like, arg, node.at);
       if (!error_.ok()) return Typed();
       like.precision = found->code == Code::kConcat ? (arg.precision && (i == 0 || like.precision) ? like.precision + arg.precision : 0)
-                       : found->code == Code::kSubstr && i == 0 ? arg.precision : like.precision;
+                       : found->code == Code::kSubstr && i == 0 ? arg.precision
+                                                                : like.precision;
     }
     step.args.push_back(arg.step);
   }
   if (found->code == Code::kReplace || found->code == Code::kCharLength) like.precision = 0;
   Typed out = emit(std::move(step), like);
-  out.nullable = nullable && !(found->code == Code::kConcat && is_oms() && std::any_of(args.begin(), args.end(), [](const Typed& a) { return !a.nullable; }));
+  out.nullable = nullable && !(found->code == Code::kConcat && is_oms() &&
+                               std::any_of(args.begin(), args.end(), [](const Typed& a) { return !a.nullable; }));
   return out;
 }
 
@@ -272,7 +290,8 @@ WhereCompiler::Typed WhereCompiler::coalesce(const WhereNode& node, std::vector<
   Typed like;
   bool first = true;
   for (Typed& arg : args) {
-    if (arg.type == SqlType::kOpaque || arg.is_bits) return fail(arg.at, fmt::format("`{}` of {} is not supported", node.text, describe(arg)));
+    if (arg.type == SqlType::kOpaque || arg.is_bits)
+      return fail(arg.at, fmt::format("`{}` of {} is not supported", node.text, describe(arg)));
     if (type == SqlType::kDecimal) arg = to_decimal(std::move(arg));
     if (type == SqlType::kDouble) arg = to_double(std::move(arg));
     if (type == SqlType::kText && arg.type == SqlType::kText) take_collation(like, arg, node.at);
@@ -296,7 +315,8 @@ WhereCompiler::Typed WhereCompiler::cast(const WhereNode& node) {
   if (in.type == SqlType::kOpaque) return fail(in.at, fmt::format("CAST of {} is not supported", describe(in)));
   if (in.is_bits) return fail(in.at, "CAST of a literal of bits is not supported");
   // As a number, a label is its place.
-  bool to_number = node.cast == WhereCast::kDecimal || node.cast == WhereCast::kDouble || node.cast == WhereCast::kSigned || node.cast == WhereCast::kUnsigned;
+  bool to_number = node.cast == WhereCast::kDecimal || node.cast == WhereCast::kDouble || node.cast == WhereCast::kSigned ||
+                   node.cast == WhereCast::kUnsigned;
   bool is_label = (in.kind == Kind::kEnum || in.kind == Kind::kSet) && in.column >= 0 && in.type == SqlType::kText;
   if (to_number && is_label) in = label_as_int(in);
   WhereStep step;
@@ -349,7 +369,9 @@ WhereCompiler::Typed WhereCompiler::cast(const WhereNode& node) {
     case WhereCast::kUnsigned:
       if (is_null) return constant_null(node.at, SqlType::kInt);
       if (!is_number(in) && in.type != SqlType::kText) return refuse(node.cast == WhereCast::kSigned ? "SIGNED" : "UNSIGNED");
-      if (in.is_quotient) return fail(node.at, "a server rounds this quotient to an integer before it has rounded it: write DIV, or CAST it AS DECIMAL(p,s) first");
+      if (in.is_quotient)
+        return fail(node.at,
+                    "a server rounds this quotient to an integer before it has rounded it: write DIV, or CAST it AS DECIMAL(p,s) first");
       step.code = Code::kToInt;
       step.type = SqlType::kInt;
       step.is_unsigned = node.cast == WhereCast::kUnsigned;
@@ -366,7 +388,10 @@ WhereCompiler::Typed WhereCompiler::cast(const WhereNode& node) {
       if (is_moment(in) && type != SqlType::kDate && in.scale > node.length) {
         return fail(node.at, fmt::format("CAST of {} would round: write {}({})", describe(in), name, in.scale));
       }
-      step.code = in.type == SqlType::kText ? Code::kTextToMoment : type == SqlType::kDate ? Code::kToDate : type == SqlType::kTime ? Code::kToTime : Code::kToDate;
+      step.code = in.type == SqlType::kText ? Code::kTextToMoment
+                  : type == SqlType::kDate  ? Code::kToDate
+                  : type == SqlType::kTime  ? Code::kToTime
+                                            : Code::kToDate;
       step.type = type;
       step.scale = like.scale = static_cast<uint8_t>(type == SqlType::kDate ? 0 : node.length);
       break;
@@ -425,8 +450,7 @@ Status WhereCompiler::set_result(const Typed& out) {
       column.type_name = out.type == SqlType::kTime ? "time" : "datetime";
       column.type_text = out.scale ? fmt::format("{}({})", column.type_name, out.scale) : column.type_name;
       break;
-    case SqlType::kOpaque:
-      return where_error(program_.source_, out.at, fmt::format("{} cannot be the result", describe(out)));
+    case SqlType::kOpaque: return where_error(program_.source_, out.at, fmt::format("{} cannot be the result", describe(out)));
   }
   return Status();
 }

@@ -11,18 +11,21 @@ namespace {
 
 using Order = WhereCollation::Order;
 
-constexpr WhereCollation kCollations[] = {
-    {63, "binary", Order::kBytes, false},           {65, "ascii_bin", Order::kBytes, true},
-    {83, "utf8mb3_bin", Order::kBytes, true},       {46, "utf8mb4_bin", Order::kBytes, true},
-    {309, "utf8mb4_0900_bin", Order::kBytes, false}, {11, "ascii_general_ci", Order::kAsciiCi, true},
-    {33, "utf8mb3_general_ci", Order::kGeneralCi, true}, {45, "utf8mb4_general_ci", Order::kGeneralCi, true},
-    {255, "utf8mb4_0900_ai_ci", Order::kUca900, false}};
+constexpr WhereCollation kCollations[] = {{63, "binary", Order::kBytes, false},
+                                          {65, "ascii_bin", Order::kBytes, true},
+                                          {83, "utf8mb3_bin", Order::kBytes, true},
+                                          {46, "utf8mb4_bin", Order::kBytes, true},
+                                          {309, "utf8mb4_0900_bin", Order::kBytes, false},
+                                          {11, "ascii_general_ci", Order::kAsciiCi, true},
+                                          {33, "utf8mb3_general_ci", Order::kGeneralCi, true},
+                                          {45, "utf8mb4_general_ci", Order::kGeneralCi, true},
+                                          {255, "utf8mb4_0900_ai_ci", Order::kUca900, false}};
 
 // Of those that are refused, the common ones by name.
 constexpr std::pair<uint16_t, std::string_view> kOthers[] = {
-    {8, "latin1_swedish_ci"}, {28, "gbk_chinese_ci"}, {47, "latin1_bin"}, {48, "latin1_general_ci"}, {51, "cp1251_general_ci"},
-    {192, "utf8mb3_unicode_ci"}, {224, "utf8mb4_unicode_ci"}, {246, "utf8mb4_unicode_520_ci"}, {248, "gb18030_chinese_ci"},
-    {278, "utf8mb4_0900_as_cs"}, {305, "utf8mb4_0900_as_ci"}, {2304, "utf8mb4_uca1400_ai_ci"}};
+    {8, "latin1_swedish_ci"},    {28, "gbk_chinese_ci"},      {47, "latin1_bin"},          {48, "latin1_general_ci"},
+    {51, "cp1251_general_ci"},   {192, "utf8mb3_unicode_ci"}, {224, "utf8mb4_unicode_ci"}, {246, "utf8mb4_unicode_520_ci"},
+    {248, "gb18030_chinese_ci"}, {278, "utf8mb4_0900_as_cs"}, {305, "utf8mb4_0900_as_ci"}, {2304, "utf8mb4_uca1400_ai_ci"}};
 
 struct WeightRun {
   uint32_t first;

@@ -288,7 +288,8 @@ WhereCompiler::Typed WhereCompiler::compare_text_with_number(WhereOp op, Typed t
 
 WhereCompiler::Typed WhereCompiler::literal_as_moment(const Typed& text, const Typed& other) {
   std::string value = step_of(text).text;
-  if (other.type == SqlType::kTime && other.column < 0) return fail(text.at, "write TIME'…' here: beside an expression a server compares this as text");
+  if (other.type == SqlType::kTime && other.column < 0)
+    return fail(text.at, "write TIME'…' here: beside an expression a server compares this as text");
   if (is_oms() && other.kind == Kind::kTimestamp) return oms_timestamp(text);
   return moment(value, other.type == SqlType::kTime ? SqlType::kTime : SqlType::kDateTime, text.at);
 }
@@ -329,7 +330,8 @@ WhereCompiler::Typed WhereCompiler::oms_timestamp(const Typed& literal) {
   out.at = literal.at;
   out.type = SqlType::kDateTime;
   out.scale = 6;
-  out.constant.i = static_cast<int64_t>(pack_datetime(civil_from_days(days), {rest / 3600, rest / 60 % 60, rest % 60, static_cast<unsigned>(micros)}));
+  out.constant.i =
+      static_cast<int64_t>(pack_datetime(civil_from_days(days), {rest / 3600, rest / 60 % 60, rest % 60, static_cast<unsigned>(micros)}));
   return emit(std::move(out), {});
 }
 

@@ -13,8 +13,7 @@ namespace tailrace {
 using Code = WhereStep::Code;
 
 Result<std::shared_ptr<const WhereProgram>> WhereProgram::compile(const WhereNode& root, const WhereSource& source,
-                                                                  std::span<const Column> columns, std::string_view table,
-                                                                  bool is_filter) {
+                                                                  std::span<const Column> columns, std::string_view table, bool is_filter) {
   auto program = std::make_shared<WhereProgram>();
   program->source_ = source;
   program->columns_.assign(columns.begin(), columns.end());
@@ -225,9 +224,10 @@ WhereCompiler::Typed WhereCompiler::column(const WhereNode& node) {
     std::vector<std::string> names;
     for (const Column& c : columns) names.push_back(c.name);
     std::string near = nearest_name(node.text, names);
-    return fail(node.at, fmt::format("unknown column `{}` in {}{}", node.text, table_,
-                                     near.empty() ? "" : fmt::format(" (did you mean `{}`?)", near)),
-                ErrorCode::kRuleColumn);
+    return fail(
+        node.at,
+        fmt::format("unknown column `{}` in {}{}", node.text, table_, near.empty() ? "" : fmt::format(" (did you mean `{}`?)", near)),
+        ErrorCode::kRuleColumn);
   }
   const Column& c = *found;
   WhereStep step;
@@ -324,7 +324,10 @@ WhereCompiler::Typed WhereCompiler::emit_truth(WhereStep step, bool nullable) {
 WhereCompiler::Typed WhereCompiler::logic(const WhereNode& node) {
   WhereStep step;
   step.at = node.at;
-  step.code = node.op == WhereOp::kNot ? Code::kNot : node.op == WhereOp::kAnd ? Code::kAnd : node.op == WhereOp::kOr ? Code::kOr : Code::kXor;
+  step.code = node.op == WhereOp::kNot   ? Code::kNot
+              : node.op == WhereOp::kAnd ? Code::kAnd
+              : node.op == WhereOp::kOr  ? Code::kOr
+                                         : Code::kXor;
   bool nullable = false;
   for (const auto& arg : node.args) {
     Typed operand = truth(expression(*arg));

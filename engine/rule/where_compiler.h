@@ -26,18 +26,14 @@ class WhereCompiler {
     int column = -1;           // a column itself, not an expression
     Kind kind = Kind::kNull;   // of that column
     uint8_t scale = 0;
-    uint32_t precision = 0;    // digits, characters, bytes; 0 = not known
-    uint16_t charset = 0;      // number of the column's collation
+    uint32_t precision = 0;                     // digits, characters, bytes; 0 = not known
+    uint16_t charset = 0;                       // number of the column's collation
     const WhereCollation* collation = nullptr;  // of COLLATE
   };
 
   bool is_oms() const { return program_.source_.dialect == WhereDialect::kOms; }
-  static bool is_number(const Typed& t) {
-    return t.type == SqlType::kInt || t.type == SqlType::kDecimal || t.type == SqlType::kDouble;
-  }
-  static bool is_moment(const Typed& t) {
-    return t.type == SqlType::kDate || t.type == SqlType::kDateTime || t.type == SqlType::kTime;
-  }
+  static bool is_number(const Typed& t) { return t.type == SqlType::kInt || t.type == SqlType::kDecimal || t.type == SqlType::kDouble; }
+  static bool is_moment(const Typed& t) { return t.type == SqlType::kDate || t.type == SqlType::kDateTime || t.type == SqlType::kTime; }
   Typed fail(uint32_t at, const std::string& message, ErrorCode code = ErrorCode::kRuleLoad);
   std::string describe(const Typed& typed) const;
 

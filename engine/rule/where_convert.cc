@@ -17,7 +17,7 @@ namespace {
 using Code = WhereStep::Code;
 __extension__ using Wide = __int128;
 
-constexpr unsigned kMaxScale = 30;      // of a product
+constexpr unsigned kMaxScale = 30;  // of a product
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -59,7 +59,8 @@ double leading_double(std::string_view text) noexcept {
   if (result.ec == std::errc::result_out_of_range) {
     std::string_view number(text.data(), static_cast<size_t>(result.ptr - text.data()));
     size_t power = number.find_first_of("eE");
-    bool is_small = power != std::string_view::npos ? number.substr(power).find('-') != std::string_view::npos : number[0] == '0' || number[0] == '.';
+    bool is_small =
+        power != std::string_view::npos ? number.substr(power).find('-') != std::string_view::npos : number[0] == '0' || number[0] == '.';
     out = is_small ? 0 : DBL_MAX;
   }
   return negative ? -out : out;
@@ -124,7 +125,8 @@ bool leading_decimal(std::string_view text, Decimal& out, bool& whole) noexcept 
       }
       if (scale < 0) {  // ten to the power, by way of a scale that is then dropped
         Decimal factor = decimal_of(1, false);
-        if (!round_decimal(factor, std::min<unsigned>(static_cast<unsigned>(-scale), kMaxDecimalScale), factor)) return too_large(first > 0);
+        if (!round_decimal(factor, std::min<unsigned>(static_cast<unsigned>(-scale), kMaxDecimalScale), factor))
+          return too_large(first > 0);
         factor.scale = 0;
         out.scale = 0;
         bool fits = scale >= -static_cast<int>(kMaxDecimalScale) && tailrace::decimal_arithmetic(out, factor, DecimalOp::kMultiply, out);
@@ -142,7 +144,8 @@ std::string_view WhereRun::text_of(const SqlCell& in, const WhereStep& step) {
   char* out = scratch(kDecimalTextBytes);
   switch (step.from) {
     case SqlType::kInt: {
-      char* end = step.left_unsigned ? std::to_chars(out, out + 32, static_cast<uint64_t>(in.i)).ptr : std::to_chars(out, out + 32, in.i).ptr;
+      char* end =
+          step.left_unsigned ? std::to_chars(out, out + 32, static_cast<uint64_t>(in.i)).ptr : std::to_chars(out, out + 32, in.i).ptr;
       size_t n = static_cast<size_t>(end - out);
       if (n >= step.length) return {out, n};
       std::memmove(out + (step.length - n), out, n);  // YEAR 0000
@@ -163,7 +166,7 @@ std::string_view WhereRun::text_of(const SqlCell& in, const WhereStep& step) {
   thread_local std::string text;
   text.clear();
   static const Column kNoColumn;
-  Value cell = step.from == SqlType::kDate ? Value::of_bits(Kind::kDate, static_cast<uint64_t>(in.i) >> 41)
+  Value cell = step.from == SqlType::kDate   ? Value::of_bits(Kind::kDate, static_cast<uint64_t>(in.i) >> 41)
                : step.from == SqlType::kTime ? Value::of_bits(Kind::kTime, static_cast<uint64_t>(in.i), step.scale)
                                              : Value::of_bits(Kind::kDateTime, static_cast<uint64_t>(in.i), step.scale);
   append_text(cell, kNoColumn, text);
@@ -188,7 +191,8 @@ void WhereRun::convert(const WhereStep& step, SqlCell& out) {
     case Code::kTextToDecimal: {
       bool whole = false;
       bool fits = leading_decimal(in.text, out.decimal, whole);
-      if (step.special && !(fits && whole)) fail(step, fmt::format("'{}' is no number{}", first_characters(in.text, 80), fits ? "" : " of at most 65 digits"));
+      if (step.special && !(fits && whole))
+        fail(step, fmt::format("'{}' is no number{}", first_characters(in.text, 80), fits ? "" : " of at most 65 digits"));
       return;
     }
     case Code::kToText: out.text = text_of(in, step); return;
@@ -276,7 +280,8 @@ void WhereRun::int_arithmetic(const WhereStep& step, const SqlCell& a, const Sql
       break;
   }
   // A server refuses the least BIGINT as a quotient.
-  bool fits = step.is_unsigned ? r >= 0 && r <= static_cast<Wide>(UINT64_MAX) : r >= INT64_MIN + (step.op == WhereOp::kIntegerDivide) && r <= INT64_MAX;
+  bool fits = step.is_unsigned ? r >= 0 && r <= static_cast<Wide>(UINT64_MAX)
+                               : r >= INT64_MIN + (step.op == WhereOp::kIntegerDivide) && r <= INT64_MAX;
   if (!fits && step.op != WhereOp::kModulo) {
     return fail(step, step.is_unsigned ? "the result is out of the range of BIGINT UNSIGNED" : "the result is out of the range of BIGINT");
   }
@@ -288,7 +293,9 @@ void WhereRun::decimal_arithmetic(const WhereStep& step, const SqlCell& a, const
   switch (step.op) {
     case WhereOp::kAdd:
     case WhereOp::kSubtract:
-      if (!tailrace::decimal_arithmetic(a.decimal, b.decimal, step.op == WhereOp::kAdd ? DecimalOp::kAdd : DecimalOp::kSubtract, out.decimal)) fail(step, too_large);
+      if (!tailrace::decimal_arithmetic(a.decimal, b.decimal, step.op == WhereOp::kAdd ? DecimalOp::kAdd : DecimalOp::kSubtract,
+                                        out.decimal))
+        fail(step, too_large);
       return;
     case WhereOp::kMultiply:
       if (a.decimal.scale + b.decimal.scale > static_cast<int>(kMaxScale) ||
@@ -308,12 +315,14 @@ void WhereRun::decimal_arithmetic(const WhereStep& step, const SqlCell& a, const
     Decimal quotient;
     bool is_unsigned = false;
     bool fits = divide_decimal(a.decimal, b.decimal, 0, quotient) && decimal_to_integer(quotient, out.i, is_unsigned);
-    if (!fits || (is_unsigned && !step.is_unsigned) || (step.is_unsigned && quotient.negative)) fail(step, "the result is out of the range of BIGINT");
+    if (!fits || (is_unsigned && !step.is_unsigned) || (step.is_unsigned && quotient.negative))
+      fail(step, "the result is out of the range of BIGINT");
     return;
   }
   // Four digits more than the dividend has, the last one rounded.
   Decimal quotient;
-  if (!divide_decimal(a.decimal, b.decimal, step.scale + 1u, quotient) || !round_decimal(quotient, step.scale, out.decimal)) fail(step, too_large);
+  if (!divide_decimal(a.decimal, b.decimal, step.scale + 1u, quotient) || !round_decimal(quotient, step.scale, out.decimal))
+    fail(step, too_large);
 }
 
 void WhereRun::double_arithmetic(const WhereStep& step, const SqlCell& a, const SqlCell& b, SqlCell& out) {
@@ -337,7 +346,8 @@ void WhereRun::to_int(const WhereStep& step, SqlCell& out) {
   value(step.args[0], in);
   out.is_null = in.is_null;
   if (in.is_null) return;
-  const char* out_of_range = step.is_unsigned ? "the value is out of the range of BIGINT UNSIGNED" : "the value is out of the range of BIGINT";
+  const char* out_of_range =
+      step.is_unsigned ? "the value is out of the range of BIGINT UNSIGNED" : "the value is out of the range of BIGINT";
   switch (step.from) {
     case SqlType::kDecimal: {
       Decimal rounded;

@@ -17,15 +17,15 @@ namespace {
 using Node = std::unique_ptr<WhereNode>;
 using Kind = WhereToken::Kind;
 
-constexpr int kMaxDepth = 100;          // of parentheses and prefixes
-constexpr uint32_t kMaxHeight = 500;    // of the tree: a + b + c … is one side deep
+constexpr int kMaxDepth = 100;        // of parentheses and prefixes
+constexpr uint32_t kMaxHeight = 500;  // of the tree: a + b + c … is one side deep
 constexpr size_t kMaxText = 64 * 1024;
 
 // Words that name no column without backticks, as the grammar below or the server's needs them.
 constexpr std::string_view kReserved[] = {
-    "AND", "AS", "BETWEEN", "BINARY", "BY", "CASE", "CAST", "CHAR", "COLLATE", "CONVERT", "CURRENT_TIMESTAMP", "DIV", "ELSE", "EXISTS",
-    "FALSE", "FROM", "IN", "INTERVAL", "IS", "LIKE", "MATCH", "MOD", "NOT", "NULL", "OR", "REGEXP", "RLIKE", "SELECT", "THEN", "TRUE", "WHEN",
-    "XOR"};
+    "AND", "AS",   "BETWEEN", "BINARY", "BY",    "CASE",   "CAST",     "CHAR", "COLLATE", "CONVERT", "CURRENT_TIMESTAMP",
+    "DIV", "ELSE", "EXISTS",  "FALSE",  "FROM",  "IN",     "INTERVAL", "IS",   "LIKE",    "MATCH",   "MOD",
+    "NOT", "NULL", "OR",      "REGEXP", "RLIKE", "SELECT", "THEN",     "TRUE", "WHEN",    "XOR"};
 
 std::string lower(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -186,7 +186,7 @@ class Parser {
   Node compare_rest(Node left) {
     static constexpr std::pair<std::string_view, WhereOp> kOps[] = {
         {"=", WhereOp::kEqual}, {"<=>", WhereOp::kNullSafeEqual}, {"<>", WhereOp::kNotEqual}, {"!=", WhereOp::kNotEqual},
-        {"<", WhereOp::kLess}, {"<=", WhereOp::kLessEqual}, {">", WhereOp::kGreater}, {">=", WhereOp::kGreaterEqual}};
+        {"<", WhereOp::kLess},  {"<=", WhereOp::kLessEqual},      {">", WhereOp::kGreater},   {">=", WhereOp::kGreaterEqual}};
     while (left) {
       uint32_t place = token_.at;
       auto found = std::find_if(std::begin(kOps), std::end(kOps), [&](const auto& op) { return token_.is_symbol(op.first); });
@@ -263,9 +263,9 @@ class Parser {
 
   Node binary(int level) {
     static constexpr Binary kOps[] = {
-        {"|", "", WhereOp::kBitOr, 0},       {"&", "", WhereOp::kBitAnd, 1},     {"<<", "", WhereOp::kShiftLeft, 2},
-        {">>", "", WhereOp::kShiftRight, 2}, {"+", "", WhereOp::kAdd, 3},        {"-", "", WhereOp::kSubtract, 3},
-        {"*", "", WhereOp::kMultiply, 4},    {"/", "", WhereOp::kDivide, 4},     {"%", "MOD", WhereOp::kModulo, 4},
+        {"|", "", WhereOp::kBitOr, 0},           {"&", "", WhereOp::kBitAnd, 1}, {"<<", "", WhereOp::kShiftLeft, 2},
+        {">>", "", WhereOp::kShiftRight, 2},     {"+", "", WhereOp::kAdd, 3},    {"-", "", WhereOp::kSubtract, 3},
+        {"*", "", WhereOp::kMultiply, 4},        {"/", "", WhereOp::kDivide, 4}, {"%", "MOD", WhereOp::kModulo, 4},
         {"", "DIV", WhereOp::kIntegerDivide, 4}, {"^", "", WhereOp::kBitXor, 5}};
     if (level > 5) return unary();
     Node left = binary(level + 1);
@@ -489,7 +489,9 @@ class Parser {
     else if (take("DATE")) out->cast = WhereCast::kDate;
     else if (take("TIME")) out->cast = WhereCast::kTime;
     else if (take("DATETIME")) out->cast = WhereCast::kDateTime;
-    else return fail(fmt::format("CAST to `{}` is not supported; CHAR, DECIMAL, DOUBLE, SIGNED, UNSIGNED, DATE, TIME and DATETIME are", shown(token_)));
+    else
+      return fail(fmt::format("CAST to `{}` is not supported; CHAR, DECIMAL, DOUBLE, SIGNED, UNSIGNED, DATE, TIME and DATETIME are",
+                              shown(token_)));
     if (out->cast == WhereCast::kSigned || out->cast == WhereCast::kUnsigned) take("INTEGER");
     if (out->cast == WhereCast::kDecimal) out->length = 10;
     if (take_symbol("(")) {
@@ -506,7 +508,8 @@ class Parser {
         return fail("precision or scale out of range");
       }
     }
-    if (token_.is("CHARACTER") || token_.is("CHARSET") || token_.is("ARRAY")) return fail(fmt::format("{} is not supported in CAST", token_.text));
+    if (token_.is("CHARACTER") || token_.is("CHARSET") || token_.is("ARRAY"))
+      return fail(fmt::format("{} is not supported in CAST", token_.text));
     return expect(")") ? std::move(out) : nullptr;
   }
 
@@ -543,8 +546,8 @@ Status where_error(const WhereSource& source, uint32_t at, const std::string& me
   }
   std::string near(first_characters(text.substr(place), 24));
   std::replace(near.begin(), near.end(), '\n', ' ');
-  return Status(code, near.empty() ? fmt::format("{}: {}", source.name, message)
-                                   : fmt::format("{}: {}, at `{}`", source.name, message, near));
+  return Status(code,
+                near.empty() ? fmt::format("{}: {}", source.name, message) : fmt::format("{}: {}, at `{}`", source.name, message, near));
 }
 
 void locate_where(WhereSource& source, std::string_view file_name, std::string_view file_text, std::string_view after) {

@@ -28,26 +28,63 @@ struct WhereSource {
 };
 
 enum class WhereOp : uint8_t {
-  kNull, kInteger, kDecimal, kDouble, kText, kBits, kDate, kTime, kDateTime, kColumn,  // leaves
-  kNegate, kInvert, kNot,
-  kAdd, kSubtract, kMultiply, kDivide, kIntegerDivide, kModulo, kBitAnd, kBitOr, kBitXor, kShiftLeft, kShiftRight,
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kNullSafeEqual,
-  kAnd, kOr, kXor, kIsNull, kIsTrue, kIsFalse, kIn, kBetween, kLike,
-  kCall, kCast, kCollate
+  kNull,
+  kInteger,
+  kDecimal,
+  kDouble,
+  kText,
+  kBits,
+  kDate,
+  kTime,
+  kDateTime,
+  kColumn,  // leaves
+  kNegate,
+  kInvert,
+  kNot,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kIntegerDivide,
+  kModulo,
+  kBitAnd,
+  kBitOr,
+  kBitXor,
+  kShiftLeft,
+  kShiftRight,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kNullSafeEqual,
+  kAnd,
+  kOr,
+  kXor,
+  kIsNull,
+  kIsTrue,
+  kIsFalse,
+  kIn,
+  kBetween,
+  kLike,
+  kCall,
+  kCast,
+  kCollate
 };
 
 enum class WhereCast : uint8_t { kChar, kDecimal, kDouble, kSigned, kUnsigned, kDate, kTime, kDateTime };
 
 struct WhereNode {
   WhereOp op = WhereOp::kNull;
-  uint32_t at = 0;             // place in the text
-  uint32_t height = 1;         // of the tree below
-  bool negated = false;        // IS NOT, NOT IN, NOT BETWEEN, NOT LIKE
-  std::string text;            // literal, name of the column, function (lower case) or collation; LIKE: escape
-  bool is_unsigned = false;    // kInteger
-  int64_t integer = 0;         // kInteger
+  uint32_t at = 0;           // place in the text
+  uint32_t height = 1;       // of the tree below
+  bool negated = false;      // IS NOT, NOT IN, NOT BETWEEN, NOT LIKE
+  std::string text;          // literal, name of the column, function (lower case) or collation; LIKE: escape
+  bool is_unsigned = false;  // kInteger
+  int64_t integer = 0;       // kInteger
   WhereCast cast = WhereCast::kChar;
-  uint32_t length = 0;         // CAST: characters, precision or fraction digits
+  uint32_t length = 0;  // CAST: characters, precision or fraction digits
   uint32_t scale = 0;
   bool has_length = false;
   std::vector<std::unique_ptr<WhereNode>> args;  // kAnd, kOr: two or more
@@ -57,8 +94,7 @@ struct WhereNode {
 Result<std::unique_ptr<WhereNode>> parse_where(const WhereSource& source, const WhereOptions& options);
 
 // "rules/shop.lua:9: where: message", or without a place of its own "where: message, at `…`".
-Status where_error(const WhereSource& source, uint32_t at, const std::string& message,
-                   ErrorCode code = ErrorCode::kRuleLoad);
+Status where_error(const WhereSource& source, uint32_t at, const std::string& message, ErrorCode code = ErrorCode::kRuleLoad);
 // Fills file and line: the first place in `file_text` behind `after` where the text stands.
 void locate_where(WhereSource& source, std::string_view file_name, std::string_view file_text, std::string_view after);
 

@@ -43,7 +43,8 @@ uint8_t orders_of(WhereOp op) {
 // The same with the sides changed.
 uint8_t turned(uint8_t orders) {
   bool less = orders & WherePredicate::kLess, greater = orders & WherePredicate::kGreater;
-  return static_cast<uint8_t>((orders & WherePredicate::kEqual) | (less ? WherePredicate::kGreater : 0) | (greater ? WherePredicate::kLess : 0));
+  return static_cast<uint8_t>((orders & WherePredicate::kEqual) | (less ? WherePredicate::kGreater : 0) |
+                              (greater ? WherePredicate::kLess : 0));
 }
 
 // The digits of a constant without their point, when there are `scale` behind it.
@@ -281,9 +282,7 @@ WhereRun::Truth WhereRun::judge(const WherePredicate& test) {
     if (in.is_null()) return test.null_is_false ? kFalse : kUnknown;
     return truth(test.step);
   }
-  auto of_order = [&test](auto a, auto b) {
-    return test.orders >> (a < b ? 0 : a == b ? 1 : 2) & 1 ? kTrue : kFalse;
-  };
+  auto of_order = [&test](auto a, auto b) { return test.orders >> (a < b ? 0 : a == b ? 1 : 2) & 1 ? kTrue : kFalse; };
   auto of_equality = [&test](bool is_equal) { return is_equal == ((test.orders & WherePredicate::kEqual) != 0) ? kTrue : kFalse; };
   switch (test.code) {
     case Code::kSigned: return of_order(in.i, test.i);

@@ -13,22 +13,34 @@ namespace tailrace {
 
 struct WherePredicate {
   enum class Code : uint8_t {
-    kStep,                                            // as `step` says
-    kSigned, kUnsigned, kDate, kDouble, kDecimal,     // the cell's order beside `i` or `d`
-    kBytesEqual, kTextEqual, kTextOrder, kLike,       // the cell's text beside `text`
-    kLabel,                                           // `i` has a bit per index of an ENUM that fits
-    kIsNull, kAnd, kOr, kNot, kIsTrue, kIsFalse
+    kStep,  // as `step` says
+    kSigned,
+    kUnsigned,
+    kDate,
+    kDouble,
+    kDecimal,  // the cell's order beside `i` or `d`
+    kBytesEqual,
+    kTextEqual,
+    kTextOrder,
+    kLike,   // the cell's text beside `text`
+    kLabel,  // `i` has a bit per index of an ENUM that fits
+    kIsNull,
+    kAnd,
+    kOr,
+    kNot,
+    kIsTrue,
+    kIsFalse
   };
   static constexpr uint8_t kLess = 1, kEqual = 2, kGreater = 4;
 
   Code code = Code::kStep;
-  Kind kind = Kind::kNull;       // of the cell; NULL aside, others are left to the step
-  uint8_t orders = 0;            // that make it true: kLess | …
-  uint8_t scale = 0;             // kDecimal: digits behind the point of `i`
-  bool negated = false;          // kIsNull, kIsTrue, kIsFalse
-  bool null_is_false = false;    // `<=>` with a value
-  bool stops_at_null = false;    // kAnd
-  char escape = 0;               // kLike
+  Kind kind = Kind::kNull;     // of the cell; NULL aside, others are left to the step
+  uint8_t orders = 0;          // that make it true: kLess | …
+  uint8_t scale = 0;           // kDecimal: digits behind the point of `i`
+  bool negated = false;        // kIsNull, kIsTrue, kIsFalse
+  bool null_is_false = false;  // `<=>` with a value
+  bool stops_at_null = false;  // kAnd
+  char escape = 0;             // kLike
   uint16_t column = 0;
   uint32_t step = 0;
   union {
@@ -36,8 +48,8 @@ struct WherePredicate {
     double d;
   };
   const WhereCollation* collation = nullptr;
-  std::string text;              // kTextEqual: in capitals; where blanks at the end do not count, without them
-  std::vector<uint32_t> args;    // of what joins others
+  std::string text;            // kTextEqual: in capitals; where blanks at the end do not count, without them
+  std::vector<uint32_t> args;  // of what joins others
 };
 
 // The integer that these digits are when they have `scale` digits behind the point. False: more than 18 digits.

@@ -34,40 +34,70 @@ struct SqlCell {
 
 struct WhereStep {
   enum class Code : uint8_t {
-    kConstant, kLoad, kLoadLabel,
-    kIntToDecimal, kToDouble, kTextToDecimal, kToText,
-    kIntOp, kDecimalOp, kDoubleOp, kNegate, kInvert, kAbs,
-    kCompareInt, kCompareDecimal, kCompareDouble, kCompareText, kLike,
-    kAnd, kOr, kXor, kNot, kTruth, kIsNull, kIsTrue, kIsFalse, kAnyEqual,
-    kConcat, kSubstr, kReplace, kCoalesce, kCharLength,
-    kCutText, kRoundDecimal, kToInt, kTextToMoment, kToDate, kToTime
+    kConstant,
+    kLoad,
+    kLoadLabel,
+    kIntToDecimal,
+    kToDouble,
+    kTextToDecimal,
+    kToText,
+    kIntOp,
+    kDecimalOp,
+    kDoubleOp,
+    kNegate,
+    kInvert,
+    kAbs,
+    kCompareInt,
+    kCompareDecimal,
+    kCompareDouble,
+    kCompareText,
+    kLike,
+    kAnd,
+    kOr,
+    kXor,
+    kNot,
+    kTruth,
+    kIsNull,
+    kIsTrue,
+    kIsFalse,
+    kAnyEqual,
+    kConcat,
+    kSubstr,
+    kReplace,
+    kCoalesce,
+    kCharLength,
+    kCutText,
+    kRoundDecimal,
+    kToInt,
+    kTextToMoment,
+    kToDate,
+    kToTime
   };
   Code code = Code::kConstant;
-  WhereOp op = WhereOp::kNull;      // kIntOp …: which; comparisons: which
-  SqlType type = SqlType::kNull;    // of the result
-  SqlType from = SqlType::kNull;    // conversions, kTruth: of the operand
-  bool is_unsigned = false;         // of the result
+  WhereOp op = WhereOp::kNull;    // kIntOp …: which; comparisons: which
+  SqlType type = SqlType::kNull;  // of the result
+  SqlType from = SqlType::kNull;  // conversions, kTruth: of the operand
+  bool is_unsigned = false;       // of the result
   bool left_unsigned = false, right_unsigned = false;
-  bool negated = false;             // kIsNull, kIsTrue, kIsFalse
-  bool stops_at_null = false;       // kAnd where NULL and false are one
-  bool special = false;             // kConcat: NULL counts as nothing; kTextToDecimal: a text that is no number is an error
+  bool negated = false;        // kIsNull, kIsTrue, kIsFalse
+  bool stops_at_null = false;  // kAnd where NULL and false are one
+  bool special = false;        // kConcat: NULL counts as nothing; kTextToDecimal: a text that is no number is an error
   uint8_t scale = 0;
   uint16_t column = 0;
   uint32_t length = 0;
-  uint32_t at = 0;                  // place in the text
+  uint32_t at = 0;  // place in the text
   std::vector<uint32_t> args;
   const WhereCollation* collation = nullptr;
   char escape = 0;
   SqlCell constant{};
-  std::string text;                 // behind constant.text
+  std::string text;  // behind constant.text
 };
 
 class WhereProgram {
  public:
   // `table`: for errors. `is_filter`: the result must be a truth value.
   static Result<std::shared_ptr<const WhereProgram>> compile(const WhereNode& root, const WhereSource& source,
-                                                             std::span<const Column> columns, std::string_view table,
-                                                             bool is_filter);
+                                                             std::span<const Column> columns, std::string_view table, bool is_filter);
   // Columns it reads, ascending.
   const std::vector<uint16_t>& reads() const noexcept { return reads_; }
   // What the expression gives, as a column: type, scale, nullable.
@@ -81,7 +111,7 @@ class WhereProgram {
   std::vector<WhereStep> steps_;
   std::vector<WherePredicate> predicates_;  // of a filter: the root's is the last
   uint32_t root_ = 0;
-  bool is_final_ = false;           // constants can be read where they are
+  bool is_final_ = false;  // constants can be read where they are
   std::vector<Column> columns_;
   std::vector<uint16_t> reads_;
   Column result_;

@@ -6,9 +6,8 @@
 
 namespace tailrace {
 
-Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, const std::string& place,
-                                                          const std::string& entry, const WhereOptions& options,
-                                                          const RuleText& file) {
+Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, const std::string& place, const std::string& entry,
+                                                          const WhereOptions& options, const RuleText& file) {
   auto out = std::make_shared<WhereRule>();
   auto fail = [&](const std::string& detail) { return Status(ErrorCode::kRuleLoad, fmt::format("{}: {}", place, detail)); };
   const RuleNode* text = &node;

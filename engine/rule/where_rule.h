@@ -23,9 +23,8 @@ struct RuleText {
 
 // `[[expression]]` or `{ [[expression]], dialect = "oms" }`. `place`: how errors call it; `entry`: the key of `tables`
 // it belongs to.
-Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, const std::string& place,
-                                                          const std::string& entry, const WhereOptions& options,
-                                                          const RuleText& file);
+Result<std::shared_ptr<const WhereRule>> parse_where_rule(const RuleNode& node, const std::string& place, const std::string& entry,
+                                                          const WhereOptions& options, const RuleText& file);
 // Is it a handle made by `sql[[…]]`?
 bool is_sql(const RuleNode& node);
 

@@ -62,10 +62,10 @@ void WhereRun::begin(const WhereProgram& program, const Value* row, const Value*
 bool WhereRun::check_columns() {
   for (uint16_t column : program_->reads_) {
     if (!cell(column).is_absent()) continue;
-    error_ = where_error(program_->source_, 0,
-                         fmt::format("column `{}` is not in this row image; log full images (binlog_row_image=FULL)",
-                                     program_->columns_[column].name),
-                         ErrorCode::kRuleColumn);
+    error_ = where_error(
+        program_->source_, 0,
+        fmt::format("column `{}` is not in this row image; log full images (binlog_row_image=FULL)", program_->columns_[column].name),
+        ErrorCode::kRuleColumn);
     failed_ = true;
     return false;
   }
@@ -181,7 +181,7 @@ WhereRun::Truth WhereRun::truth(uint32_t at) {
       SqlCell operand;
       value(step.args[0], operand);
       if (operand.is_null) return kUnknown;
-      bool is_zero = step.from == SqlType::kDecimal ? decimal_is_zero(operand.decimal)
+      bool is_zero = step.from == SqlType::kDecimal  ? decimal_is_zero(operand.decimal)
                      : step.from == SqlType::kDouble ? operand.d == 0
                                                      : operand.i == 0;
       return is_zero ? kFalse : kTrue;
@@ -298,7 +298,9 @@ bool WhereRun::value(const WhereProgram& program, const Value* row, const Value*
     switch (column.kind) {
       case Kind::kInt: out = Value::of_int(result.i); break;
       case Kind::kUint: out = Value::of_uint(static_cast<uint64_t>(result.i)); break;
-      case Kind::kDouble: out = column.type_name == "float" ? Value::of_float(static_cast<float>(result.d)) : Value::of_double(result.d); break;
+      case Kind::kDouble:
+        out = column.type_name == "float" ? Value::of_float(static_cast<float>(result.d)) : Value::of_double(result.d);
+        break;
       case Kind::kDecimal: {
         char digits[kDecimalTextBytes];
         Decimal rounded;

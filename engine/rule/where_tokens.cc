@@ -7,8 +7,7 @@ using Kind = WhereToken::Kind;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80;
 }
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 int hex_digit(char c) {
@@ -120,7 +119,8 @@ WhereToken WhereTokens::number() {
       kind = Kind::kDouble;
     }
   }
-  if (end < text_.size() && is_word(text_[end])) return bad("a number is followed by letters; write names that begin with a digit in backticks");
+  if (end < text_.size() && is_word(text_[end]))
+    return bad("a number is followed by letters; write names that begin with a digit in backticks");
   return take(kind, at_, end);
 }
 

@@ -15,7 +15,7 @@ namespace tailrace {
 enum class MaskAction : uint8_t { kDrop, kNull, kFake };
 
 struct CaptureMask {
-  std::string pattern;   // "email" in every table, or "shop.user_*.email"
+  std::string pattern;  // "email" in every table, or "shop.user_*.email"
   MaskAction action = MaskAction::kDrop;
 };
 

@@ -65,11 +65,12 @@ Status CaptureWriter::plan(Table& table, const SchemaRef& schema) {
       MaskAction action = options_.masks[static_cast<size_t>(table.masks[i])].action;
       if (action == MaskAction::kDrop) continue;
       if (action == MaskAction::kNull && !column.nullable) {
-        return Status(ErrorCode::kConfigBadValue, fmt::format("mask null: {}.{} is NOT NULL; use drop or fake", schema->qualified_name(), column.name));
+        return Status(ErrorCode::kConfigBadValue,
+                      fmt::format("mask null: {}.{} is NOT NULL; use drop or fake", schema->qualified_name(), column.name));
       }
       if (action == MaskAction::kFake && !can_fake(column)) {
-        return Status(ErrorCode::kConfigBadValue, fmt::format("mask fake does not know values of {} ({}.{}); use drop or null", column.type_text,
-                                                              schema->qualified_name(), column.name));
+        return Status(ErrorCode::kConfigBadValue, fmt::format("mask fake does not know values of {} ({}.{}); use drop or null",
+                                                              column.type_text, schema->qualified_name(), column.name));
       }
     }
     moved[i] = static_cast<int>(shown->columns.size());
@@ -188,7 +189,8 @@ Status CaptureWriter::schema_change(const ChangeEvent& event, const EventBatch& 
     TAILRACE_OK(trial.run(use, 0, scratch));
     bool follows = trial.run(event.sql, 0, scratch).ok();
     auto made = trial.tables();
-    if (!follows || made.size() != 1 || made[0]->qualified_name() != now->qualified_name() || !same_layout(*made[0], *next.shown)) return {};
+    if (!follows || made.size() != 1 || made[0]->qualified_name() != now->qualified_name() || !same_layout(*made[0], *next.shown))
+      return {};
     begin(source.txns[event.txn]);
     out_ << use << ";\n" << event.sql << ";\n";
     TAILRACE_OK(shadow_.run(use, 0, scratch));

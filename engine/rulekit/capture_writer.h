@@ -15,8 +15,8 @@
 namespace tailrace {
 
 struct CaptureOptions {
-  uint64_t per_table = 50;             // events; 0 = all
-  std::set<std::string> cover;         // of "ops", "null", "max": events are taken beyond `per_table` / 2 only for these
+  uint64_t per_table = 50;      // events; 0 = all
+  std::set<std::string> cover;  // of "ops", "null", "max": events are taken beyond `per_table` / 2 only for these
   std::vector<CaptureMask> masks;
   std::vector<std::string> sensitive;  // columns that must be masked, as patterns of CaptureMask
 };
@@ -33,8 +33,8 @@ class CaptureWriter {
 
  private:
   struct Table {
-    SchemaRef shown;             // without the columns that are dropped
-    std::vector<int> masks;      // per source column: index into options_.masks, -1 = none
+    SchemaRef shown;         // without the columns that are dropped
+    std::vector<int> masks;  // per source column: index into options_.masks, -1 = none
     uint64_t schema_id = 0;
     uint64_t written = 0;
     std::set<std::string> covered;
@@ -52,7 +52,7 @@ class CaptureWriter {
   CaptureOptions options_;
   std::map<std::string, Table> tables_;
   std::set<int> used_masks_;
-  RowScript shadow_{"capture"};   // what a reader of the capture knows of the tables
+  RowScript shadow_{"capture"};  // what a reader of the capture knows of the tables
   int64_t time_us_ = -1;
   uint64_t events_ = 0;
   bool has_begun_ = false;

@@ -21,9 +21,7 @@ std::string fraction(const Column& column, char digit) { return column.scale ? "
 // POINT(0 0) with SRID 0, as the server stores it.
 constexpr char kPoint[] = "x'00000000010100000000000000000000000000000000000000'";
 
-bool is_address(const Column& column) {
-  return column.type_name == "uuid" || column.type_name == "inet4" || column.type_name == "inet6";
-}
+bool is_address(const Column& column) { return column.type_name == "uuid" || column.type_name == "inet4" || column.type_name == "inet6"; }
 
 }  // namespace
 

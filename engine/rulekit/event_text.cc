@@ -51,7 +51,8 @@ void append_field(std::string_view name, std::string_view text, std::string& out
 void append_route(const ChangeEvent& event, std::string& out) {
   const EventRoute* route = event.route;
   std::string_view topic = route && !route->topic.empty() ? route->topic
-                           : event.output ? std::string_view(event.output->topic) : std::string_view();
+                           : event.output                 ? std::string_view(event.output->topic)
+                                                          : std::string_view();
   if (!topic.empty()) append_field("topic", topic, out);
   if (!route) return;
   if (!route->partition_key.empty()) append_field("partition_key", route->partition_key, out);

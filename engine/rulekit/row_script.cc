@@ -125,7 +125,8 @@ Result<RowScript::Table*> RowScript::find(const Name& name) {
   for (const auto& [other, table] : tables_) names.push_back(other.first + "." + other.second);
   std::string wanted = name.first + "." + name.second;
   std::string near = nearest_name(wanted, names);
-  return fail(fmt::format("no table {}{}", wanted, near.empty() ? ": write its CREATE TABLE above" : fmt::format(": did you mean {}?", near)));
+  return fail(
+      fmt::format("no table {}{}", wanted, near.empty() ? ": write its CREATE TABLE above" : fmt::format(": did you mean {}?", near)));
 }
 
 Result<RowScript::Table*> RowScript::table(SqlTokens& tokens) {
@@ -147,7 +148,8 @@ Result<size_t> RowScript::column(SqlTokens& tokens, const TableSchema& schema) c
   std::vector<std::string> names;
   for (const Column& other : schema.columns) names.push_back(other.name);
   std::string near = nearest_name(name, names);
-  return fail(fmt::format("{} has no column `{}`{}", schema.qualified_name(), name, near.empty() ? "" : fmt::format(": did you mean `{}`?", near)));
+  return fail(
+      fmt::format("{} has no column `{}`{}", schema.qualified_name(), name, near.empty() ? "" : fmt::format(": did you mean `{}`?", near)));
 }
 
 // ---- rows
@@ -320,8 +322,9 @@ Status RowScript::define(std::string_view sql, EventBatch& batch) {
   DdlStatement ddl = read_ddl(sql, database_, reading);
   using Kind = DdlStatement::Kind;
   if (ddl.kind == Kind::kNone) {
-    return fail("this is none of the statements of case files: CREATE/ALTER/DROP/RENAME/TRUNCATE TABLE, INSERT, READ, UPDATE, DELETE, "
-                "USE, BEGIN, COMMIT, SET TIMESTAMP, SET GTID_NEXT");
+    return fail(
+        "this is none of the statements of case files: CREATE/ALTER/DROP/RENAME/TRUNCATE TABLE, INSERT, READ, UPDATE, DELETE, "
+        "USE, BEGIN, COMMIT, SET TIMESTAMP, SET GTID_NEXT");
   }
   for (const DdlName& name : ddl.tables) {
     if (name.database.empty()) return fail(fmt::format("write `{}` as database.table, or USE the database", name.table));

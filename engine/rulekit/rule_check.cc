@@ -55,9 +55,11 @@ class TableCheck {
     for (const ColumnRule& column : rule->columns) {
       bool is_read = std::find(table.reads.begin(), table.reads.end(), column.name) != table.reads.end();
       if (column.action == ColumnRule::Action::kNative && is_read) {
-        find(false, "read-masked", fmt::format("{} reads `{}` in clear, which `columns` masks", table.has_map ? "map" : "row", column.name), column.name);
+        find(false, "read-masked", fmt::format("{} reads `{}` in clear, which `columns` masks", table.has_map ? "map" : "row", column.name),
+             column.name);
       }
-      if (column.action == ColumnRule::Action::kNew && !column.has_value && !column.meta && table.has_map && !filled_.count(column.name) && plain_works_) {
+      if (column.action == ColumnRule::Action::kNew && !column.has_value && !column.meta && table.has_map && !filled_.count(column.name) &&
+          plain_works_) {
         find(false, "never-filled", fmt::format("`{}` is a new column that map never filled", column.name), column.name);
       }
     }
@@ -135,8 +137,9 @@ class TableCheck {
   std::string purity_of(const TableRule& rule) const {
     bool remembers = stage_.memory() && !stage_.memory()->spec().states.empty();
     if (rule.row >= 0 && remembers) return "ordered";
-    bool has_meta = std::any_of(rule.columns.begin(), rule.columns.end(), [](const ColumnRule& column) { return column.meta.has_value(); }) ||
-                    std::any_of(rule.deletes.set.begin(), rule.deletes.set.end(), [](const DeleteRule::Set& set) { return set.meta.has_value(); });
+    bool has_meta =
+        std::any_of(rule.columns.begin(), rule.columns.end(), [](const ColumnRule& column) { return column.meta.has_value(); }) ||
+        std::any_of(rule.deletes.set.begin(), rule.deletes.set.end(), [](const DeleteRule::Set& set) { return set.meta.has_value(); });
     return rule.row >= 0 || has_meta ? "decides" : "pure";
   }
 

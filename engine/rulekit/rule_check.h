@@ -10,7 +10,7 @@ namespace tailrace {
 
 struct CheckFinding {
   bool is_error = false;
-  std::string code;    // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched"
+  std::string code;  // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched"
   std::string text;
   std::string table, pattern, name;  // what it is about, "" = nothing of the kind; `name`: column
 };
@@ -21,15 +21,15 @@ struct CheckedTable {
   bool has_map = false, has_row = false;
   // pure: a row image alone tells the target's row; decides: the event does too (row, meta); ordered: what came before does.
   std::string purity = "pure";
-  std::vector<std::string> reads;       // columns that map or row read
-  uint64_t rows = 0;                    // synthetic events run
+  std::vector<std::string> reads;  // columns that map or row read
+  uint64_t rows = 0;               // synthetic events run
 };
 
 struct CheckReport {
   std::string version;
   std::vector<CheckFinding> findings;
   std::vector<CheckedTable> tables;
-  std::vector<std::string> options;     // of the rule file
+  std::vector<std::string> options;  // of the rule file
 };
 
 // Fails only when the file cannot be loaded.

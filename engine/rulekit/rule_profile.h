@@ -8,9 +8,9 @@
 namespace tailrace {
 
 struct ProfiledTable {
-  std::string target;   // "" = dropped
+  std::string target;  // "" = dropped
   uint64_t in = 0, out = 0, errors = 0;
-  int64_t ns = 0;       // spent in runs that did not fail
+  int64_t ns = 0;  // spent in runs that did not fail
 };
 
 // By source table.

@@ -65,9 +65,7 @@ class Outcome {
     }
     made_.push_back(std::move(batch));
   }
-  static bool is_of(const ChangeEvent& made, const ChangeEvent& source) {
-    return made.txn == source.txn && made.ordinal == source.ordinal;
-  }
+  static bool is_of(const ChangeEvent& made, const ChangeEvent& source) { return made.txn == source.txn && made.ordinal == source.ordinal; }
 
   std::vector<std::unique_ptr<EventBatch>> made_;
   std::vector<Events> events_;
@@ -118,7 +116,9 @@ class Comparison {
   }
 
  private:
-  static std::string key(const ChangeEvent& event) { return event.table && event.op != Op::kSchemaChange ? describe_key(*event.table, event) : ""; }
+  static std::string key(const ChangeEvent& event) {
+    return event.table && event.op != Op::kSchemaChange ? describe_key(*event.table, event) : "";
+  }
 
   void compare(const ChangeEvent& before, const ChangeEvent& now, const std::string& gtid) {
     ReplayTable& table = report_.tables[name_of(now)];

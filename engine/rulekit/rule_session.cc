@@ -48,11 +48,13 @@ Result<std::shared_ptr<const EventBatch>> RuleSession::run(std::string_view sql,
     EventBatch second = copy_batch(source);
     Status other = interpreted_->run(second);
     if (done.ok() != other.ok() || (!done.ok() && done.to_string() != other.to_string())) {
-      return Status(ErrorCode::kInternal, fmt::format("the rules give `{}` with the JIT and `{}` without", done.ok() ? "no error" : done.to_string(),
-                                                      other.ok() ? "no error" : other.to_string()));
+      return Status(ErrorCode::kInternal,
+                    fmt::format("the rules give `{}` with the JIT and `{}` without", done.ok() ? "no error" : done.to_string(),
+                                other.ok() ? "no error" : other.to_string()));
     }
     if (done.ok() && all_events(*result) != all_events(second)) {
-      return Status(ErrorCode::kInternal, fmt::format("the rules give\n{}with the JIT, and without\n{}", all_events(*result), all_events(second)));
+      return Status(ErrorCode::kInternal,
+                    fmt::format("the rules give\n{}with the JIT, and without\n{}", all_events(*result), all_events(second)));
     }
   }
   if (!done.ok()) return done;
@@ -78,8 +80,9 @@ Status RuleSession::finish() {
   while (at < together.size() && at < made_.size() && together[at] == made_[at]) {
     if (together[at++] == '\n') line = at;
   }
-  return Status(ErrorCode::kInternal, fmt::format("one by one the statements give `{}`, as one batch `{}`", made_.substr(line, made_.find('\n', line) - line),
-                                                  together.substr(line, together.find('\n', line) - line)));
+  return Status(ErrorCode::kInternal,
+                fmt::format("one by one the statements give `{}`, as one batch `{}`", made_.substr(line, made_.find('\n', line) - line),
+                            together.substr(line, together.find('\n', line) - line)));
 }
 
 Status RuleSession::check_unlisted(const EventBatch& source, const EventBatch& result) const {

@@ -43,8 +43,8 @@ bool take_number(SqlTokens& tokens, std::string& out) {
     bool adjoins = end == std::string::npos || end == tokens.offset();
     bool is_sign = token.is_mark('-') || token.is_mark('+');
     bool takes_sign = out.empty() || out.back() == 'e' || out.back() == 'E';
-    bool is_digits = token.kind == SqlToken::Kind::kNumber ||
-                     (token.kind == SqlToken::Kind::kWord && token.raw[0] >= '0' && token.raw[0] <= '9');
+    bool is_digits =
+        token.kind == SqlToken::Kind::kNumber || (token.kind == SqlToken::Kind::kWord && token.raw[0] >= '0' && token.raw[0] <= '9');
     if (!adjoins || !(is_digits || token.is_mark('.') || (is_sign && takes_sign))) break;
     out += token.raw;
     end = tokens.offset() + token.raw.size();
@@ -101,8 +101,8 @@ Status read_literal(SqlTokens& tokens, const Column& column, Arena& arena, Value
   Literal literal;
   std::string next(tokens.peek().raw);
   if (!take_literal(tokens, literal)) {
-    return Status(ErrorCode::kRuleCase, fmt::format("column `{}`: expected a number, a quoted text, x'hex', NULL or ABSENT{}",
-                                                    column.name, next.empty() ? "" : " at `" + next + "`"));
+    return Status(ErrorCode::kRuleCase, fmt::format("column `{}`: expected a number, a quoted text, x'hex', NULL or ABSENT{}", column.name,
+                                                    next.empty() ? "" : " at `" + next + "`"));
   }
   WriteFault fault = WriteFault::kNone;
   out = Value::absent();
@@ -139,9 +139,7 @@ void append_quoted(std::string_view text, std::string& out) {
 }
 
 void append_name(std::string_view name, std::string& out) {
-  auto is_word = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
-  };
+  auto is_word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$'; };
   bool plain = !name.empty() && !(name[0] >= '0' && name[0] <= '9');
   for (char c : name) plain = plain && is_word(c);
   if (plain) {

@@ -34,8 +34,7 @@ struct FileSinkOptions {
 Status failure(std::string_view what, const std::string& path, ErrorCode otherwise) {
   int error = errno;
   bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return Status(full ? ErrorCode::kSinkFull : otherwise, fmt::format("{}: {}", what, std::strerror(error)))
-      .with("file", path);
+  return Status(full ? ErrorCode::kSinkFull : otherwise, fmt::format("{}: {}", what, std::strerror(error))).with("file", path);
 }
 
 class Descriptor {
@@ -90,8 +89,7 @@ class FileSink final : public Sink {
       TAILRACE_OK(serializer_->encode(batch, event, record_));
       if (record_.skip || record_.value.empty()) continue;
       if (record_.value.find('\n') != std::string::npos) {
-        return Status(ErrorCode::kFormatValue,
-                      "the message has a line break, a file holds one message per line");
+        return Status(ErrorCode::kFormatValue, "the message has a line break, a file holds one message per line");
       }
       buffer_ += record_.value;
       buffer_ += '\n';
@@ -100,8 +98,7 @@ class FileSink final : public Sink {
     covered_.push_back(batch.sequence);
     uint64_t size = segment_size_ + buffer_.size();
     // One transaction far larger than a segment is cut at batch ends.
-    if (size >= options_.segment_bytes && (lane.checkpoint || size >= 4 * options_.segment_bytes))
-      return end_segment();
+    if (size >= options_.segment_bytes && (lane.checkpoint || size >= 4 * options_.segment_bytes)) return end_segment();
     return Status();
   }
 
@@ -129,8 +126,7 @@ class FileSink final : public Sink {
     while (const dirent* entry = ::readdir(listing)) {
       std::string_view name = entry->d_name;
       if (name.size() < options_.prefix.size() + 1 + kDigits + kSuffix.size()) continue;
-      if (name.substr(0, options_.prefix.size()) != options_.prefix || name[options_.prefix.size()] != '-')
-        continue;
+      if (name.substr(0, options_.prefix.size()) != options_.prefix || name[options_.prefix.size()] != '-') continue;
       if (name.substr(name.size() - kSuffix.size()) != kSuffix) continue;
       std::string_view digits = name.substr(options_.prefix.size() + 1);
       digits.remove_suffix(kSuffix.size());
@@ -149,15 +145,13 @@ class FileSink final : public Sink {
       return Status(ErrorCode::kSinkMismatch, "another process is writing this segment").with("file", path);
     }
     struct stat info;
-    if (::fstat(file.get(), &info) != 0)
-      return failure("look at the newest segment", path, ErrorCode::kSinkOpen);
+    if (::fstat(file.get(), &info) != 0) return failure("look at the newest segment", path, ErrorCode::kSinkOpen);
     std::vector<char> block(64 * 1024);
     off_t keep = info.st_size;
     while (keep > 0) {
       size_t n = static_cast<size_t>(std::min<off_t>(keep, static_cast<off_t>(block.size())));
       ssize_t got = ::pread(file.get(), block.data(), n, keep - static_cast<off_t>(n));
-      if (got != static_cast<ssize_t>(n))
-        return failure("read the newest segment", path, ErrorCode::kSinkOpen);
+      if (got != static_cast<ssize_t>(n)) return failure("read the newest segment", path, ErrorCode::kSinkOpen);
       size_t at = std::string_view(block.data(), n).rfind('\n');
       if (at != std::string_view::npos) {
         keep -= static_cast<off_t>(n - at - 1);
@@ -179,10 +173,8 @@ class FileSink final : public Sink {
       segment_ = Descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666));
     } while (!segment_ && errno == EEXIST);
     if (!segment_) return fail(failure("make a segment", path, ErrorCode::kSinkWrite));
-    if (::flock(segment_.get(), LOCK_EX | LOCK_NB) != 0)
-      return fail(failure("lock the segment", path, ErrorCode::kSinkWrite));
-    if (options_.sync && ::fsync(folder_.get()) != 0)
-      return fail(failure("sync the folder", options_.folder, ErrorCode::kSinkWrite));
+    if (::flock(segment_.get(), LOCK_EX | LOCK_NB) != 0) return fail(failure("lock the segment", path, ErrorCode::kSinkWrite));
+    if (options_.sync && ::fsync(folder_.get()) != 0) return fail(failure("sync the folder", options_.folder, ErrorCode::kSinkWrite));
     segment_size_ = 0;
     return Status();
   }
@@ -235,8 +227,7 @@ class FileSink final : public Sink {
 constexpr OptionSpec kOptions[] = {
     {"prefix", "string", "changes", "segments are named <prefix>-00000001.jsonl"},
     {"segment_bytes", "bytes", "64MiB", "size at which a segment ends, at the next transaction end"},
-    {"sync", "bool", "true",
-     "sync to disk before a checkpoint moves; false: survives a kill, not a power cut"},
+    {"sync", "bool", "true", "sync to disk before a checkpoint moves; false: survives a kill, not a power cut"},
 };
 
 Result<std::unique_ptr<Sink>> create_file(const Options& options, const Url& url) {

@@ -68,17 +68,17 @@ class KafkaSink final : public Sink {
   std::unique_ptr<KafkaOversized> oversized_;
   KafkaThrottle throttle_{settings_.throttle_rows, settings_.throttle_bytes};
   Record record_;
-  Status broken_;                          // why an earlier write ended in the middle of its batch
+  Status broken_;  // why an earlier write ended in the middle of its batch
 
   // With transactions only.
   AckReceiver* acks_ = nullptr;
   std::unique_ptr<FailuresOnly> failures_only_;
   std::unique_ptr<KafkaTransactions> transactions_;
-  std::vector<uint64_t> covered_;          // batches in the open transaction
-  std::optional<Checkpoint> checkpoint_;   // stands behind the last batch written
+  std::vector<uint64_t> covered_;         // batches in the open transaction
+  std::optional<Checkpoint> checkpoint_;  // stands behind the last batch written
   Clock::time_point begun_at_{};
-  Clock::duration commit_took_{};          // the last one
-  size_t bytes_before_ = 0;                // sent before the open transaction
+  Clock::duration commit_took_{};  // the last one
+  size_t bytes_before_ = 0;        // sent before the open transaction
 };
 
 Status KafkaSink::open(const SinkContext& context, AckReceiver& acks) {
@@ -101,7 +101,8 @@ Status KafkaSink::open_transactions(const SinkContext& context) {
                                                       [this] { return producer_.is_abandoned(); });
   TAILRACE_OK(transactions_->open());
   if (context.job_has_started && !transactions_->stored()) {
-    return Status(ErrorCode::kSinkMismatch, fmt::format("job {} has delivered before, but the topic has no checkpoint of it", context.job_id))
+    return Status(ErrorCode::kSinkMismatch,
+                  fmt::format("job {} has delivered before, but the topic has no checkpoint of it", context.job_id))
         .with("topic", checkpoint_topic_of(settings_.transactions->checkpoint_topic, context.job_id));
   }
   return {};

@@ -63,8 +63,7 @@ Status KafkaDeliveries::failure() const {
 
 bool KafkaDeliveries::wait_until_empty(int milliseconds, const std::stop_token& stop) {
   std::unique_lock lock(list_mutex_);
-  emptied_.wait_for(lock, stop, std::chrono::milliseconds(milliseconds),
-                    [&] { return batches_.empty() || !failure_.ok(); });
+  emptied_.wait_for(lock, stop, std::chrono::milliseconds(milliseconds), [&] { return batches_.empty() || !failure_.ok(); });
   return batches_.empty();
 }
 

@@ -28,9 +28,9 @@ class KafkaDeliveries {
   };
   struct Batch {
     uint64_t sequence = 0;
-    std::atomic<uint64_t> open{1};  // messages not yet reported, and one until the batch is sealed
-    bool done = false;              // under list_mutex_
-    std::deque<Origin> origins;     // touched by the delivery thread alone until sealed
+    std::atomic<uint64_t> open{1};                             // messages not yet reported, and one until the batch is sealed
+    bool done = false;                                         // under list_mutex_
+    std::deque<Origin> origins;                                // touched by the delivery thread alone until sealed
     std::unordered_map<const TableSchema*, Origin*> by_table;  // pointers of the batch being written; cleared by seal
     const TableSchema* last_table = nullptr;
     Origin* last_origin = nullptr;

@@ -90,7 +90,8 @@ bool KafkaOversized::fits(const ChangeEvent& event, const KafkaTopic& topic, con
 Status KafkaOversized::settle(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, std::string_view position,
                               Record& record) {
   headers_.clear();
-  Status why = Status(ErrorCode::kSinkTooLarge, fmt::format("message of {} bytes, and {}", record.key.size() + record.value.size(), topic.limit_text()))
+  Status why = Status(ErrorCode::kSinkTooLarge,
+                      fmt::format("message of {} bytes, and {}", record.key.size() + record.value.size(), topic.limit_text()))
                    .with("topic", topic.name)
                    .with("table", event.table ? event.table->qualified_name() : "")
                    .with("key", printable_key(record.key))
@@ -122,7 +123,9 @@ Status KafkaOversized::check_claim(Status why, const KafkaTopic& topic, std::str
   std::error_code failure;
   std::filesystem::create_directories(folder, failure);
   if (failure) {
-    return Status(ErrorCode::kSinkOpen, fmt::format("sink.claim_check_folder: {}", failure.message())).with("file", folder).caused_by(std::move(why));
+    return Status(ErrorCode::kSinkOpen, fmt::format("sink.claim_check_folder: {}", failure.message()))
+        .with("file", folder)
+        .caused_by(std::move(why));
   }
   // Only whole files have such a name.
   if (!std::filesystem::exists(folder + "/" + name, failure)) TAILRACE_OK(write_file(folder, name, record.value));
@@ -134,8 +137,10 @@ Status KafkaOversized::check_claim(Status why, const KafkaTopic& topic, std::str
 }
 
 // The largest columns first, until the rest fits; never one of the key.
-Status KafkaOversized::drop_columns(Status why, const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, Record& record) {
-  if (event.route && event.route->has_payload) return std::move(why).with("policy", "a rule made this message, so no column of it can be left out");
+Status KafkaOversized::drop_columns(Status why, const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic,
+                                    Record& record) {
+  if (event.route && event.route->has_payload)
+    return std::move(why).with("policy", "a rule made this message, so no column of it can be left out");
   const TableSchema& table = *event.table;
   before_.assign(event.before.begin(), event.before.end());
   after_.assign(event.after.begin(), event.after.end());

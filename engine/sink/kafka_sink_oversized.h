@@ -46,7 +46,7 @@ class KafkaOversized {
   const Serializer& serializer_;
   const SinkContext::SetAside set_aside_;
   std::vector<MessageHeader> headers_;
-  std::string note_;              // what a header says
+  std::string note_;  // what a header says
   std::vector<Value> before_, after_;
   uint64_t told_ = 0;
 };

@@ -88,7 +88,8 @@ Status KafkaProducer::connect() {
       return Status(ErrorCode::kSinkOpen, fmt::format("{} refused the login: {}", settings_.brokers, last_error_));
     }
     if (tls_failed_) {
-      return Status(ErrorCode::kSinkOpen, fmt::format("no TLS with {}: {} (sink.tls_ca names the authority's certificate)", settings_.brokers, last_error_));
+      return Status(ErrorCode::kSinkOpen,
+                    fmt::format("no TLS with {}: {} (sink.tls_ca names the authority's certificate)", settings_.brokers, last_error_));
     }
     if (Clock::now() >= deadline) {
       return Status(ErrorCode::kSinkConnect,
@@ -102,7 +103,9 @@ void KafkaProducer::poll_loop(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     int served = rd_kafka_poll(client_.get(), 50);
     if (served > 0 && waits_for_room_.load(std::memory_order_acquire)) {
-      { std::lock_guard lock(room_mutex_); }
+      {
+        std::lock_guard lock(room_mutex_);
+      }
       room_.notify_all();
     }
   }
@@ -143,8 +146,8 @@ void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, v
     if (code == RD_KAFKA_RESP_ERR__SSL) self->tls_failed_ = true;
   }
   if (code != RD_KAFKA_RESP_ERR__FATAL) {
-    log(LogLevel::kWarn, fmt::format("kafka: {} ({}); waiting for the broker", reason,
-                                     rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code))));
+    log(LogLevel::kWarn,
+        fmt::format("kafka: {} ({}); waiting for the broker", reason, rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code))));
     return;
   }
   char text[512] = "";
@@ -153,9 +156,10 @@ void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, v
     return self->deliveries_->fail(Status(ErrorCode::kSinkFenced, text));
   }
   if (fatal == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
-    return self->deliveries_->fail(
-        Status(ErrorCode::kSinkWrite, fmt::format("the broker does not let this user write: {}; it needs WRITE on its topics, before Kafka 2.8 "
-                                                  "IDEMPOTENT_WRITE on the cluster as well", text)));
+    return self->deliveries_->fail(Status(
+        ErrorCode::kSinkWrite, fmt::format("the broker does not let this user write: {}; it needs WRITE on its topics, before Kafka 2.8 "
+                                           "IDEMPOTENT_WRITE on the cluster as well",
+                                           text)));
   }
   self->deliveries_->fail(Status(ErrorCode::kSinkWrite, fmt::format("the producer cannot go on without risking order or loss: {} ({})",
                                                                     text, rd_kafka_err2name(fatal))));

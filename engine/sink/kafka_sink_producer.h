@@ -60,9 +60,9 @@ class KafkaProducer {
   std::atomic<bool> is_abandoned_{false};
   std::atomic<bool> is_open_{false};
   std::mutex error_mutex_;
-  std::string last_error_;            // of the client, for messages; under error_mutex_
-  bool login_refused_ = false;        // under error_mutex_
-  bool tls_failed_ = false;           // under error_mutex_
+  std::string last_error_;      // of the client, for messages; under error_mutex_
+  bool login_refused_ = false;  // under error_mutex_
+  bool tls_failed_ = false;     // under error_mutex_
 };
 
 }  // namespace tailrace

@@ -36,8 +36,9 @@ Result<const KafkaTopic*> KafkaRoutes::said_topic(const ChangeEvent& event, cons
   auto known = said_topics_.find(said_topic_);
   if (known != said_topics_.end()) return known->second;
   if (said_topics_.size() >= kMaxSaidTopics) {
-    return Status(ErrorCode::kSinkWrite, fmt::format("the rules named {} topics, and now {}: is a template of a column with as many values meant?",
-                                                     said_topics_.size(), said_topic_))
+    return Status(ErrorCode::kSinkWrite,
+                  fmt::format("the rules named {} topics, and now {}: is a template of a column with as many values meant?",
+                              said_topics_.size(), said_topic_))
         .with("table", target.qualified_name());
   }
   Result<const KafkaTopic*> found = topics_.find(said_topic_, stop);
@@ -64,10 +65,8 @@ Result<int32_t> KafkaRoutes::partition_of(const ChangeEvent& event, const Record
       return Status(ErrorCode::kSinkWrite, fmt::format("sink.partition_number is {}, and the topic has {} partition(s)",
                                                        settings_.partition_number, topic.partitions))
           .with("topic", topic.name);
-    case KafkaSettings::Partition::kTable:
-      return by_text(event.table ? event.table->qualified_name() : topic.name);
-    case KafkaSettings::Partition::kHash:
-      break;
+    case KafkaSettings::Partition::kTable: return by_text(event.table ? event.table->qualified_name() : topic.name);
+    case KafkaSettings::Partition::kHash: break;
   }
   // Every partition holds rows of the table, so each reader must learn of the change.
   if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) return kEveryPartition;

@@ -12,9 +12,16 @@ namespace {
 constexpr int64_t kMessageOverhead = 320;
 
 Status add_properties(std::string_view text, std::map<std::string, std::string>& client) {
-  static constexpr std::string_view kFixed[] = {"acks", "request.required.acks", "enable.idempotence", "message.timeout.ms",
-                                                "delivery.timeout.ms", "bootstrap.servers", "metadata.broker.list",
-                                                "transactional.id", "delivery.report.only.error", "allow.auto.create.topics"};
+  static constexpr std::string_view kFixed[] = {"acks",
+                                                "request.required.acks",
+                                                "enable.idempotence",
+                                                "message.timeout.ms",
+                                                "delivery.timeout.ms",
+                                                "bootstrap.servers",
+                                                "metadata.broker.list",
+                                                "transactional.id",
+                                                "delivery.report.only.error",
+                                                "allow.auto.create.topics"};
   while (!text.empty()) {
     size_t comma = text.find(',');
     std::string_view pair = text.substr(0, comma);
@@ -29,7 +36,8 @@ Status add_properties(std::string_view text, std::map<std::string, std::string>&
       if (name == fixed) return Status(ErrorCode::kConfigBadValue, fmt::format("sink.properties: {} is set by the sink itself", name));
     }
     if (name == "sasl.username" || name == "sasl.password") {
-      return Status(ErrorCode::kConfigBadValue, "sink.properties: the user belongs into sink.url, the password into sink.password, where it is kept secret");
+      return Status(ErrorCode::kConfigBadValue,
+                    "sink.properties: the user belongs into sink.url, the password into sink.password, where it is kept secret");
     }
     client[std::string(name)] = std::string(pair.substr(equal + 1));
   }
@@ -49,7 +57,8 @@ Status transaction_settings(const Options& options, KafkaSettings& settings) {
   transactions.checkpoint_topic = options.text("checkpoint_topic");
   transactions.replication = settings.topics.replication;
   transactions.timeout = std::chrono::milliseconds(options.integer("transaction_timeout") / 1000);
-  if (transactions.timeout < std::chrono::seconds(1)) return Status(ErrorCode::kConfigBadValue, "sink.transaction_timeout must be 1s or more");
+  if (transactions.timeout < std::chrono::seconds(1))
+    return Status(ErrorCode::kConfigBadValue, "sink.transaction_timeout must be 1s or more");
   TAILRACE_OK(check_topic_name(checkpoint_topic_of(transactions.checkpoint_topic, "job")));
   settings.transactions = std::move(transactions);
   settings.commit_every = std::chrono::microseconds(options.integer("commit_every"));
@@ -60,10 +69,12 @@ Status transaction_settings(const Options& options, KafkaSettings& settings) {
 Status size_settings(const Options& options, KafkaSettings& settings) {
   int64_t message = options.integer("max_message_bytes"), batch = options.integer("max_batch_bytes");
   // The client's own bounds of both.
-  if (message < 1000 || message > 1'000'000'000) return Status(ErrorCode::kConfigBadValue, "sink.max_message_bytes must be between 1000 and 1000000000");
+  if (message < 1000 || message > 1'000'000'000)
+    return Status(ErrorCode::kConfigBadValue, "sink.max_message_bytes must be between 1000 and 1000000000");
   if (batch < 1000 || batch > message) {
     // The default follows a smaller limit of messages.
-    if (options.text("max_batch_bytes") != "512KiB") return Status(ErrorCode::kConfigBadValue, "sink.max_batch_bytes must be between 1000 and sink.max_message_bytes");
+    if (options.text("max_batch_bytes") != "512KiB")
+      return Status(ErrorCode::kConfigBadValue, "sink.max_batch_bytes must be between 1000 and sink.max_message_bytes");
     batch = message;
   }
   settings.topics.max_message_bytes = static_cast<size_t>(message);
@@ -81,7 +92,8 @@ Status size_settings(const Options& options, KafkaSettings& settings) {
   if (has_folder) settings.oversized.folder = options.text("claim_check_folder");
   settings.throttle_rows = options.integer("throttle_rows");
   settings.throttle_bytes = options.integer("throttle_bytes");
-  if (settings.throttle_rows < 0 || settings.throttle_bytes < 0) return Status(ErrorCode::kConfigBadValue, "sink.throttle_rows and sink.throttle_bytes are 0 or more");
+  if (settings.throttle_rows < 0 || settings.throttle_bytes < 0)
+    return Status(ErrorCode::kConfigBadValue, "sink.throttle_rows and sink.throttle_bytes are 0 or more");
   return {};
 }
 

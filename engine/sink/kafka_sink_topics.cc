@@ -24,9 +24,7 @@ Status stopped() { return Status(ErrorCode::kJobAborted, "while waiting for a to
 }  // namespace
 
 Status check_topic_template(std::string_view text) {
-  auto bad = [&](std::string why) {
-    return Status(ErrorCode::kConfigBadValue, fmt::format("sink.topic '{}': {}", text, why));
-  };
+  auto bad = [&](std::string why) { return Status(ErrorCode::kConfigBadValue, fmt::format("sink.topic '{}': {}", text, why)); };
   if (text.empty()) return bad("it is empty");
   for (size_t at = 0; (at = text.find_first_of("{}", at)) != std::string_view::npos;) {
     std::string_view rest = text.substr(at);
@@ -55,7 +53,8 @@ std::string render_topic(std::string_view text, std::string_view database, std::
 
 Status check_topic_name(std::string_view name) {
   auto bad = [&](std::string_view why) {
-    return Status(ErrorCode::kSinkWrite, fmt::format("'{}' cannot be the name of a topic: {}; give `topic` in the rule or the sink", name, why))
+    return Status(ErrorCode::kSinkWrite,
+                  fmt::format("'{}' cannot be the name of a topic: {}; give `topic` in the rule or the sink", name, why))
         .with("topic", std::string(name));
   };
   auto allowed = [](char c) {
@@ -102,22 +101,20 @@ Result<KafkaTopics::Look> KafkaTopics::look(const KafkaTopic& topic, int timeout
 Status KafkaTopics::create(const std::string& name, const std::stop_token& stop) {
   char text[512];
   std::unique_ptr<rd_kafka_NewTopic_t, decltype(&rd_kafka_NewTopic_destroy)> wanted(
-      rd_kafka_NewTopic_new(name.c_str(), settings_.partitions, settings_.replication, text, sizeof text),
-      &rd_kafka_NewTopic_destroy);
+      rd_kafka_NewTopic_new(name.c_str(), settings_.partitions, settings_.replication, text, sizeof text), &rd_kafka_NewTopic_destroy);
   for (const auto& [name_of, value] : settings_.config) {
     if (wanted) rd_kafka_NewTopic_set_config(wanted.get(), name_of.c_str(), value.c_str());
   }
   if (!wanted) return Status(ErrorCode::kSinkWrite, fmt::format("the topic cannot be described: {}", text)).with("topic", name);
   std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> options(
       rd_kafka_AdminOptions_new(client_, RD_KAFKA_ADMIN_OP_CREATETOPICS), &rd_kafka_AdminOptions_destroy);
-  std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> answers(rd_kafka_queue_new(client_),
-                                                                              &rd_kafka_queue_destroy);
+  std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> answers(rd_kafka_queue_new(client_), &rd_kafka_queue_destroy);
   rd_kafka_NewTopic_t* list[] = {wanted.get()};
   rd_kafka_CreateTopics(client_, list, 1, options.get(), answers.get());
   while (true) {
     if (stop.stop_requested()) return stopped();
     std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(rd_kafka_queue_poll(answers.get(), 50),
-                                                                              &rd_kafka_event_destroy);
+                                                                               &rd_kafka_event_destroy);
     if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_CREATETOPICS_RESULT) continue;
     rd_kafka_resp_err_t error = rd_kafka_event_error(event.get());
     std::string why = error ? rd_kafka_event_error_string(event.get()) : "";
@@ -141,7 +138,8 @@ Status KafkaTopics::create(const std::string& name, const std::stop_token& stop)
       case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
       case RD_KAFKA_RESP_ERR_NOT_CONTROLLER: return {};
       default:
-        return Status(ErrorCode::kSinkWrite, fmt::format("the topic cannot be created: {}", why.empty() ? rd_kafka_err2str(error) : why.c_str()))
+        return Status(ErrorCode::kSinkWrite,
+                      fmt::format("the topic cannot be created: {}", why.empty() ? rd_kafka_err2str(error) : why.c_str()))
             .with("topic", name);
     }
   }
@@ -170,7 +168,8 @@ Status KafkaTopics::learn_limit(const KafkaTopic& known, const std::stop_token& 
   };
   if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return silent(rd_kafka_event_error_string(event.get()));
   size_t count = 0;
-  const rd_kafka_ConfigResource_t** found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  const rd_kafka_ConfigResource_t** found =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
   if (count != 1) return silent("the answer is empty");
   if (rd_kafka_ConfigResource_error(found[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) return silent(rd_kafka_ConfigResource_error_string(found[0]));
   const rd_kafka_ConfigEntry_t** entries = rd_kafka_ConfigResource_configs(found[0], &count);
@@ -179,8 +178,10 @@ Status KafkaTopics::learn_limit(const KafkaTopic& known, const std::stop_token& 
     if (!value || std::string_view(rd_kafka_ConfigEntry_name(entries[i])) != "max.message.bytes") continue;
     size_t limit = std::strtoull(value, nullptr, 10);
     if (limit < settings_.max_batch_bytes) {
-      return Status(ErrorCode::kSinkTooLarge, fmt::format("the topic takes batches of {} bytes (its max.message.bytes), and sink.max_batch_bytes is {}: "
-                                                          "set it to {} or less", limit, settings_.max_batch_bytes, limit))
+      return Status(ErrorCode::kSinkTooLarge,
+                    fmt::format("the topic takes batches of {} bytes (its max.message.bytes), and sink.max_batch_bytes is {}: "
+                                "set it to {} or less",
+                                limit, settings_.max_batch_bytes, limit))
           .with("topic", topic.name);
     }
     topic.is_limited_by_broker = limit < topic.max_bytes;

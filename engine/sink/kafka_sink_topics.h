@@ -29,13 +29,13 @@ struct KafkaTopic {
   bool is_limited_by_broker = false;  // else by sink.max_message_bytes
   bool has_learnt_limit = false;      // the broker was asked
 
-  std::string limit_text() const;     // for errors
+  std::string limit_text() const;  // for errors
 };
 
 struct KafkaTopicSettings {
   bool create = true;
   int partitions = 1;
-  int replication = -1;  // the broker's default
+  int replication = -1;                        // the broker's default
   std::map<std::string, std::string> config;   // of a new topic, by Kafka's names
   std::chrono::milliseconds patience{30'000};  // for a new topic to have a leader
   size_t max_message_bytes = SIZE_MAX;         // of the client

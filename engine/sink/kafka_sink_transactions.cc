@@ -13,7 +13,7 @@ namespace tailrace {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kSliceMs = 500;       // between looks at whether somebody wants to stop
+constexpr int kSliceMs = 500;          // between looks at whether somebody wants to stop
 constexpr int kCheckpointMs = 30'000;  // for the broker to give back one record
 
 struct ClientDeleter {

@@ -20,7 +20,7 @@ struct rd_kafka_s;
 namespace tailrace {
 
 struct KafkaTransactionSettings {
-  std::string id_prefix;                        // of transactional.id; the job's id follows
+  std::string id_prefix;  // of transactional.id; the job's id follows
   std::string checkpoint_topic;
   std::map<std::string, std::string> consumer;  // librdkafka settings of who reads the checkpoint back
   int replication = -1;                         // of the checkpoint topic

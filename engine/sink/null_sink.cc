@@ -14,8 +14,7 @@ class NullSink final : public Sink {
     return caps;
   }
   Status open(const SinkContext& context, AckReceiver& acks) override {
-    if (records_ && !context.serializer)
-      return Status(ErrorCode::kInternal, "the null sink was opened without a format");
+    if (records_ && !context.serializer) return Status(ErrorCode::kInternal, "the null sink was opened without a format");
     serializer_ = context.serializer;
     acks_ = &acks;
     return Status();

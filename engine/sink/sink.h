@@ -16,18 +16,18 @@
 namespace tailrace {
 
 struct SinkCaps {
-  bool wants_records = false;        // messages made by a Serializer; else rows
-  bool owns_checkpoint = false;      // writes the checkpoint in the data's own transaction
-  bool detects_collisions = false;   // notices two source rows that meet in one key of a merged table
-  bool asynchronous = false;         // acknowledges on its own, without flush
+  bool wants_records = false;       // messages made by a Serializer; else rows
+  bool owns_checkpoint = false;     // writes the checkpoint in the data's own transaction
+  bool detects_collisions = false;  // notices two source rows that meet in one key of a merged table
+  bool asynchronous = false;        // acknowledges on its own, without flush
 };
 
 // Told when batches are durable. Thread-safe; may be called from inside write and flush.
 class AckReceiver {
  public:
   virtual ~AckReceiver() = default;
-  virtual void acknowledged(uint64_t sequence) = 0;   // this batch is durable; any order
-  virtual void failed(Status status) = 0;             // first failure wins, the pipeline stops
+  virtual void acknowledged(uint64_t sequence) = 0;  // this batch is durable; any order
+  virtual void failed(Status status) = 0;            // first failure wins, the pipeline stops
 };
 
 struct SinkContext {

@@ -10,7 +10,6 @@ namespace tailrace {
 
 // `scratch` keeps a text form alive until the statement is reset; text of the value itself is bound in place.
 // REQUIRES: not absent.
-void bind_value(sqlite::Statement& statement, int at, const Value& value, const Column& column,
-                std::string& scratch);
+void bind_value(sqlite::Statement& statement, int at, const Value& value, const Column& column, std::string& scratch);
 
 }  // namespace tailrace

@@ -49,21 +49,16 @@ bool tokenize(std::string_view sql, std::vector<Token>& out) {
         if (i >= sql.size()) return false;
         if (sql[i] == '\\' && c != '`') return false;  // its meaning depends on sql_mode
         if (sql[i] == c) {
-          if (i + 1 < sql.size() && sql[i + 1] == c)
-            ++i;
-          else
-            break;
+          if (i + 1 < sql.size() && sql[i + 1] == c) ++i;
+          else break;
         }
         text += sql[i];
       }
       ++i;
       // "…" is a string, or a name under ANSI_QUOTES: taken as neither.
-      Token::Type type = c == '`'    ? Token::Type::kName
-                         : c == '\'' ? Token::Type::kString
-                                     : Token::Type::kMark;
+      Token::Type type = c == '`' ? Token::Type::kName : c == '\'' ? Token::Type::kString : Token::Type::kMark;
       out.push_back({type, type == Token::Type::kMark ? "\"" : text});
-    } else if ((c >= '0' && c <= '9') ||
-               (c == '.' && i + 1 < sql.size() && sql[i + 1] >= '0' && sql[i + 1] <= '9')) {
+    } else if ((c >= '0' && c <= '9') || (c == '.' && i + 1 < sql.size() && sql[i + 1] >= '0' && sql[i + 1] <= '9')) {
       size_t start = i;
       while (i < sql.size() && (is_word(sql[i]) || sql[i] == '.')) ++i;
       out.push_back({Token::Type::kNumber, std::string(sql.substr(start, i - start))});
@@ -88,11 +83,9 @@ std::span<const Token> definition_of(const std::vector<Token>& tokens, const std
   std::span<const Token> found;
   std::string name = lower(column);
   for (size_t i = 3; i < tokens.size(); ++i) {
-    bool named = (tokens[i].type == Token::Type::kName || tokens[i].type == Token::Type::kWord) &&
-                 lower(tokens[i].text) == name;
+    bool named = (tokens[i].type == Token::Type::kName || tokens[i].type == Token::Type::kWord) && lower(tokens[i].text) == name;
     const Token& before = tokens[i - 1];
-    bool introduced = is(before, "add") || is(before, "column") || is(before, "exists") || is(before, "(") ||
-                      is(before, ",");
+    bool introduced = is(before, "add") || is(before, "column") || is(before, "exists") || is(before, "(") || is(before, ",");
     if (!named || !introduced || i + 1 >= tokens.size() || tokens[i + 1].type != Token::Type::kWord) continue;
     if (!found.empty()) return {};
     int depth = 0;
@@ -107,9 +100,7 @@ std::span<const Token> definition_of(const std::vector<Token>& tokens, const std
   return found;
 }
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
+bool all_digits(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; }
 
 bool matches_shape(std::string_view text, std::string_view shape) {  // 0 stands for a digit
   if (text.size() != shape.size()) return false;
@@ -120,9 +111,7 @@ bool matches_shape(std::string_view text, std::string_view shape) {  // 0 stands
   return true;
 }
 
-std::string fraction_zeros(uint8_t scale) {
-  return scale ? "." + std::string(scale, '0') : "";
-}
+std::string fraction_zeros(uint8_t scale) { return scale ? "." + std::string(scale, '0') : ""; }
 
 std::optional<std::string> integer_literal(const Column& column, bool negative, const std::string& digits) {
   if (!all_digits(digits)) return std::nullopt;
@@ -142,8 +131,8 @@ std::optional<std::string> decimal_literal(const Column& column, bool negative, 
   size_t point = text.find('.');
   std::string whole = text.substr(0, point);
   std::string fraction = point == std::string::npos ? "" : text.substr(point + 1);
-  if ((whole.empty() && fraction.empty()) || (!whole.empty() && !all_digits(whole)) ||
-      (!fraction.empty() && !all_digits(fraction)) || fraction.size() > column.scale) {
+  if ((whole.empty() && fraction.empty()) || (!whole.empty() && !all_digits(whole)) || (!fraction.empty() && !all_digits(fraction)) ||
+      fraction.size() > column.scale) {
     return std::nullopt;
   }
   whole.erase(0, std::min(whole.find_first_not_of('0'), whole.size()));
@@ -166,17 +155,13 @@ std::optional<std::string> literal_of(const Column& column, bool negative, const
   switch (column.kind) {
     case Kind::kInt:
     case Kind::kUint:
-    case Kind::kYear:
-      return integer_literal(column, negative, digits);
-    case Kind::kBit:
-      return number ? integer_literal(column, negative, digits) : std::nullopt;
-    case Kind::kDecimal:
-      return decimal_literal(column, negative, digits);
+    case Kind::kYear: return integer_literal(column, negative, digits);
+    case Kind::kBit: return number ? integer_literal(column, negative, digits) : std::nullopt;
+    case Kind::kDecimal: return decimal_literal(column, negative, digits);
     case Kind::kDouble: {
       char* end = nullptr;
       double parsed = std::strtod(digits.c_str(), &end);
-      if (digits.empty() || *end || digits.find_first_not_of("0123456789.eE+-") != std::string::npos)
-        return std::nullopt;
+      if (digits.empty() || *end || digits.find_first_not_of("0123456789.eE+-") != std::string::npos) return std::nullopt;
       bool is_float = column.type_name == "float";
       if (is_float) parsed = static_cast<double>(std::strtof(digits.c_str(), nullptr));
       std::string shortest;
@@ -187,10 +172,8 @@ std::optional<std::string> literal_of(const Column& column, bool negative, const
     case Kind::kText: {
       if (!text && !all_digits(digits)) return std::nullopt;
       std::string body = (negative ? "-" : "") + digits;
-      if (column.type_name == "char")
-        body.erase(body.find_last_not_of(' ') + 1);
-      else if (column.type_name != "varchar")
-        return std::nullopt;
+      if (column.type_name == "char") body.erase(body.find_last_not_of(' ') + 1);
+      else if (column.type_name != "varchar") return std::nullopt;
       return sqlite::quote_text(body);
     }
     case Kind::kEnum:
@@ -198,17 +181,14 @@ std::optional<std::string> literal_of(const Column& column, bool negative, const
         if (text && label == value.text) return sqlite::quote_text(label);
       }
       return std::nullopt;
-    case Kind::kDate:
-      return text && matches_shape(value.text, "0000-00-00") ? std::optional(sqlite::quote_text(value.text))
-                                                             : std::nullopt;
+    case Kind::kDate: return text && matches_shape(value.text, "0000-00-00") ? std::optional(sqlite::quote_text(value.text)) : std::nullopt;
     case Kind::kTime:
       if (!text || !matches_shape(value.text, "00:00:00")) return std::nullopt;
       return sqlite::quote_text(value.text + fraction_zeros(column.scale));
     case Kind::kDateTime:
       if (!text || !matches_shape(value.text, "0000-00-00 00:00:00")) return std::nullopt;
       return sqlite::quote_text(value.text + fraction_zeros(column.scale));
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -217,15 +197,11 @@ std::optional<std::string> implicit_default(const Column& column) {
     case Kind::kInt:
     case Kind::kUint:
     case Kind::kYear:
-    case Kind::kBit:
-      return "0";
-    case Kind::kDouble:
-      return "0.0";
-    case Kind::kDecimal:
-      return "'0" + fraction_zeros(column.scale) + "'";
+    case Kind::kBit: return "0";
+    case Kind::kDouble: return "0.0";
+    case Kind::kDecimal: return "'0" + fraction_zeros(column.scale) + "'";
     case Kind::kText:
-      if (column.type_name.find("char") == std::string::npos &&
-          column.type_name.find("text") == std::string::npos) {
+      if (column.type_name.find("char") == std::string::npos && column.type_name.find("text") == std::string::npos) {
         return std::nullopt;
       }
       return "''";
@@ -233,18 +209,12 @@ std::optional<std::string> implicit_default(const Column& column) {
       std::string zeros = column.type_name == "binary" ? std::string(size_t{2} * column.length, '0') : "";
       return "x'" + zeros + "'";
     }
-    case Kind::kDate:
-      return "'0000-00-00'";
-    case Kind::kTime:
-      return "'00:00:00" + fraction_zeros(column.scale) + "'";
-    case Kind::kDateTime:
-      return "'0000-00-00 00:00:00" + fraction_zeros(column.scale) + "'";
-    case Kind::kEnum:
-      return column.labels.empty() ? std::nullopt : std::optional(sqlite::quote_text(column.labels[0]));
-    case Kind::kSet:
-      return "''";
-    default:
-      return std::nullopt;
+    case Kind::kDate: return "'0000-00-00'";
+    case Kind::kTime: return "'00:00:00" + fraction_zeros(column.scale) + "'";
+    case Kind::kDateTime: return "'0000-00-00 00:00:00" + fraction_zeros(column.scale) + "'";
+    case Kind::kEnum: return column.labels.empty() ? std::nullopt : std::optional(sqlite::quote_text(column.labels[0]));
+    case Kind::kSet: return "''";
+    default: return std::nullopt;
   }
 }
 
@@ -260,15 +230,13 @@ std::optional<std::string> value_in(const Column& column, std::span<const Token>
     bool negative = at < definition.size() && is(definition[at], "-");
     if (negative || (at < definition.size() && is(definition[at], "+"))) ++at;
     if (at >= definition.size()) return std::nullopt;
-    if (is(definition[at], "null"))
-      return column.nullable ? std::optional<std::string>("NULL") : std::nullopt;
+    if (is(definition[at], "null")) return column.nullable ? std::optional<std::string>("NULL") : std::nullopt;
     if (is(definition[at], "true") || is(definition[at], "false")) {
       return literal_of(column, false, {Token::Type::kNumber, definition[at].text == "true" ? "1" : "0"});
     }
     return literal_of(column, negative, definition[at]);
   }
-  if (column.kind == Kind::kTimestamp && !column.nullable)
-    return std::nullopt;  // may be the time of the ALTER
+  if (column.kind == Kind::kTimestamp && !column.nullable) return std::nullopt;  // may be the time of the ALTER
   return column.nullable ? std::optional<std::string>("NULL") : implicit_default(column);
 }
 

@@ -20,8 +20,7 @@ int integer_width(std::string_view type) noexcept {
 
 // Character types by how much they hold at least; a step up keeps every value. -1: not one of them.
 int text_rank(std::string_view type) noexcept {
-  constexpr std::array<std::string_view, 6> kTypes{"char", "varchar",    "tinytext",
-                                                   "text", "mediumtext", "longtext"};
+  constexpr std::array<std::string_view, 6> kTypes{"char", "varchar", "tinytext", "text", "mediumtext", "longtext"};
   for (size_t i = 0; i < kTypes.size(); ++i) {
     if (type == kTypes[i]) return static_cast<int>(i);
   }
@@ -54,8 +53,7 @@ bool widens(const Column& before, const Column& after) {
       int from = integer_width(before.type_name), to = integer_width(after.type_name);
       return from >= 0 && to >= from;
     }
-    case Kind::kDecimal:
-      return after.length >= before.length && after.scale == before.scale;
+    case Kind::kDecimal: return after.length >= before.length && after.scale == before.scale;
     case Kind::kText: {
       int from = text_rank(before.type_name), to = text_rank(after.type_name);
       if (from < 0 || to < from) return false;
@@ -64,18 +62,14 @@ bool widens(const Column& before, const Column& after) {
       return true;
     }
     case Kind::kBytes: {
-      if (before.type_name == "varbinary" && after.type_name == "varbinary")
-        return after.length >= before.length;
+      if (before.type_name == "varbinary" && after.type_name == "varbinary") return after.length >= before.length;
       int from = blob_rank(before.type_name), to = blob_rank(after.type_name);
       return from >= 0 && to >= from;
     }
-    case Kind::kBit:
-      return after.length >= before.length;
+    case Kind::kBit: return after.length >= before.length;
     case Kind::kEnum:
-    case Kind::kSet:
-      return keeps_labels(before.labels, after.labels);
-    default:
-      return before.type_name == after.type_name && before.scale == after.scale;
+    case Kind::kSet: return keeps_labels(before.labels, after.labels);
+    default: return before.type_name == after.type_name && before.scale == after.scale;
   }
 }
 
@@ -84,26 +78,19 @@ bool widens(const Column& before, const Column& after) {
 std::string_view storage_type(const Column& column) noexcept {
   switch (column.kind) {
     case Kind::kInt:
-    case Kind::kYear:
-      return "INTEGER";
-    case Kind::kUint:
-      return column.type_name == "bigint" ? "ANY" : "INTEGER";
-    case Kind::kBit:
-      return column.length >= 64 ? "ANY" : "INTEGER";
-    case Kind::kDouble:
-      return "REAL";
+    case Kind::kYear: return "INTEGER";
+    case Kind::kUint: return column.type_name == "bigint" ? "ANY" : "INTEGER";
+    case Kind::kBit: return column.length >= 64 ? "ANY" : "INTEGER";
+    case Kind::kDouble: return "REAL";
     case Kind::kBytes:
-    case Kind::kGeometry:
-      return "BLOB";
-    default:
-      return "TEXT";
+    case Kind::kGeometry: return "BLOB";
+    default: return "TEXT";
   }
 }
 
 std::string column_definition(const Column& column, bool in_key) {
   // A key column never holds NULL here: SQLite would take two NULL keys for two different rows.
-  return fmt::format("{} {}{}", sqlite::quote_name(column.name), storage_type(column),
-                     column.nullable && !in_key ? "" : " NOT NULL");
+  return fmt::format("{} {}{}", sqlite::quote_name(column.name), storage_type(column), column.nullable && !in_key ? "" : " NOT NULL");
 }
 
 std::string create_table_sql(std::string_view table, const TableSchema& schema) {
@@ -131,8 +118,7 @@ std::string visible_change(const Column& before, const Column& after) {
   };
   if (before.kind != after.kind || storage_type(before) != storage_type(after)) return change("another type");
   if (before.is_unsigned != after.is_unsigned) return change("another signedness");
-  if (before.nullable != after.nullable)
-    return change(after.nullable ? "NOT NULL removed" : "NOT NULL added");
+  if (before.nullable != after.nullable) return change(after.nullable ? "NOT NULL removed" : "NOT NULL added");
   if (before.generated != after.generated) return change("generated or not");
   if (!widens(before, after)) return change("values may have changed");
   return "";

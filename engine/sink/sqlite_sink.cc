@@ -47,29 +47,26 @@ class SqliteSink final : public Sink {
     acks_ = &acks;
     TAILRACE_TRY(database_, sqlite::Database::open(options_.path, options_.database, kFamily));
     TAILRACE_TRY(auto transaction, sqlite::Transaction::begin(*database_));
-    TAILRACE_OK(database_->execute(
-        "CREATE TABLE IF NOT EXISTS _tailrace_checkpoint (job TEXT PRIMARY KEY, source_kind TEXT NOT NULL, "
-        "position TEXT NOT NULL, commit_time_us INTEGER NOT NULL, snapshot_state TEXT NOT NULL, rows INTEGER "
-        "NOT NULL, "
-        "saved_us INTEGER NOT NULL) STRICT"));
+    TAILRACE_OK(
+        database_->execute("CREATE TABLE IF NOT EXISTS _tailrace_checkpoint (job TEXT PRIMARY KEY, source_kind TEXT NOT NULL, "
+                           "position TEXT NOT NULL, commit_time_us INTEGER NOT NULL, snapshot_state TEXT NOT NULL, rows INTEGER "
+                           "NOT NULL, "
+                           "saved_us INTEGER NOT NULL) STRICT"));
     TAILRACE_OK(check_owner(context.job_has_started));
     tables_.emplace(*database_, options_.naming);
     TAILRACE_OK(tables_->open());
-    TAILRACE_TRY(commit_checkpoint_,
-                 database_->prepare("UPDATE _tailrace_checkpoint SET source_kind = ?2, position = ?3, "
-                                    "commit_time_us = ?4, snapshot_state = ?5, "
-                                    "rows = ?6, saved_us = ?7 WHERE job = ?1",
-                                    true));
+    TAILRACE_TRY(commit_checkpoint_, database_->prepare("UPDATE _tailrace_checkpoint SET source_kind = ?2, position = ?3, "
+                                                        "commit_time_us = ?4, snapshot_state = ?5, "
+                                                        "rows = ?6, saved_us = ?7 WHERE job = ?1",
+                                                        true));
     TAILRACE_OK(transaction.commit());
-    database_->set_busy_timeout(
-        kBusySliceMs);  // from here on waits are cut into slices, so that a stop is seen
+    database_->set_busy_timeout(kBusySliceMs);  // from here on waits are cut into slices, so that a stop is seen
     return Status();
   }
 
   Result<std::optional<Checkpoint>> stored_checkpoint() override {
-    TAILRACE_TRY(auto s,
-                 database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows "
-                                    "FROM _tailrace_checkpoint WHERE job = ? AND position <> ''"));
+    TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows "
+                                            "FROM _tailrace_checkpoint WHERE job = ? AND position <> ''"));
     s.bind_text(1, job_id_);
     TAILRACE_TRY(bool found, s.step());
     if (!found) return std::optional<Checkpoint>();
@@ -122,17 +119,14 @@ class SqliteSink final : public Sink {
     s.reset();
     if (found && job == job_id_) return Status();
     if (found) {
-      return Status(ErrorCode::kSinkMismatch,
-                    fmt::format("it belongs to the job {}, this is job {}", job, job_id_))
+      return Status(ErrorCode::kSinkMismatch, fmt::format("it belongs to the job {}, this is job {}", job, job_id_))
           .with("file", options_.path);
     }
     if (job_has_started) {
-      return Status(ErrorCode::kSinkMismatch,
-                    fmt::format("job {} has delivered before, but not into this file", job_id_))
+      return Status(ErrorCode::kSinkMismatch, fmt::format("job {} has delivered before, but not into this file", job_id_))
           .with("file", options_.path);
     }
-    TAILRACE_TRY(auto claim,
-                 database_->prepare("INSERT INTO _tailrace_checkpoint VALUES (?, '', '', 0, '', 0, 0)"));
+    TAILRACE_TRY(auto claim, database_->prepare("INSERT INTO _tailrace_checkpoint VALUES (?, '', '', 0, '', 0, 0)"));
     claim.bind_text(1, job_id_);
     return claim.run();
   }
@@ -143,11 +137,9 @@ class SqliteSink final : public Sink {
       Status status = database_->execute("BEGIN IMMEDIATE");
       if (status.ok()) break;
       if (!database_->is_busy_error()) return fail(std::move(status));
-      if (stop.stop_requested())
-        return Status(ErrorCode::kJobAborted, "stopped while another program held the sink file");
+      if (stop.stop_requested()) return Status(ErrorCode::kJobAborted, "stopped while another program held the sink file");
       if (Clock::now() >= until) {
-        return fail(Status(ErrorCode::kSinkConnect, "another program keeps the file locked")
-                        .with("file", options_.path));
+        return fail(Status(ErrorCode::kSinkConnect, "another program keeps the file locked").with("file", options_.path));
       }
     }
     open_ = true;
@@ -166,13 +158,10 @@ class SqliteSink final : public Sink {
     s.bind_int(4, checkpoint_->commit_time_us);
     s.bind_text(5, checkpoint_->snapshot_state);
     s.bind_int(6, static_cast<int64_t>(checkpoint_->rows));
-    s.bind_int(7, std::chrono::duration_cast<std::chrono::microseconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count());
+    s.bind_int(7, std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
     Status status = s.run();
     if (status.ok() && database_->changes() != 1) {
-      status = Status(ErrorCode::kSinkMismatch, "this job's checkpoint row is gone from the file")
-                   .with("file", options_.path);
+      status = Status(ErrorCode::kSinkMismatch, "this job's checkpoint row is gone from the file").with("file", options_.path);
     }
     if (status.ok()) status = database_->execute("COMMIT");
     if (!status.ok()) return fail(std::move(status));
@@ -213,10 +202,8 @@ class SqliteSink final : public Sink {
 };
 
 constexpr OptionSpec kOptions[] = {
-    {"naming", "enum:table|db__table", "table",
-     "name of a target table in the file: dw.user as user, or as dw__user"},
-    {"synchronous", "enum:normal|full", "full",
-     "full: every commit survives a power cut; normal: the last ones may not"},
+    {"naming", "enum:table|db__table", "table", "name of a target table in the file: dw.user as user, or as dw__user"},
+    {"synchronous", "enum:normal|full", "full", "full: every commit survives a power cut; normal: the last ones may not"},
     {"commit_every", "duration", "50ms", "commit at the first transaction end after this time; 0 = at each"},
     {"commit_bytes", "bytes", "4MiB", "… or after this many bytes"},
     {"cache", "bytes", "8MiB", "page cache"},
@@ -232,8 +219,7 @@ Result<std::unique_ptr<Sink>> create_sqlite(const Options& options, const Url& u
     return Status(ErrorCode::kConfigUrl, "write sqlite:///absolute/file.db or sqlite://./relative/file.db");
   }
   out.naming = options.text("naming") == "table" ? SqliteNaming::kTable : SqliteNaming::kDatabaseAndTable;
-  out.database.synchronous =
-      options.text("synchronous") == "full" ? sqlite::Synchronous::kFull : sqlite::Synchronous::kNormal;
+  out.database.synchronous = options.text("synchronous") == "full" ? sqlite::Synchronous::kFull : sqlite::Synchronous::kNormal;
   out.database.wal_autocheckpoint = 4000;
   out.database.cache_kib = static_cast<int>(std::min<int64_t>(options.integer("cache") / 1024, 1 << 20));
   out.database.max_page_count = options.integer("max_page_count");
@@ -245,8 +231,7 @@ Result<std::unique_ptr<Sink>> create_sqlite(const Options& options, const Url& u
 }  // namespace
 
 extern const SinkInfo tailrace_sink_sqlite;
-const SinkInfo tailrace_sink_sqlite{"sqlite",
-                                    "one SQLite file, rows upserted, checkpoint in the data's transaction",
-                                    kOptions, &create_sqlite};
+const SinkInfo tailrace_sink_sqlite{"sqlite", "one SQLite file, rows upserted, checkpoint in the data's transaction", kOptions,
+                                    &create_sqlite};
 
 }  // namespace tailrace

@@ -22,15 +22,13 @@ Status place(Status status, const EventBatch& batch, const ChangeEvent& event) {
   }
   if (event.txn >= batch.txns.size()) return status;
   const Transaction& txn = batch.txns[event.txn];
-  if (!txn.file.empty())
-    status = std::move(status).with("position", fmt::format("{}:{}", txn.file, txn.end_offset));
+  if (!txn.file.empty()) status = std::move(status).with("position", fmt::format("{}:{}", txn.file, txn.end_offset));
   return std::move(status).with("transaction", txn.id);
 }
 
 bool same_key(const TableSchema& schema, Row before, Row after) {
-  return std::all_of(schema.primary_key.begin(), schema.primary_key.end(), [&](uint16_t at) {
-    return before[at].is_absent() || after[at].is_absent() || identical(before[at], after[at]);
-  });
+  return std::all_of(schema.primary_key.begin(), schema.primary_key.end(),
+                     [&](uint16_t at) { return before[at].is_absent() || after[at].is_absent() || identical(before[at], after[at]); });
 }
 
 Status lacking(const TableSchema& schema, size_t column) {
@@ -46,8 +44,7 @@ Status lacking_any(const TableSchema& schema, Row row) {
 
 std::string column_list(const TableSchema& schema) {
   std::string out;
-  for (const Column& column : schema.columns)
-    out += (out.empty() ? "" : ", ") + sqlite::quote_name(column.name);
+  for (const Column& column : schema.columns) out += (out.empty() ? "" : ", ") + sqlite::quote_name(column.name);
   return out;
 }
 
@@ -61,8 +58,7 @@ std::string parameters(size_t first, size_t count) {
 std::string key_condition(const TableSchema& schema, size_t first) {
   std::string out;
   for (uint16_t at : schema.primary_key) {
-    out += fmt::format("{}{} = ?{}", out.empty() ? "" : " AND ", sqlite::quote_name(schema.columns[at].name),
-                       first++);
+    out += fmt::format("{}{} = ?{}", out.empty() ? "" : " AND ", sqlite::quote_name(schema.columns[at].name), first++);
   }
   return out;
 }
@@ -72,8 +68,7 @@ std::string row_id(const TableSchema& schema) {
   for (std::string_view name : {"_rowid_", "rowid", "oid"}) {
     bool hidden = std::any_of(schema.columns.begin(), schema.columns.end(), [&](const Column& column) {
       return column.name.size() == name.size() &&
-             std::equal(name.begin(), name.end(), column.name.begin(),
-                        [](char a, char b) { return a == (b | 0x20) || a == b; });
+             std::equal(name.begin(), name.end(), column.name.begin(), [](char a, char b) { return a == (b | 0x20) || a == b; });
     });
     if (!hidden) return std::string(name);
   }
@@ -84,10 +79,8 @@ std::string row_id(const TableSchema& schema) {
 std::string escape_name(std::string_view name) {
   std::string out;
   for (char c : name) {
-    if (c == '%' || c == ':')
-      out += c == '%' ? "%25" : "%3A";
-    else
-      out += c;
+    if (c == '%' || c == ':') out += c == '%' ? "%25" : "%3A";
+    else out += c;
   }
   return out;
 }
@@ -98,22 +91,17 @@ std::string SqliteTables::key_text(const TableSchema& schema, bool stored, size_
   std::string out;
   for (uint16_t at : schema.primary_key) {
     if (!out.empty()) out += " || ',' || ";
-    out += fmt::format("quote({})",
-                       stored ? sqlite::quote_name(schema.columns[at].name) : fmt::format("?{}", first++));
+    out += fmt::format("quote({})", stored ? sqlite::quote_name(schema.columns[at].name) : fmt::format("?{}", first++));
   }
   return out;
 }
 
 Status SqliteTables::apply(const EventBatch& batch, const ChangeEvent& event, bool may_lack_rows) {
   switch (event.op) {
-    case Op::kHeartbeat:
-      return Status();
-    case Op::kSchemaChange:
-      return place(schema_change(event), batch, event);
-    case Op::kTruncate:
-      return place(truncate(batch, event), batch, event);
-    default:
-      break;
+    case Op::kHeartbeat: return Status();
+    case Op::kSchemaChange: return place(schema_change(event), batch, event);
+    case Op::kTruncate: return place(truncate(batch, event), batch, event);
+    default: break;
   }
   if (!event.output) return Status(ErrorCode::kInternal, "an event without a target reached the sink");
   auto route = route_of(*event.output);
@@ -123,8 +111,7 @@ Status SqliteTables::apply(const EventBatch& batch, const ChangeEvent& event, bo
 }
 
 Result<SqliteTables::Route*> SqliteTables::route_of(const OutputTable& output) {
-  if (&output == last_output_ && last_route_->schema == output.schema &&
-      last_route_->source == output.source) {
+  if (&output == last_output_ && last_route_->schema == output.schema && last_route_->source == output.source) {
     return last_route_;
   }
   auto it = routes_.find(&output);
@@ -145,45 +132,33 @@ Status SqliteTables::prepare_row_statements(Route& route) {
   size_t columns = schema.columns.size();
   route.scratch.resize(columns + schema.primary_key.size() + 1);
   if (route.keyless()) {
-    TAILRACE_TRY(
-        route.insert_at,
-        database_.prepare(fmt::format("INSERT INTO {} ({}, \"_tailrace_pos\") VALUES ({}, ?{}) ON CONFLICT "
-                                      "(\"_tailrace_pos\") DO NOTHING",
-                                      table, column_list(schema), parameters(1, columns), columns + 1),
-                          true));
+    TAILRACE_TRY(route.insert_at, database_.prepare(fmt::format("INSERT INTO {} ({}, \"_tailrace_pos\") VALUES ({}, ?{}) ON CONFLICT "
+                                                                "(\"_tailrace_pos\") DO NOTHING",
+                                                                table, column_list(schema), parameters(1, columns), columns + 1),
+                                                    true));
     return Status();
   }
   std::string updates, key;
   for (size_t i = 0; i < columns; ++i) {
     std::string name = sqlite::quote_name(schema.columns[i].name);
-    bool in_key =
-        std::find(schema.primary_key.begin(), schema.primary_key.end(), i) != schema.primary_key.end();
+    bool in_key = std::find(schema.primary_key.begin(), schema.primary_key.end(), i) != schema.primary_key.end();
     if (!in_key) updates += fmt::format("{}{} = excluded.{}", updates.empty() ? "" : ", ", name, name);
   }
-  for (uint16_t at : schema.primary_key)
-    key += (key.empty() ? "" : ", ") + sqlite::quote_name(schema.columns[at].name);
+  for (uint16_t at : schema.primary_key) key += (key.empty() ? "" : ", ") + sqlite::quote_name(schema.columns[at].name);
   TAILRACE_TRY(route.upsert,
-               database_.prepare(fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {}", table,
-                                             column_list(schema), parameters(1, columns), key,
-                                             updates.empty() ? "NOTHING" : "UPDATE SET " + updates),
+               database_.prepare(fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {}", table, column_list(schema),
+                                             parameters(1, columns), key, updates.empty() ? "NOTHING" : "UPDATE SET " + updates),
                                  true));
-  TAILRACE_TRY(
-      route.remove,
-      database_.prepare(fmt::format("DELETE FROM {} WHERE {}", table, key_condition(schema, 1)), true));
+  TAILRACE_TRY(route.remove, database_.prepare(fmt::format("DELETE FROM {} WHERE {}", table, key_condition(schema, 1)), true));
   if (route.target->keeps_owners) {
     std::string text = key_text(schema, false, 3);
-    TAILRACE_TRY(
-        route.claim,
-        database_.prepare(fmt::format("INSERT INTO _tailrace_origin(target, source, key) VALUES (?1, ?2, {}) "
-                                      "ON CONFLICT (target, key) "
-                                      "DO UPDATE SET source = excluded.source WHERE source = excluded.source",
-                                      text),
-                          true));
-    TAILRACE_TRY(
-        route.release,
-        database_.prepare(
-            fmt::format("DELETE FROM _tailrace_origin WHERE target = ?1 AND source = ?2 AND key = {}", text),
-            true));
+    TAILRACE_TRY(route.claim, database_.prepare(fmt::format("INSERT INTO _tailrace_origin(target, source, key) VALUES (?1, ?2, {}) "
+                                                            "ON CONFLICT (target, key) "
+                                                            "DO UPDATE SET source = excluded.source WHERE source = excluded.source",
+                                                            text),
+                                                true));
+    TAILRACE_TRY(route.release,
+                 database_.prepare(fmt::format("DELETE FROM _tailrace_origin WHERE target = ?1 AND source = ?2 AND key = {}", text), true));
   }
   return Status();
 }
@@ -209,15 +184,11 @@ bool SqliteTables::bind_key(Route& route, sqlite::Statement& s, int first, Row r
 Status SqliteTables::apply_keyed(Route& route, const ChangeEvent& event, bool may_lack_rows) {
   switch (event.op) {
     case Op::kInsert:
-    case Op::kRead:
-      return upsert(route, event.after);
-    case Op::kDelete:
-      return remove(route, event.before);
-    default:
-      break;
+    case Op::kRead: return upsert(route, event.after);
+    case Op::kDelete: return remove(route, event.before);
+    default: break;
   }
-  bool partial =
-      std::any_of(event.after.begin(), event.after.end(), [](const Value& v) { return v.is_absent(); });
+  bool partial = std::any_of(event.after.begin(), event.after.end(), [](const Value& v) { return v.is_absent(); });
   if (partial) return update_some(route, event.before, event.after, may_lack_rows);
   if (!same_key(*route.schema, event.before, event.after)) TAILRACE_OK(remove(route, event.before));
   return upsert(route, event.after);
@@ -249,18 +220,16 @@ Status SqliteTables::claim(Route& route, Row row) {
   TAILRACE_OK(route.claim.run());
   if (database_.changes() != 0) return Status();
   TAILRACE_TRY(auto owner,
-               database_.prepare(fmt::format(
-                   "SELECT s.source FROM _tailrace_origin o JOIN _tailrace_source s ON s.id = o.source "
-                   "WHERE o.target = ?1 AND o.key = {}",
-                   key_text(*route.schema, false, 3))));
+               database_.prepare(fmt::format("SELECT s.source FROM _tailrace_origin o JOIN _tailrace_source s ON s.id = o.source "
+                                             "WHERE o.target = ?1 AND o.key = {}",
+                                             key_text(*route.schema, false, 3))));
   owner.bind_int(1, route.target->id);
   (void)bind_key(route, owner, 3, row);
   TAILRACE_TRY(bool found, owner.step());
   std::string other = found ? std::string(owner.column_text(0)) : "another table";
   std::string key = describe_key(*route.schema, row);
-  return Status(ErrorCode::kRuleKeyCollision,
-                fmt::format("{} and {} both have a row {} for {}.{}", other, route.from().name, key,
-                            route.target->database, route.target->table))
+  return Status(ErrorCode::kRuleKeyCollision, fmt::format("{} and {} both have a row {} for {}.{}", other, route.from().name, key,
+                                                          route.target->database, route.target->table))
       .with("key", key);
 }
 
@@ -276,14 +245,12 @@ Status SqliteTables::update_some(Route& route, Row before, Row after, bool may_l
     std::string updates;
     for (size_t i = 0; i < columns; ++i) {
       if (mask[i + 1] == '0') continue;
-      updates += fmt::format("{}{} = ?{}", updates.empty() ? "" : ", ",
-                             sqlite::quote_name(schema.columns[i].name), i + 1);
+      updates += fmt::format("{}{} = ?{}", updates.empty() ? "" : ", ", sqlite::quote_name(schema.columns[i].name), i + 1);
     }
     TAILRACE_TRY(
         // A copied row may already stand where the row moves; what comes later makes the moved one the same.
         s, database_.prepare(fmt::format("UPDATE {}{} SET {} WHERE {}", key_changed ? "OR REPLACE " : "",
-                                         sqlite::quote_name(route.target->name), updates,
-                                         key_condition(schema, columns + 1))));
+                                         sqlite::quote_name(route.target->name), updates, key_condition(schema, columns + 1))));
   }
   for (size_t i = 0; i < columns; ++i) {
     if (mask[i + 1] == '1') bind_value(s, static_cast<int>(i) + 1, after[i], schema.columns[i], route.scratch[i]);
@@ -296,8 +263,7 @@ Status SqliteTables::update_some(Route& route, Row before, Row after, bool may_l
     bind_value(s, parameter++, before[at], schema.columns[at], route.scratch[scratch++]);
   }
   if (key_changed && route.target->keeps_owners) {
-    return Status(ErrorCode::kSinkWrite,
-                  "a partial image changes the key of a merged table; use binlog_row_image=FULL");
+    return Status(ErrorCode::kSinkWrite, "a partial image changes the key of a merged table; use binlog_row_image=FULL");
   }
   if (route.target->keeps_owners) TAILRACE_OK(claim(route, before));
   TAILRACE_OK(s.run());
@@ -319,22 +285,18 @@ Result<int64_t> SqliteTables::find_row(Route& route, Row row) {
     }
     if (in_index > 0) {  // without it every change of a keyless row reads the whole table
       TAILRACE_OK(database_.execute(fmt::format("CREATE INDEX IF NOT EXISTS {} ON {} ({})",
-                                                sqlite::quote_name("_tailrace_find_" + route.target->name),
-                                                table, indexed)));
+                                                sqlite::quote_name("_tailrace_find_" + route.target->name), table, indexed)));
     }
     std::string id = row_id(schema);
-    TAILRACE_TRY(route.find, database_.prepare(
-                                 fmt::format("SELECT min({}) FROM {} WHERE {}", id, table, condition), true));
-    TAILRACE_TRY(route.remove_at, database_.prepare(fmt::format("DELETE FROM {} WHERE {} = ?{}", table, id,
-                                                                schema.columns.size() + 1),
-                                                    true));
+    TAILRACE_TRY(route.find, database_.prepare(fmt::format("SELECT min({}) FROM {} WHERE {}", id, table, condition), true));
+    TAILRACE_TRY(route.remove_at,
+                 database_.prepare(fmt::format("DELETE FROM {} WHERE {} = ?{}", table, id, schema.columns.size() + 1), true));
     std::string updates;
     for (size_t i = 0; i < schema.columns.size(); ++i) {
       updates += fmt::format("{}{} = ?{}", i ? ", " : "", sqlite::quote_name(schema.columns[i].name), i + 1);
     }
-    TAILRACE_TRY(route.update_at, database_.prepare(fmt::format("UPDATE {} SET {} WHERE {} = ?{}", table,
-                                                                updates, id, schema.columns.size() + 1),
-                                                    true));
+    TAILRACE_TRY(route.update_at,
+                 database_.prepare(fmt::format("UPDATE {} SET {} WHERE {} = ?{}", table, updates, id, schema.columns.size() + 1), true));
   }
   if (!bind_row(route, route.find, 1, row)) return lacking_any(schema, row);
   TAILRACE_TRY(bool found, route.find.step());
@@ -387,9 +349,7 @@ Status SqliteTables::truncate(const EventBatch& batch, const ChangeEvent& event)
     // The copy of a keyless table begins anew; keyed rows are simply written again.
     if (!route->keyless()) return Status();
     std::string prefix = "s:" + escape_name(route->from().name);
-    TAILRACE_TRY(auto s,
-                 database_.prepare(fmt::format(
-                     "DELETE FROM {} WHERE \"_tailrace_pos\" >= ?1 AND \"_tailrace_pos\" < ?2", table)));
+    TAILRACE_TRY(auto s, database_.prepare(fmt::format("DELETE FROM {} WHERE \"_tailrace_pos\" >= ?1 AND \"_tailrace_pos\" < ?2", table)));
     std::string from = prefix + ":", to = prefix + ";";  // ';' follows ':'
     s.bind_text(1, from);
     s.bind_text(2, to);
@@ -397,17 +357,14 @@ Status SqliteTables::truncate(const EventBatch& batch, const ChangeEvent& event)
   }
   if (route->target->sources.size() == 1) return database_.execute(fmt::format("DELETE FROM {}", table));
   if (!route->target->keeps_owners) {
-    return Status(
-        ErrorCode::kSchemaChange,
-        fmt::format(
-            "TRUNCATE of {}, which is one of several tables merged into {}.{}: which rows are its own "
-            "is not known there",
-            route->from().name, route->target->database, route->target->table));
+    return Status(ErrorCode::kSchemaChange,
+                  fmt::format("TRUNCATE of {}, which is one of several tables merged into {}.{}: which rows are its own "
+                              "is not known there",
+                              route->from().name, route->target->database, route->target->table));
   }
   std::string owner = fmt::format("target = {} AND source = {}", route->target->id, route->from().id);
-  TAILRACE_OK(
-      database_.execute(fmt::format("DELETE FROM {} WHERE {} IN (SELECT key FROM _tailrace_origin WHERE {})",
-                                    table, key_text(*route->schema, true, 0), owner)));
+  TAILRACE_OK(database_.execute(fmt::format("DELETE FROM {} WHERE {} IN (SELECT key FROM _tailrace_origin WHERE {})", table,
+                                            key_text(*route->schema, true, 0), owner)));
   return database_.execute(fmt::format("DELETE FROM _tailrace_origin WHERE {}", owner));
 }
 

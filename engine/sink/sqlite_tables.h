@@ -66,11 +66,10 @@ class SqliteTables {
   Status create_target(Target& target, const TableSchema& schema);
   Result<size_t> source_of(Target& target, const OutputTable& output);
   // `output`: of the rows; for a statement, of those before it.
-  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, const OutputTable& output,
-                       bool may_wait);
+  Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, const OutputTable& output, bool may_wait);
   // `stated`: the column's name in the statement. `as_at_source`: the rules leave the table's columns as they are.
-  Status add_column(Target& target, const SourceTable& from, const Column& column, const std::string& stated,
-                    bool as_at_source, bool may_wait, bool& waits);
+  Status add_column(Target& target, const SourceTable& from, const Column& column, const std::string& stated, bool as_at_source,
+                    bool may_wait, bool& waits);
   Status save_target(Target& target);
   Status save_source(const Target& target, SourceTable& from);
   Status start_keeping_owners(Target& target);

@@ -14,8 +14,7 @@ constexpr size_t kKeptStatements = 64 * 1024;  // bytes of statements whose colu
 
 bool same_name(std::string_view a, std::string_view b) {  // as SQLite compares names
   auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return fold(x) == fold(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return fold(x) == fold(y); });
 }
 
 bool is_reserved(std::string_view name) {
@@ -37,14 +36,12 @@ std::vector<std::string> key_names(const TableSchema& schema) {
 
 Status stop(std::string detail, std::string_view ddl) {
   Status status(ErrorCode::kSchemaChange, std::move(detail));
-  return ddl.empty() ? std::move(status)
-                     : std::move(status).with("statement", std::string(ddl.substr(0, 1000)));
+  return ddl.empty() ? std::move(status) : std::move(status).with("statement", std::string(ddl.substr(0, 1000)));
 }
 
 bool same_columns(const TableSchema& a, const TableSchema& b) {
-  return std::equal(
-      a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
-      [](const Column& x, const Column& y) { return x.name == y.name && x.type_text == y.type_text; });
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) { return x.name == y.name && x.type_text == y.type_text; });
 }
 
 }  // namespace
@@ -66,9 +63,7 @@ Status SqliteTables::open() {
 }
 
 Status SqliteTables::load_tables() {
-  TAILRACE_TRY(
-      auto s,
-      database_.prepare("SELECT id, name, database, \"table\", columns, keeps_owners FROM _tailrace_table"));
+  TAILRACE_TRY(auto s, database_.prepare("SELECT id, name, database, \"table\", columns, keeps_owners FROM _tailrace_table"));
   for (;;) {
     TAILRACE_TRY(bool more, s.step());
     if (!more) break;
@@ -114,18 +109,14 @@ SqliteTables::Target* SqliteTables::find_target(std::string_view name) {
 Status SqliteTables::check_names(const TableSchema& schema) const {
   std::string name = target_name(schema);
   if (name.empty() || is_reserved(name)) {
-    return Status(ErrorCode::kConfigBadValue,
-                  fmt::format("SQLite keeps the table name \"{}\" for itself or the engine does; "
-                              "give the table another name with a rule",
-                              name));
+    return Status(ErrorCode::kConfigBadValue, fmt::format("SQLite keeps the table name \"{}\" for itself or the engine does; "
+                                                          "give the table another name with a rule",
+                                                          name));
   }
   for (const Column& column : schema.columns) {
     if (is_reserved(column.name)) {
-      return Status(
-          ErrorCode::kConfigBadValue,
-          fmt::format(
-              "column names that begin with _tailrace or sqlite_ are reserved: rename \"{}\" with a rule",
-              column.name));
+      return Status(ErrorCode::kConfigBadValue,
+                    fmt::format("column names that begin with _tailrace or sqlite_ are reserved: rename \"{}\" with a rule", column.name));
     }
   }
   return check_identity(schema);
@@ -146,8 +137,9 @@ Status SqliteTables::check_identity(const TableSchema& schema) {
     taken += std::any_of(schema.columns.begin(), schema.columns.end(), [&](const Column& column) { return same_name(column.name, name); });
   }
   if (!schema.primary_key.empty() || taken < 3) return Status();
-  return Status(ErrorCode::kConfigBadValue, "a table without key needs one of the names rowid, oid and _rowid_ for SQLite's own row "
-                                            "number: rename one of the columns with a rule");
+  return Status(ErrorCode::kConfigBadValue,
+                "a table without key needs one of the names rowid, oid and _rowid_ for SQLite's own row "
+                "number: rename one of the columns with a rule");
 }
 
 Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema) {
@@ -155,19 +147,15 @@ Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema)
   if (Target* target = find_target(name)) {
     if (target->database == schema.database && target->table == schema.table) return target;
     if (naming_ == SqliteNaming::kTable && target->database != schema.database) {
-      return Status(
-          ErrorCode::kConfigBadValue,
-          fmt::format(
-              "{}.{} and {}.{} both want the table \"{}\" of the sink file; set naming=db__table to keep "
-              "databases apart",
-              target->database, target->table, schema.database, schema.table, name));
+      return Status(ErrorCode::kConfigBadValue,
+                    fmt::format("{}.{} and {}.{} both want the table \"{}\" of the sink file; set naming=db__table to keep "
+                                "databases apart",
+                                target->database, target->table, schema.database, schema.table, name));
     }
-    return Status(
-        ErrorCode::kConfigBadValue,
-        fmt::format(
-            "{}.{} and {}.{} both want the table \"{}\" of the sink file; give one another name with a "
-            "rule",
-            target->database, target->table, schema.database, schema.table, name));
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("{}.{} and {}.{} both want the table \"{}\" of the sink file; give one another name with a "
+                              "rule",
+                              target->database, target->table, schema.database, schema.table, name));
   }
   TAILRACE_OK(check_names(schema));
   auto target = std::make_unique<Target>();
@@ -180,13 +168,11 @@ Result<SqliteTables::Target*> SqliteTables::target_of(const TableSchema& schema)
 }
 
 Status SqliteTables::create_target(Target& target, const TableSchema& schema) {
-  TAILRACE_TRY(auto taken,
-               database_.query_int(fmt::format("SELECT 1 FROM sqlite_schema WHERE name = {} COLLATE NOCASE",
-                                               sqlite::quote_text(target.name))));
+  TAILRACE_TRY(auto taken, database_.query_int(
+                               fmt::format("SELECT 1 FROM sqlite_schema WHERE name = {} COLLATE NOCASE", sqlite::quote_text(target.name))));
   if (taken) {
-    return Status(
-        ErrorCode::kSinkMismatch,
-        fmt::format("the sink file has a table \"{}\" already, and this job did not make it", target.name));
+    return Status(ErrorCode::kSinkMismatch,
+                  fmt::format("the sink file has a table \"{}\" already, and this job did not make it", target.name));
   }
   TAILRACE_OK(database_.execute(sqlite_layout::create_table_sql(target.name, schema)));
   target.columns = std::make_shared<TableSchema>(schema);
@@ -251,8 +237,7 @@ Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output
   }
   if (key_names(*output.schema) != key_names(*target.columns)) {
     return Status(ErrorCode::kSchemaChange,
-                  fmt::format("{} has another key than {}.{}, the table it is merged into", name,
-                              target.database, target.table));
+                  fmt::format("{} has another key than {}.{}, the table it is merged into", name, target.database, target.table));
   }
   SourceTable from;
   from.name = name;
@@ -263,21 +248,19 @@ Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output
   for (const SourceTable& other : target.sources) all_explicit = all_explicit && other.key_is_explicit;
   if (!target.sources.empty() && !keyless && !all_explicit && !target.keeps_owners) {
     if (target.sources.size() > 1) {
-      return Status(
-          ErrorCode::kRuleKeyCollision,
-          fmt::format("{} joins the merged table {}.{} without a key of its own, and whose rows are there "
-                      "already is not known",
-                      name, target.database, target.table));
+      return Status(ErrorCode::kRuleKeyCollision,
+                    fmt::format("{} joins the merged table {}.{} without a key of its own, and whose rows are there "
+                                "already is not known",
+                                name, target.database, target.table));
     }
     TAILRACE_OK(start_keeping_owners(target));
   }
   if (!target.sources.empty()) {
     for (const Column& column : target.columns->columns) {
       if (!column.nullable && !find(*output.schema, column.name)) {
-        return Status(ErrorCode::kSchemaChange,
-                      fmt::format("{} lacks the NOT NULL column {} of {}.{}, the table it is "
-                                  "merged into",
-                                  name, column.name, target.database, target.table));
+        return Status(ErrorCode::kSchemaChange, fmt::format("{} lacks the NOT NULL column {} of {}.{}, the table it is "
+                                                            "merged into",
+                                                            name, column.name, target.database, target.table));
       }
     }
   }
@@ -288,9 +271,8 @@ Result<size_t> SqliteTables::source_of(Target& target, const OutputTable& output
 
 // From the second source on every row needs its owner; until then all belong to the first.
 Status SqliteTables::start_keeping_owners(Target& target) {
-  TAILRACE_TRY(auto s, database_.prepare(fmt::format(
-                           "INSERT INTO _tailrace_origin(target, source, key) SELECT ?1, ?2, {} FROM {}",
-                           key_text(*target.columns, true, 0), sqlite::quote_name(target.name))));
+  TAILRACE_TRY(auto s, database_.prepare(fmt::format("INSERT INTO _tailrace_origin(target, source, key) SELECT ?1, ?2, {} FROM {}",
+                                                     key_text(*target.columns, true, 0), sqlite::quote_name(target.name))));
   s.bind_int(1, target.id);
   s.bind_int(2, target.sources[0].id);
   TAILRACE_OK(s.run());
@@ -302,16 +284,14 @@ Status SqliteTables::start_keeping_owners(Target& target) {
   return save_target(target);
 }
 
-Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted,
-                                   const OutputTable& output, bool may_wait) {
+Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, const OutputTable& output, bool may_wait) {
   bool as_at_source = same_columns(*output.source, *output.schema);
   bool waits = false;
   if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
   for (const Column& before : from.layout->columns) {
     const Column* after = find(wanted, before.name);
     if (!after) return stop(fmt::format("column {} is gone (dropped or renamed)", before.name), from.ddl);
-    if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty())
-      return stop(change, from.ddl);
+    if (std::string change = sqlite_layout::visible_change(before, *after); !change.empty()) return stop(change, from.ddl);
   }
   // The layouts may be the same and the values not. The statement has the names of the source.
   for (size_t i = 0; i < output.schema->columns.size() && !from.ddl.empty(); ++i) {
@@ -332,8 +312,8 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
       const std::string& stated = renamed ? output.source->columns[static_cast<size_t>(output.origins[i])].name : column.name;
       TAILRACE_OK(add_column(target, from, column, stated, as_at_source, may_wait, waits));
     } else if (sqlite_layout::storage_type(*there) != sqlite_layout::storage_type(column)) {
-      return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text,
-                              there->type_text, target.database, target.table),
+      return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text, there->type_text, target.database,
+                              target.table),
                   from.ddl);
     }
   }
@@ -348,13 +328,12 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
 
 // `may_wait`: a schema read from the live server can be newer than its statement. A column that the statement
 // does not name is then left to a later one, `waits` says so; the first row that has it decides.
-Status SqliteTables::add_column(Target& target, const SourceTable& from, const Column& column,
-                                const std::string& stated, bool as_at_source, bool may_wait, bool& waits) {
+Status SqliteTables::add_column(Target& target, const SourceTable& from, const Column& column, const std::string& stated, bool as_at_source,
+                                bool may_wait, bool& waits) {
   std::string name = sqlite::quote_name(target.name);
   TAILRACE_TRY(auto any, database_.query_int(fmt::format("SELECT 1 FROM {} LIMIT 1", name)));
   std::string value = "NULL";
-  bool knows_column_already =
-      find(*from.layout, column.name) != nullptr;  // the second table of a merge brings it along
+  bool knows_column_already = find(*from.layout, column.name) != nullptr;  // the second table of a merge brings it along
   if (any && !knows_column_already) {
     using State = sqlite_layout::AddedValue::State;
     Column asked = column;
@@ -366,12 +345,10 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const C
     }
     // A rule may have changed the column on its way here; then only NULL is sure to stay NULL.
     if (added.state != State::kKnown || (added.literal != "NULL" && !as_at_source)) {
-      return stop(
-          fmt::format(
-              "column {} {} was added, and what the rows already here hold in it is not certain from the "
-              "statement",
-              column.name, column.type_text),
-          from.ddl);
+      return stop(fmt::format("column {} {} was added, and what the rows already here hold in it is not certain from the "
+                              "statement",
+                              column.name, column.type_text),
+                  from.ddl);
     }
     value = added.literal;
   }
@@ -405,8 +382,7 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
   if (!from) {
     // Nothing of it is here. A new table is made now, so that an empty one shows; any other with its first
     // row.
-    return wanted && wanted == output.schema && !wanted->columns.empty() ? make_route(output).status()
-                                                                         : Status();
+    return wanted && wanted == output.schema && !wanted->columns.empty() ? make_route(output).status() : Status();
   }
   if (!wanted && !sqlite_layout::keeps_table(event.sql)) {
     return stop(fmt::format("the table {} was dropped or renamed", source), event.sql);

@@ -26,8 +26,8 @@ using TableKey = std::pair<std::string, std::string>;
 
 class BinlogFileSource : public Source {
  public:
-  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, uint16_t collation,
-                   InvalidText invalid_text, const SourceContext& context)
+  BinlogFileSource(std::vector<std::string> paths, std::map<TableKey, SchemaRef> given, uint16_t collation, InvalidText invalid_text,
+                   const SourceContext& context)
       : paths_(std::move(paths)),
         given_(std::move(given)),
         has_given_(!given_.empty()),
@@ -64,7 +64,7 @@ class BinlogFileSource : public Source {
     out.reset();
     if (!failure_.ok()) return failure_;
     if (done_) return ReadState::kEnd;
-    constexpr size_t kUsualBatch = 256u << 10;   // of a transaction that would be too large for one
+    constexpr size_t kUsualBatch = 256u << 10;  // of a transaction that would be too large for one
     size_t taken = 0;
     while (true) {
       if (stop.stop_requested() || interrupted_) return ReadState::kIdle;
@@ -134,7 +134,8 @@ class BinlogFileSource : public Source {
     if (point.kind != StartPoint::Kind::kPosition) return first;
     TAILRACE_TRY(LogPosition at, parse_log_position(Position{"", point.position}));
     if (!at.file.empty()) return check_place(at);
-    return Status(ErrorCode::kSourcePosition, "log files are read from a file and offset, a time or the earliest event, not from a GTID set")
+    return Status(ErrorCode::kSourcePosition,
+                  "log files are read from a file and offset, a time or the earliest event, not from a GTID set")
         .with("position", from->text);
   }
 
@@ -160,7 +161,8 @@ class BinlogFileSource : public Source {
       TAILRACE_TRY(std::string_view event, file.next());
       int64_t first_us = event.empty() ? 0 : int64_t{parse_event_header(event.data()).timestamp} * kSecond;
       if (i == 0 && time_us < first_us) {
-        return Status(ErrorCode::kSourcePurged, fmt::format("source.start: {} is before the log begins, at {}", utc_text(time_us), utc_text(first_us)))
+        return Status(ErrorCode::kSourcePurged,
+                      fmt::format("source.start: {} is before the log begins, at {}", utc_text(time_us), utc_text(first_us)))
             .with("earliest", file.name() + ":4");
       }
       if (first_us >= time_us / kSecond * kSecond && i > 0) break;
@@ -179,7 +181,8 @@ class BinlogFileSource : public Source {
         if (scan.found()) return scan.place();
       }
     }
-    return Status(ErrorCode::kSourcePosition, fmt::format("source.start: no transaction at or after {} is in these files", utc_text(time_us)));
+    return Status(ErrorCode::kSourcePosition,
+                  fmt::format("source.start: no transaction at or after {} is in these files", utc_text(time_us)));
   }
 
   static std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -290,14 +293,15 @@ Result<std::string> following(const std::string& path) {
 
 Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url& url, const SourceContext& context) {
   std::vector<std::string> paths;
-  const std::string all = url.host + url.path;   // "./x" puts its dot where other URLs have the host
+  const std::string all = url.host + url.path;  // "./x" puts its dot where other URLs have the host
   std::string_view rest = all;
   while (!rest.empty()) {
     size_t comma = rest.find(',');
     if (comma != 0) paths.emplace_back(rest.substr(0, comma));
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
   }
-  if (paths.empty()) return Status(ErrorCode::kConfigUrl, "binlog: a path is missing (binlog:///folder/binlog.000042, or binlog://./binlog.000042)");
+  if (paths.empty())
+    return Status(ErrorCode::kConfigUrl, "binlog: a path is missing (binlog:///folder/binlog.000042, or binlog://./binlog.000042)");
   for (int64_t i = 1; i < options.integer("files"); ++i) {
     TAILRACE_TRY(std::string next, following(paths.back()));
     paths.push_back(std::move(next));
@@ -305,7 +309,8 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
   std::set<std::string> names;
   for (const std::string& path : paths) {
     std::string name = path.substr(path.rfind('/') + 1);
-    if (!is_log_file_name(name)) return Status(ErrorCode::kConfigUrl, fmt::format("binlog: '{}' is no name that a position can hold", name));
+    if (!is_log_file_name(name))
+      return Status(ErrorCode::kConfigUrl, fmt::format("binlog: '{}' is no name that a position can hold", name));
     if (!names.insert(name).second) {
       return Status(ErrorCode::kConfigUrl, fmt::format("binlog: two files named '{}'; positions tell files by their names", name));
     }
@@ -325,7 +330,8 @@ Result<std::unique_ptr<Source>> create_binlog(const Options& options, const Url&
     if (!schemas.ok()) return std::move(schemas).status().with("file", path);
     for (SchemaRef& schema : *schemas) given[TableKey(schema->database, schema->table)] = std::move(schema);
   }
-  return std::unique_ptr<Source>(std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), collation, invalid_text_of(options), context));
+  return std::unique_ptr<Source>(
+      std::make_unique<BinlogFileSource>(std::move(paths), std::move(given), collation, invalid_text_of(options), context));
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 
 constexpr unsigned kNoSuchTable = 1146, kNoSuchDatabase = 1049, kReadOnly = 1290, kReadOnlyTransaction = 1792;
 constexpr int64_t kShortest = 100'000;
-constexpr int64_t kAnswerTimeout = 3'000'000;   // neither a lock nor a dead network may hold up the end of the job
+constexpr int64_t kAnswerTimeout = 3'000'000;  // neither a lock nor a dead network may hold up the end of the job
 
 std::string database_of(const HeartbeatOptions& heartbeat) { return heartbeat.table.substr(0, heartbeat.table.find('.')); }
 
@@ -30,8 +30,9 @@ Result<HeartbeatOptions> heartbeat_options(const std::string& table, int64_t int
   if (table.empty()) return out;
   size_t dot = table.find('.');
   if (dot == std::string::npos || dot == 0 || dot + 1 == table.size() || table.find('.', dot + 1) != std::string::npos) {
-    return Status(ErrorCode::kConfigBadValue,
-                  fmt::format("source.heartbeat: '{}' is not a table such as drc.heartbeat (signs of life of the server: keepalive)", table));
+    return Status(
+        ErrorCode::kConfigBadValue,
+        fmt::format("source.heartbeat: '{}' is not a table such as drc.heartbeat (signs of life of the server: keepalive)", table));
   }
   if (interval_us < kShortest) return Status(ErrorCode::kConfigBadValue, "source.heartbeat_interval: at least 100ms expected");
   return out;
@@ -78,14 +79,13 @@ Status HeartbeatTable::prepare() {
   if (status.ok()) return status;
   number = connection_->last_error();
   if (number == kReadOnly || number == kReadOnlyTransaction) {
-    return Status(ErrorCode::kSourceQuery, fmt::format("source.heartbeat: {} cannot be written, the server is read-only: {}",
-                                                       heartbeat_.table, status.detail()))
+    return Status(ErrorCode::kSourceQuery,
+                  fmt::format("source.heartbeat: {} cannot be written, the server is read-only: {}", heartbeat_.table, status.detail()))
         .with("server", options_.address());
   }
   if (status.code() != ErrorCode::kSourcePrivilege && status.code() != ErrorCode::kSourceAuth) return status;
-  return Status(ErrorCode::kSourcePrivilege,
-                fmt::format("source.heartbeat: GRANT CREATE, SELECT, INSERT, UPDATE ON {}.* TO {} ({})", quote_name(database_of(heartbeat_)),
-                            options_.user, status.detail()))
+  return Status(ErrorCode::kSourcePrivilege, fmt::format("source.heartbeat: GRANT CREATE, SELECT, INSERT, UPDATE ON {}.* TO {} ({})",
+                                                         quote_name(database_of(heartbeat_)), options_.user, status.detail()))
       .with("server", options_.address());
 }
 

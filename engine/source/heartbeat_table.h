@@ -12,7 +12,7 @@
 namespace tailrace {
 
 struct HeartbeatOptions {
-  std::string table;               // "database.table"; "" = no heartbeats
+  std::string table;  // "database.table"; "" = no heartbeats
   int64_t interval_us = 5'000'000;
 };
 // CFG-0003 when `table` is not database.table, or the interval is below 100 ms.
@@ -22,7 +22,7 @@ class HeartbeatTable {
  public:
   // Makes the table if it is not there, and writes the first heartbeat. SRC-0004 names the grant that is missing.
   static Result<std::unique_ptr<HeartbeatTable>> start(const ConnectOptions& options, const HeartbeatOptions& heartbeat);
-  ~HeartbeatTable() = default;     // stops the thread; a write under way ends first, within its timeout
+  ~HeartbeatTable() = default;  // stops the thread; a write under way ends first, within its timeout
 
  private:
   HeartbeatTable(Connection connection, const HeartbeatOptions& heartbeat);
@@ -33,9 +33,9 @@ class HeartbeatTable {
 
   const ConnectOptions options_;
   const HeartbeatOptions heartbeat_;
-  const std::string name_;         // quoted
+  const std::string name_;  // quoted
   std::optional<Connection> connection_;
-  std::jthread thread_;            // last: it uses the rest
+  std::jthread thread_;  // last: it uses the rest
 };
 
 }  // namespace tailrace

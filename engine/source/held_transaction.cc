@@ -40,8 +40,7 @@ Status HeldTransaction::failure(std::string_view what) const {
   return Status(ErrorCode::kSourceSpill, fmt::format("{}: {}", what, std::strerror(errno))).with("folder", usable_folder(folder_));
 }
 
-Status HeldTransaction::append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan,
-                               Lacking lacking) {
+Status HeldTransaction::append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan, Lacking lacking) {
   size_t index = plans_.size();
   while (index > 0 && plans_[index - 1].plan != plan) --index;  // the newest are the likely ones
   if (index == 0) {
@@ -82,9 +81,7 @@ Status HeldTransaction::flush() {
   return Status();
 }
 
-bool HeldTransaction::has_change_after(uint64_t events) const noexcept {
-  return !changes_.empty() && changes_.back().event >= events;
-}
+bool HeldTransaction::has_change_after(uint64_t events) const noexcept { return !changes_.empty() && changes_.back().event >= events; }
 
 Status HeldTransaction::truncate(uint64_t events) {
   if (events >= events_) return Status();
@@ -151,8 +148,8 @@ Result<bool> HeldTransaction::next(Event& out) {
   out.table.reset();
   out.new_schema.reset();
   if (header.type == 0) {
-    auto change = std::lower_bound(changes_.begin(), changes_.end(), next_event_,
-                                   [](const Change& c, uint64_t number) { return c.event < number; });
+    auto change =
+        std::lower_bound(changes_.begin(), changes_.end(), next_event_, [](const Change& c, uint64_t number) { return c.event < number; });
     out.table = change->table;
     out.new_schema = change->new_schema;
   }

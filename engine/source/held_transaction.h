@@ -21,14 +21,14 @@ class HeldTransaction {
     uint8_t type = 0;
     Op op = Op::kSchemaChange;
     uint64_t offset = 0;
-    std::string_view body;         // from next(): valid until the next call
-    uint32_t plan = 0;             // rows: index for plan_of
-    SchemaRef table, new_schema;   // schema change
+    std::string_view body;        // from next(): valid until the next call
+    uint32_t plan = 0;            // rows: index for plan_of
+    SchemaRef table, new_schema;  // schema change
     Lacking lacking = Lacking::kUnchanged;
   };
   struct Plan {
     RowPlanRef plan;
-    uint64_t held_by = 0;          // number of the batch that keeps it alive; the reader's business
+    uint64_t held_by = 0;  // number of the batch that keeps it alive; the reader's business
   };
 
   // `folder` is where the file goes, "" = $TMPDIR, else /var/tmp.
@@ -38,8 +38,7 @@ class HeldTransaction {
   HeldTransaction& operator=(const HeldTransaction&) = delete;
 
   // kSourceSpill when the file cannot be made or written.
-  Status append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan,
-                Lacking lacking = Lacking::kUnchanged);
+  Status append(uint8_t type, uint64_t offset, std::string_view body, const RowPlanRef& plan, Lacking lacking = Lacking::kUnchanged);
   Status append_change(Op op, uint64_t offset, std::string_view sql, SchemaRef table, SchemaRef new_schema);
   uint64_t events() const noexcept { return events_; }
   size_t memory_bytes() const noexcept { return buffer_.size(); }
@@ -58,10 +57,10 @@ class HeldTransaction {
 
  private:
   struct Change {
-    uint64_t event;               // its number
+    uint64_t event;  // its number
     SchemaRef table, new_schema;
   };
-  struct Header {                 // of an event in the file and the buffer; never leaves the process
+  struct Header {  // of an event in the file and the buffer; never leaves the process
     uint64_t offset;
     uint32_t size;
     uint32_t plan;
@@ -76,9 +75,9 @@ class HeldTransaction {
 
   const std::string folder_;
   int file_ = -1;
-  uint64_t written_ = 0;          // bytes of the file
-  std::string buffer_;            // appended and not yet written; when reading, read ahead
-  uint64_t read_offset_ = 0;      // in the file
+  uint64_t written_ = 0;      // bytes of the file
+  std::string buffer_;        // appended and not yet written; when reading, read ahead
+  uint64_t read_offset_ = 0;  // in the file
   size_t buffer_at_ = 0;
   uint64_t events_ = 0;
   uint64_t next_event_ = 0;

@@ -21,7 +21,11 @@ bool is_earlier(const LogPosition& a, const LogPosition& b) {
 }  // namespace
 
 BinlogAssembler::BinlogAssembler(const SourceContext& context, SchemaTracker& schemas, std::string source_kind)
-    : filter_(context.tables), schemas_(schemas), source_kind_(std::move(source_kind)), spill_dir_(context.spill_dir), quarantine_(context.quarantine) {}
+    : filter_(context.tables),
+      schemas_(schemas),
+      source_kind_(std::move(source_kind)),
+      spill_dir_(context.spill_dir),
+      quarantine_(context.quarantine) {}
 
 Status BinlogAssembler::start(const LogPosition& at) {
   set_aside_.clear();
@@ -150,8 +154,9 @@ Status BinlogAssembler::take(std::string_view event) {
     }
   }
   if (header.length != event.size()) {
-    return place(Status(ErrorCode::kSourceCorrupt,
-                        fmt::format("the event says it has {} bytes, there are {}", header.length, event.size())), header);
+    return place(
+        Status(ErrorCode::kSourceCorrupt, fmt::format("the event says it has {} bytes, there are {}", header.length, event.size())),
+        header);
   }
   if (heartbeat) return on_heartbeat(header, event);
   if (type == EventType::kFormatDescription) {
@@ -163,8 +168,7 @@ Status BinlogAssembler::take(std::string_view event) {
   if (status.ok()) status = dispatch(header, body);
   if (!status.ok()) return place(std::move(status), header);
   // What stands at the start of a file ends no transaction; a job that waits for the end of the log has to pass it.
-  bool of_the_file = type == EventType::kPreviousGtids || type == EventType::kMariaGtidList ||
-                     type == EventType::kMariaBinlogCheckpoint;
+  bool of_the_file = type == EventType::kPreviousGtids || type == EventType::kMariaGtidList || type == EventType::kMariaBinlogCheckpoint;
   if (of_the_file && !open_ && !located_ && offset_ != event_offset_) move_boundary(file_, offset_);
   return Status();
 }
@@ -213,7 +217,8 @@ Status BinlogAssembler::on_format(std::string_view event, const EventHeader& hea
   // elsewhere may have been cut off instead.
   if (open_ && has_rows_ && !located_) {
     log(LogLevel::kWarn, fmt::format("{}:{}: the transaction {} has no end in the log; the server crashed while it was "
-                                     "written, and rolled it back", file_, event_offset_, id_));
+                                     "written, and rolled it back",
+                                     file_, event_offset_, id_));
     drop_open();
     open_ = has_rows_ = false;
   }
@@ -251,8 +256,7 @@ Status BinlogAssembler::on_rotate(const EventHeader& header, std::string_view bo
 // A transaction is open and something begins that cannot be inside one: its end is missing.
 Status BinlogAssembler::abandoned(const EventHeader&) const {
   if (!open_ || !has_rows_) return Status();
-  return Status(ErrorCode::kSourceUnsupported,
-                "a transaction has no end in the log; the server probably crashed while it was written");
+  return Status(ErrorCode::kSourceUnsupported, "a transaction has no end in the log; the server probably crashed while it was written");
 }
 
 Status BinlogAssembler::on_gtid_state(const EventHeader& header, std::string_view body) {
@@ -331,7 +335,7 @@ Status BinlogAssembler::end(const EventHeader& header) {
     finish_end();
     return Status();
   }
-  TAILRACE_OK(hold());   // its last events, behind the others
+  TAILRACE_OK(hold());  // its last events, behind the others
   TAILRACE_OK(held_->rewind());
   replaying_ = true;
   return Status();

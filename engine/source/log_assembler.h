@@ -27,15 +27,15 @@ namespace tailrace {
 class BinlogRawBatch : public RawBatch {
  public:
   struct Item {
-    uint8_t type = 0;              // a rows event; 0 = a schema change
-    Op op = Op::kSchemaChange;     // schema change: kSchemaChange or kTruncate
-    uint32_t ddl_kinds = 0;        // schema change: see ChangeEvent
+    uint8_t type = 0;           // a rows event; 0 = a schema change
+    Op op = Op::kSchemaChange;  // schema change: kSchemaChange or kTruncate
+    uint32_t ddl_kinds = 0;     // schema change: see ChangeEvent
     uint32_t txn = 0;
-    std::string_view body;         // rows event without header and checksum; or the statement
+    std::string_view body;  // rows event without header and checksum; or the statement
     const RowPlan* plan = nullptr;
-    SchemaRef table, new_schema;   // schema change
-    uint64_t offset = 0;           // of the event in its file, for messages
-    size_t weight = 0;             // what it counts in the size of a batch
+    SchemaRef table, new_schema;  // schema change
+    uint64_t offset = 0;          // of the event in its file, for messages
+    size_t weight = 0;            // what it counts in the size of a batch
     Lacking lacking = Lacking::kUnchanged;
   };
   std::shared_ptr<Arena> buffer = std::make_shared<Arena>();
@@ -43,8 +43,8 @@ class BinlogRawBatch : public RawBatch {
   std::string file;
   std::vector<Transaction> txns;
   std::vector<Item> items;
-  std::vector<RowPlanRef> plans;   // keeps every Item::plan alive
-  uint64_t first_ordinal = 0;      // of the first transaction, when it began in an earlier batch
+  std::vector<RowPlanRef> plans;  // keeps every Item::plan alive
+  uint64_t first_ordinal = 0;     // of the first transaction, when it began in an earlier batch
 };
 
 // Any thread.
@@ -93,21 +93,21 @@ class BinlogAssembler {
 
  private:
   struct Mapped {
-    std::string bytes;            // of the TABLE_MAP, to see whether it is the same again
+    std::string bytes;  // of the TABLE_MAP, to see whether it is the same again
     uint64_t generation = 0;
-    RowPlanRef plan;              // null: the table is not wanted
-    bool provisional = false;      // see SchemaTracker::Resolved
+    RowPlanRef plan;           // null: the table is not wanted
+    bool provisional = false;  // see SchemaTracker::Resolved
     LogPosition settles;
-    std::string set_aside;         // the table's name, when it is quarantined
-    uint64_t held_by = 0;          // number of the batch whose `plans` has it
+    std::string set_aside;  // the table's name, when it is quarantined
+    uint64_t held_by = 0;   // number of the batch whose `plans` has it
   };
   struct Savepoint {
     std::string name;
-    uint64_t events = 0;           // of the open transaction before it
+    uint64_t events = 0;  // of the open transaction before it
   };
   struct Prepared {
-    std::unique_ptr<HeldTransaction> rows;   // null: none of wanted tables
-    LogPosition before;                      // where to read from to see it again
+    std::unique_ptr<HeldTransaction> rows;  // null: none of wanted tables
+    LogPosition before;                     // where to read from to see it again
   };
 
   Status dispatch(const EventHeader& header, std::string_view body);
@@ -144,7 +144,7 @@ class BinlogAssembler {
   Status forget_after(uint64_t events);
   Status hold();
   Status replay();
-  Transaction& transaction();     // of the batch, made when it is first needed
+  Transaction& transaction();  // of the batch, made when it is first needed
   uint64_t extend_offset(uint32_t low) const;
   void move_boundary(const std::string& file, uint64_t offset);
   bool wanted(std::string_view database, std::string_view table) const;
@@ -164,11 +164,11 @@ class BinlogAssembler {
 
   std::shared_ptr<const FormatDescription> format_;
   std::string file_;
-  uint64_t offset_ = 0;           // end of the event being taken
-  uint64_t event_offset_ = 0;     // its start
-  bool located_ = false;          // the caller told file and offset
+  uint64_t offset_ = 0;        // end of the event being taken
+  uint64_t event_offset_ = 0;  // its start
+  bool located_ = false;       // the caller told file and offset
   bool first_rotate_ = true;
-  LogPosition boundary_;          // its gtid is made when asked for
+  LogPosition boundary_;  // its gtid is made when asked for
   uint64_t batch_number_ = 1;
   bool boundary_moved_ = false;
   bool gtid_known_ = false;
@@ -176,32 +176,32 @@ class BinlogAssembler {
   MariaGtidList maria_set_;
   MysqlGtidSet mysql_set_;
 
-  bool open_ = false;             // inside a transaction
-  bool explicit_end_ = false;     // it ends with COMMIT, XID …, not with its only statement
-  bool in_batch_ = false;         // it has a Transaction in the batch being made
-  bool handed_out_ = false;       // … or in an earlier one
-  bool replaying_ = false;        // its end has been seen, and it is handed on from `held_`
-  std::string statement_;         // of MariaDB's row events, its beginning; "" = not told
+  bool open_ = false;          // inside a transaction
+  bool explicit_end_ = false;  // it ends with COMMIT, XID …, not with its only statement
+  bool in_batch_ = false;      // it has a Transaction in the batch being made
+  bool handed_out_ = false;    // … or in an earlier one
+  bool replaying_ = false;     // its end has been seen, and it is handed on from `held_`
+  std::string statement_;      // of MariaDB's row events, its beginning; "" = not told
   bool statements_given_ = true;
   bool lacks_statement_ = false;
-  bool statement_open_ = false;   // between TABLE_MAP and the end of its statement
-  bool has_rows_ = false;         // rows or schema changes of wanted tables seen in it
+  bool statement_open_ = false;  // between TABLE_MAP and the end of its statement
+  bool has_rows_ = false;        // rows or schema changes of wanted tables seen in it
   std::string id_;
   int64_t time_us_ = 0;
   bool precise_time_ = false;
   uint32_t server_id_ = 0;
   MariaGtid maria_gtid_;
   MysqlGtid mysql_gtid_;
-  int64_t commit_time_us_ = 0;    // of the newest transaction that has ended since the last batch
-  uint64_t ordinal_ = 0;          // rows of the open transaction in earlier batches
+  int64_t commit_time_us_ = 0;  // of the newest transaction that has ended since the last batch
+  uint64_t ordinal_ = 0;        // rows of the open transaction in earlier batches
 
   std::unordered_map<uint64_t, Mapped> maps_;
-  uint64_t generation_ = 1;       // grows with every schema change
-  std::unique_ptr<HeldTransaction> held_;   // the open transaction's first events, when it outgrew a batch
+  uint64_t generation_ = 1;                // grows with every schema change
+  std::unique_ptr<HeldTransaction> held_;  // the open transaction's first events, when it outgrew a batch
   std::vector<Savepoint> savepoints_;
-  std::map<std::string, Prepared> prepared_;   // XA transactions waiting for their end, by xid
-  std::optional<LogPosition> covered_;      // resumed at an earlier place: transactions in here are passed over
-  std::string payload_bytes_;     // what payload_ reads
+  std::map<std::string, Prepared> prepared_;  // XA transactions waiting for their end, by xid
+  std::optional<LogPosition> covered_;        // resumed at an earlier place: transactions in here are passed over
+  std::string payload_bytes_;                 // what payload_ reads
   std::unique_ptr<PayloadReader> payload_;
 
   std::unique_ptr<BinlogRawBatch> batch_ = std::make_unique<BinlogRawBatch>();

@@ -36,45 +36,49 @@ Status BinlogAssembler::dispatch(const EventHeader& header, std::string_view bod
     case EventType::kTableMap:
       if (!open_) begin({}, header, false);
       return on_table_map(body);
-    case EventType::kQuery: case EventType::kMariaQueryCompressed:
-      return on_query(header, body);
-    case EventType::kXid:
-      return end(header);
-    case EventType::kMariaGtid:
-      return on_maria_gtid(header, body);
-    case EventType::kGtid: case EventType::kAnonymousGtid: case EventType::kGtidTagged:
-      return on_gtid(header, body);
-    case EventType::kRotate:
-      return on_rotate(header, body);
-    case EventType::kPreviousGtids: case EventType::kMariaGtidList:
-      return on_gtid_state(header, body);
-    case EventType::kTransactionPayload:
-      return on_payload(body);
-    case EventType::kXaPrepare:
-      return on_xa_prepare(header, body);
-    case EventType::kMariaAnnotateRows:
-      statement_.assign(body.substr(0, kStatementKept));
-      return Status();
+    case EventType::kQuery:
+    case EventType::kMariaQueryCompressed: return on_query(header, body);
+    case EventType::kXid: return end(header);
+    case EventType::kMariaGtid: return on_maria_gtid(header, body);
+    case EventType::kGtid:
+    case EventType::kAnonymousGtid:
+    case EventType::kGtidTagged: return on_gtid(header, body);
+    case EventType::kRotate: return on_rotate(header, body);
+    case EventType::kPreviousGtids:
+    case EventType::kMariaGtidList: return on_gtid_state(header, body);
+    case EventType::kTransactionPayload: return on_payload(body);
+    case EventType::kXaPrepare: return on_xa_prepare(header, body);
+    case EventType::kMariaAnnotateRows: statement_.assign(body.substr(0, kStatementKept)); return Status();
     // Nothing that changes rows.
-    case EventType::kStop: case EventType::kRowsQuery: case EventType::kIgnorable:
-    case EventType::kMariaBinlogCheckpoint: case EventType::kTransactionContext: case EventType::kViewChange:
-    case EventType::kHeartbeat: case EventType::kHeartbeatV2:
+    case EventType::kStop:
+    case EventType::kRowsQuery:
+    case EventType::kIgnorable:
+    case EventType::kMariaBinlogCheckpoint:
+    case EventType::kTransactionContext:
+    case EventType::kViewChange:
+    case EventType::kHeartbeat:
+    case EventType::kHeartbeatV2:
     // Belong to a statement in the log, which is then refused itself.
-    case EventType::kIntvar: case EventType::kRand: case EventType::kUserVar:
-      return Status();
-    case EventType::kLoad: case EventType::kNewLoad: case EventType::kCreateFile: case EventType::kAppendBlock:
-    case EventType::kExecLoad: case EventType::kDeleteFile: case EventType::kBeginLoadQuery:
-    case EventType::kExecuteLoadQuery:
-      return Status(ErrorCode::kSourceNotRow, "LOAD DATA was logged as a statement");
+    case EventType::kIntvar:
+    case EventType::kRand:
+    case EventType::kUserVar: return Status();
+    case EventType::kLoad:
+    case EventType::kNewLoad:
+    case EventType::kCreateFile:
+    case EventType::kAppendBlock:
+    case EventType::kExecLoad:
+    case EventType::kDeleteFile:
+    case EventType::kBeginLoadQuery:
+    case EventType::kExecuteLoadQuery: return Status(ErrorCode::kSourceNotRow, "LOAD DATA was logged as a statement");
     case EventType::kIncident:
       return Status(ErrorCode::kSourceUnsupported, "the server reports that events are missing here (incident event)");
     case EventType::kMariaStartEncryption:
-      if (!located_) return Status();   // tells of the server's file; what it sends is decrypted
+      if (!located_) return Status();  // tells of the server's file; what it sends is decrypted
       return Status(ErrorCode::kSourceUnsupported, "the binary log is encrypted");
-    case EventType::kPreGaWriteRows: case EventType::kPreGaUpdateRows: case EventType::kPreGaDeleteRows:
-      return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
-    default:
-      return Status(ErrorCode::kSourceUnknownEvent, fmt::format("event type {}", header.type));
+    case EventType::kPreGaWriteRows:
+    case EventType::kPreGaUpdateRows:
+    case EventType::kPreGaDeleteRows: return Status(ErrorCode::kSourceUnsupported, "rows in the form of MySQL 5.1 before its release");
+    default: return Status(ErrorCode::kSourceUnknownEvent, fmt::format("event type {}", header.type));
   }
 }
 
@@ -98,11 +102,11 @@ BinlogRawBatch::Item& BinlogAssembler::add_item(std::string_view bytes, uint64_t
 
 // Rows of a wide table may take far more memory than log: batches of them close earlier.
 void BinlogAssembler::weigh(BinlogRawBatch::Item& item) {
-  constexpr size_t kWide = 16;        // columns; below, the factor is no more than about 150
+  constexpr size_t kWide = 16;  // columns; below, the factor is no more than about 150
   constexpr size_t kUsualFactor = 32;
   if (item.plan->schema->columns.size() < kWide || is_compressed_rows_event(item.type)) return;
   auto event = parse_rows_event(item.type, item.body, *format_);
-  if (!event.ok()) return;            // told when it is decoded
+  if (!event.ok()) return;  // told when it is decoded
   size_t decoded = RowsDecoder().decoded_bytes(*item.plan, *event);
   size_t usual = kUsualFactor * item.weight;
   if (decoded <= usual) return;
@@ -261,7 +265,8 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
     return Status(code, fmt::format("{}: {}", why, beginning(query.sql))).with("database", std::string(query.database));
   };
   switch (statement.kind) {
-    case StatementKind::kBegin: case StatementKind::kXaStart:
+    case StatementKind::kBegin:
+    case StatementKind::kXaStart:
       if (open_ && explicit_end_ && maria_gtid_.sequence == 0) {
         TAILRACE_OK(abandoned(header));
         open_ = false;
@@ -269,36 +274,34 @@ Status BinlogAssembler::on_statement(const EventHeader& header, const QueryEvent
       if (!open_) begin({}, header, true);
       explicit_end_ = true;
       return Status();
-    case StatementKind::kXaEnd:
-      return Status();
-    case StatementKind::kSavepoint: case StatementKind::kRollbackTo:
-      return open_ ? on_savepoint(statement.name, statement.kind == StatementKind::kRollbackTo) : Status();
+    case StatementKind::kXaEnd: return Status();
+    case StatementKind::kSavepoint:
+    case StatementKind::kRollbackTo: return open_ ? on_savepoint(statement.name, statement.kind == StatementKind::kRollbackTo) : Status();
     case StatementKind::kRollback:
       if (open_) TAILRACE_OK(forget_after(0));
       break;
-    case StatementKind::kXaCommit:
-      return on_xa_commit(header, statement.name);
+    case StatementKind::kXaCommit: return on_xa_commit(header, statement.name);
     case StatementKind::kXaRollback:
       prepared_.erase(statement.name);
       if (open_) TAILRACE_OK(forget_after(0));
       break;
-    case StatementKind::kRows:
-      return refuse(ErrorCode::kSourceNotRow, "a statement that changes rows was logged as it is");
-    case StatementKind::kUnknown:
-      return refuse(ErrorCode::kSourceUnsupported, "a statement this engine does not understand");
+    case StatementKind::kRows: return refuse(ErrorCode::kSourceNotRow, "a statement that changes rows was logged as it is");
+    case StatementKind::kUnknown: return refuse(ErrorCode::kSourceUnsupported, "a statement this engine does not understand");
     case StatementKind::kTables:
       if (!open_) begin({}, header, false);
       TAILRACE_OK(on_tables(query, statement));
       return explicit_end_ ? Status() : end(header);
-    case StatementKind::kDropDatabase: case StatementKind::kDatabase:
+    case StatementKind::kDropDatabase:
+    case StatementKind::kDatabase:
       if (!open_) begin({}, header, false);
       TAILRACE_OK(on_database(query));
       return explicit_end_ ? Status() : end(header);
-    case StatementKind::kNothing: case StatementKind::kOther: case StatementKind::kXaPrepare:
+    case StatementKind::kNothing:
+    case StatementKind::kOther:
+    case StatementKind::kXaPrepare:
       if (open_ && explicit_end_) return Status();
       break;
-    case StatementKind::kCommit:
-      break;
+    case StatementKind::kCommit: break;
   }
   if (!open_) begin({}, header, false);
   return end(header);

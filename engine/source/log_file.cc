@@ -50,10 +50,14 @@ Result<LogFile> LogFile::open(const std::string& path) {
   LogFile file(path, fd);
   TAILRACE_TRY(size_t have, file.fill(4));
   std::string_view magic(file.buffer_.data(), have < 4 ? have : 4);
-  if (magic == std::string_view("\xFD" "bin", 4)) {
+  if (magic == std::string_view("\xFD"
+                                "bin",
+                                4)) {
     return Status(ErrorCode::kSourceUnsupported, "the binary log file is encrypted").with("file", path);
   }
-  if (magic != std::string_view("\xFE" "bin", 4)) {
+  if (magic != std::string_view("\xFE"
+                                "bin",
+                                4)) {
     return Status(ErrorCode::kSourceFile, "it does not begin like a binary log").with("file", path);
   }
   file.begin_ += 4;

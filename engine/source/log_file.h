@@ -18,9 +18,9 @@ class LogFile {
   ~LogFile();
 
   const std::string& path() const noexcept { return path_; }
-  std::string name() const;                 // without folders: the name in positions
+  std::string name() const;  // without folders: the name in positions
   uint64_t offset() const noexcept { return offset_; }
-  Result<uint64_t> size() const;            // of the whole file, now
+  Result<uint64_t> size() const;  // of the whole file, now
   void seek(uint64_t offset);
   // The next event, header included; empty at the end of the file. Valid until the next call.
   Result<std::string_view> next();
@@ -33,9 +33,9 @@ class LogFile {
 
   std::string path_;
   int fd_ = -1;
-  uint64_t offset_ = 0;          // of the next event
+  uint64_t offset_ = 0;  // of the next event
   std::vector<char> buffer_;
-  size_t begin_ = 0, end_ = 0;   // valid bytes; begin_ is at offset_
+  size_t begin_ = 0, end_ = 0;  // valid bytes; begin_ is at offset_
 };
 
 }  // namespace tailrace

@@ -31,9 +31,7 @@ size_t BinlogAssembler::first_open_item() const {
   return first;
 }
 
-uint64_t BinlogAssembler::open_events() const {
-  return (held_ ? held_->events() : 0) + batch_->items.size() - first_open_item();
-}
+uint64_t BinlogAssembler::open_events() const { return (held_ ? held_->events() : 0) + batch_->items.size() - first_open_item(); }
 
 // The open transaction as if it had ended after its first `events` events.
 Status BinlogAssembler::forget_after(uint64_t events) {
@@ -61,12 +59,15 @@ Status BinlogAssembler::forget_after(uint64_t events) {
 Status BinlogAssembler::on_savepoint(const std::string& name, bool back_to_it) {
   auto found = savepoints_.end();
   // The server compares names by a collation: beyond ASCII, two spellings may be one name.
-  auto is_plain = [](const std::string& text) { return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }); };
+  auto is_plain = [](const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+  };
   for (const Savepoint& other : savepoints_) {
     if (!back_to_it || other.name == name || (is_plain(name) && is_plain(other.name))) continue;
-    return Status(ErrorCode::kSourceUnsupported,
-                  fmt::format("a rollback to savepoint {}, while there is one named {}: only the server can tell whether these are the same",
-                              name, other.name));
+    return Status(
+        ErrorCode::kSourceUnsupported,
+        fmt::format("a rollback to savepoint {}, while there is one named {}: only the server can tell whether these are the same", name,
+                    other.name));
   }
   for (auto at = savepoints_.begin(); at != savepoints_.end(); ++at) {
     if (at->name == name) found = at;
@@ -108,7 +109,7 @@ Status BinlogAssembler::hold() {
   if (!batch_->txns.empty()) return Status();
   batch_ = std::make_unique<BinlogRawBatch>();
   batch_bytes_ = 0;
-  ++batch_number_;   // plans are to be kept alive anew
+  ++batch_number_;  // plans are to be kept alive anew
   return Status();
 }
 
@@ -143,7 +144,7 @@ Status BinlogAssembler::replay() {
 
 Status BinlogAssembler::on_xa_prepare(const EventHeader& header, std::string_view body) {
   TAILRACE_TRY(XaPrepareEvent event, parse_xa_prepare(body));
-  if (event.one_phase) return end(header);   // it is a commit
+  if (event.one_phase) return end(header);  // it is a commit
   if (!open_) begin({}, header, true);
   TAILRACE_OK(hold());
   LogPosition before = is_covered() ? covered_->restart_place() : log_position();
@@ -161,12 +162,13 @@ Status BinlogAssembler::on_xa_prepare(const EventHeader& header, std::string_vie
 Status BinlogAssembler::on_xa_commit(const EventHeader& header, const std::string& xid) {
   auto found = prepared_.find(xid);
   if (found == prepared_.end()) {
-    if (is_covered()) return end(header);   // prepared before the place that reading was resumed at, and delivered
+    if (is_covered()) return end(header);  // prepared before the place that reading was resumed at, and delivered
     // Which tables it changed, its rows would tell. They stand further back in the log, and no snapshot showed them.
     return Status(ErrorCode::kSourceUnsupported,
                   fmt::format("an XA transaction is committed that was prepared before reading began: {}. Begin a new job with a "
                               "source.start before its XA PREPARE, or with a snapshot taken after this commit; XA RECOVER at the "
-                              "server lists those that are prepared", xid));
+                              "server lists those that are prepared",
+                              xid));
   }
   if (!open_) begin({}, header, false);
   held_ = std::move(found->second.rows);

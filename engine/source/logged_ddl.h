@@ -9,7 +9,7 @@
 namespace tailrace {
 
 struct LoggedDdl {
-  std::string sql;         // UTF-8
+  std::string sql;  // UTF-8
   std::string database;
   SqlReading reading;
   DdlContext context;      // but for the collation of the database

@@ -66,18 +66,19 @@ Result<LogPosition> MysqlSource::LiveCatalogue::position() {
     return parse_log_position(position);
   });
 }
-int MysqlSource::LiveCatalogue::lower_case_table_names() { return source_.control_ ? source_.control_->server().lower_case_table_names : 0; }
+int MysqlSource::LiveCatalogue::lower_case_table_names() {
+  return source_.control_ ? source_.control_->server().lower_case_table_names : 0;
+}
 
 Status MysqlSource::check_server(Connection& connection) const {
   const ServerInfo& server = connection.server();
-  auto refuse = [&](ErrorCode code, std::string detail) {
-    return Status(code, std::move(detail)).with("server", host().address());
-  };
+  auto refuse = [&](ErrorCode code, std::string detail) { return Status(code, std::move(detail)).with("server", host().address()); };
   if (!server.log_bin) return refuse(ErrorCode::kSourceBinlogOff, "log_bin is OFF");
   TAILRACE_TRY(bool has_log, keeps_log(connection));
   if (!has_log) {
-    return refuse(ErrorCode::kSourceBinlogOff, "log_bin says ON, but the server knows no statement that shows its log; it can be "
-                                               "copied with job.phases = [\"snapshot\"]");
+    return refuse(ErrorCode::kSourceBinlogOff,
+                  "log_bin says ON, but the server knows no statement that shows its log; it can be "
+                  "copied with job.phases = [\"snapshot\"]");
   }
   if (!server.binlog_format.empty() && server.binlog_format != "ROW") {
     return refuse(ErrorCode::kSourceNotRow, "binlog_format is " + server.binlog_format);
@@ -153,7 +154,8 @@ Status MysqlSource::open_at(Connection connection, const std::optional<Position>
   const bool written = !stored && point.kind == StartPoint::Kind::kPosition;
   if (written && hosts_.size() > 1 && !at.has_gtid && at.server.empty()) {
     return Status(ErrorCode::kConfigBadValue, fmt::format("source.start: {} is a place in the log of one server, and source.url names {}; "
-                                                          "give a GTID set, or one host", at.text(), hosts_.size()));
+                                                          "give a GTID set, or one host",
+                                                          at.text(), hosts_.size()));
   }
   if (stored || written) TAILRACE_OK(fit_position(*control_, at));
   start_ = Position{std::string(kKind), at.text()};
@@ -174,7 +176,8 @@ Status MysqlSource::restart_with_statements() {
   with_statements_ = true;
   failure_ = Status();
   LogPosition at = assembler_.log_position();
-  log(LogLevel::kInfo, fmt::format("{}: the log has partial row images; read again from {} with their statements", host().address(), at.text()));
+  log(LogLevel::kInfo,
+      fmt::format("{}: the log has partial row images; read again from {} with their statements", host().address(), at.text()));
   TAILRACE_OK(assembler_.start(at));
   return start_stream(at.restart_place());
 }
@@ -188,7 +191,7 @@ Status MysqlSource::open_without_log(const std::optional<Position>& from) {
 Result<BinlogWire*> MysqlSource::open_wire() {
   {
     std::lock_guard lock(wire_mutex_);
-    wire_.reset();   // two streams of one server_id would throw each other out
+    wire_.reset();  // two streams of one server_id would throw each other out
   }
   TAILRACE_TRY(auto wire, BinlogWire::open(host()));
   BinlogWire* stream = wire.get();
@@ -233,8 +236,8 @@ Status MysqlSource::explain(Status failure) {
     return connection.ok() ? with_earliest(std::move(failure), *connection) : failure;
   }
   if (failure.code() != ErrorCode::kSourceQuery) return failure;
-  for (std::string_view sign : {"impossible position", "position > file size", "not in the master's binlog", "in the middle of event", "bogus data",
-                                "more GTIDs than the"}) {
+  for (std::string_view sign : {"impossible position", "position > file size", "not in the master's binlog", "in the middle of event",
+                                "bogus data", "more GTIDs than the"}) {
     if (failure.detail().find(sign) == std::string::npos) continue;
     return Status(ErrorCode::kSourcePosition, failure.detail()).with("position", start_.text).with("server", host().address());
   }
@@ -267,12 +270,11 @@ Result<ReadState> MysqlSource::read(std::unique_ptr<RawBatch>& out, size_t max_b
   BinlogWire* wire = wire_.get();
   if (!wire) return Status(ErrorCode::kInternal, "the source is not open");
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
-  constexpr size_t kUsualBatch = 256u << 10;   // of a transaction that would be too large for one
+  constexpr size_t kUsualBatch = 256u << 10;  // of a transaction that would be too large for one
   size_t taken = 0, events = 0;
   while (true) {
     const bool is_full = assembler_.pending_bytes() >= (max_bytes > 0 ? max_bytes : kUsualBatch);
-    if (is_full || (assembler_.can_cut() && assembler_.has_rows() &&
-                    (max_bytes == 0 || taken >= kMaxItems || assembler_.file_changed()))) {
+    if (is_full || (assembler_.can_cut() && assembler_.has_rows() && (max_bytes == 0 || taken >= kMaxItems || assembler_.file_changed()))) {
       TAILRACE_TRY(ReadState state, hand_out(out));
       if (out) return state;
       continue;
@@ -349,8 +351,8 @@ Result<Position> MysqlSource::current_position() {
 Result<std::unique_ptr<SnapshotReader>> MysqlSource::snapshot_reader() {
   // The stream will be of the same host: a chunk's positions are places in its log.
   if (hosts_.size() > 1) TAILRACE_OK(with_host([](Connection) { return Status(); }));
-  return make_snapshot_reader(host(), [this](std::string_view d, std::string_view t) { return chosen(d, t); },
-                              context_.stream);
+  return make_snapshot_reader(
+      host(), [this](std::string_view d, std::string_view t) { return chosen(d, t); }, context_.stream);
 }
 
 void MysqlSource::interrupt() noexcept {
@@ -365,7 +367,8 @@ const std::vector<OptionSpec>& source_options() {
   static const std::vector<OptionSpec> all = [] {
     auto shared = mysql_option_specs();
     std::vector<OptionSpec> out(shared.begin(), shared.end());
-    out.push_back({"heartbeat", "string", "", "table that the engine writes to, such as drc.heartbeat; gives the lag of a source where nothing happens"});
+    out.push_back({"heartbeat", "string", "",
+                   "table that the engine writes to, such as drc.heartbeat; gives the lag of a source where nothing happens"});
     out.push_back({"heartbeat_interval", "duration", "5s", "how often it is written"});
     return out;
   }();

@@ -65,23 +65,23 @@ class MysqlSource : public Source {
   Result<ReadState> hand_out(std::unique_ptr<RawBatch>& out);
   bool chosen(std::string_view database, std::string_view table) const;
 
-  const std::vector<ConnectOptions> hosts_;      // never empty
+  const std::vector<ConnectOptions> hosts_;  // never empty
   const HeartbeatOptions heartbeat_options_;
   const SourceContext context_;
   std::atomic<size_t> host_{0};
-  std::optional<Connection> control_;    // queries of the reader thread
+  std::optional<Connection> control_;  // queries of the reader thread
   LiveCatalogue catalogue_{*this};
   SchemaTracker schemas_;
   BinlogAssembler assembler_;
   Position start_;
-  std::string identity_;                 // of the server that is read; set by open
+  std::string identity_;  // of the server that is read; set by open
   bool is_mariadb_ = false;
-  bool has_log_ = true;                  // false only when no stream is wanted and the server keeps no log
-  bool with_statements_ = false;         // MariaDB sends them, at a price; needed where images are partial
-  Status failure_;                       // told once what came before it has been handed out
+  bool has_log_ = true;           // false only when no stream is wanted and the server keeps no log
+  bool with_statements_ = false;  // MariaDB sends them, at a price; needed where images are partial
+  Status failure_;                // told once what came before it has been handed out
   std::unique_ptr<HeartbeatTable> heartbeat_;
 
-  std::mutex wire_mutex_;                // guards the pointer, not the use by the reader thread
+  std::mutex wire_mutex_;  // guards the pointer, not the use by the reader thread
   std::unique_ptr<BinlogWire> wire_;
   bool interrupted_ = false;
 };

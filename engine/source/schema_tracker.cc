@@ -279,11 +279,11 @@ Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, cons
     return Resolved{std::move(plan), false, {}};
   }
   if (!mismatch.ok()) return mismatch;
-  return Status(ErrorCode::kSchemaMissing, 
-                catalogue_            ? "the server has no such table now"
-                : default_collation_  ? "no schema is given for this table"
-                                      : "no schema is given for this table; a CREATE TABLE in the log that names no character "
-                                        "set needs the one of its database: charset=NAME")
+  return Status(ErrorCode::kSchemaMissing, catalogue_ ? "the server has no such table now"
+                                           : default_collation_
+                                               ? "no schema is given for this table"
+                                               : "no schema is given for this table; a CREATE TABLE in the log that names no character "
+                                                 "set needs the one of its database: charset=NAME")
       .with("table", map.database + "." + map.table);
 }
 
@@ -353,7 +353,8 @@ SchemaTracker::State SchemaTracker::created(const LoggedDdl& ddl, const DdlState
   return State::known(renamed_table(**made, target, false));
 }
 
-SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlStatement& parsed, const State& before, const LogPosition& after) {
+SchemaTracker::State SchemaTracker::altered(const LoggedDdl& ddl, const DdlStatement& parsed, const State& before,
+                                            const LogPosition& after) {
   // The catalogue was read behind this statement: it shows what came of it already.
   if (saw(before, after)) return before;
   if (!ddl.unreadable.empty()) return lost(ddl.unreadable);
@@ -376,7 +377,8 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
     Key key = key_of(name.database, name.table);
     before(key, at);
     Table& table = tables_[key];
-    taken = taken || (table.next > 0 && table.history[table.next - 1].ddl == ddl.sql && table.history[table.next - 1].position.text() == after.text());
+    taken = taken || (table.next > 0 && table.history[table.next - 1].ddl == ddl.sql &&
+                      table.history[table.next - 1].position.text() == after.text());
     stored = stored || (table.next < table.history.size() && log_position_reached(after, table.history[table.next].position));
   }
   State moved;
@@ -394,15 +396,9 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
     State now = before;
     why_lost_.clear();
     switch (name.change) {
-      case TableChange::kTruncate:
-        change.now = before.schema;
-        continue;
-      case TableChange::kDrop:
-        now = State::absent();
-        break;
-      case TableChange::kCreate:
-        now = created(ddl, parsed, name, statement.replaces ? State::absent() : before, at);
-        break;
+      case TableChange::kTruncate: change.now = before.schema; continue;
+      case TableChange::kDrop: now = State::absent(); break;
+      case TableChange::kCreate: now = created(ddl, parsed, name, statement.replaces ? State::absent() : before, at); break;
       case TableChange::kAlter:
         if (i > 0) {  // EXCHANGE PARTITION … WITH TABLE
           change.now = before.schema;
@@ -435,7 +431,8 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
       continue;
     }
     SchemaOrigin origin = now.belief == Belief::kUnknown ? SchemaOrigin::kUnknown
-                          : now.belief == Belief::kGuess ? SchemaOrigin::kCatalogue : SchemaOrigin::kStatement;
+                          : now.belief == Belief::kGuess ? SchemaOrigin::kCatalogue
+                                                         : SchemaOrigin::kStatement;
     put(key, std::move(now), after, ddl.sql, origin);
   }
   for (size_t i = changes.size(); stored && i-- > 0;) {
@@ -493,7 +490,8 @@ Result<std::vector<SchemaRef>> SchemaTracker::apply_database(const LoggedDdl& dd
     look(key, after);
   } else {
     SchemaOrigin origin = now.belief == Belief::kUnknown ? SchemaOrigin::kUnknown
-                          : now.belief == Belief::kGuess ? SchemaOrigin::kCatalogue : SchemaOrigin::kStatement;
+                          : now.belief == Belief::kGuess ? SchemaOrigin::kCatalogue
+                                                         : SchemaOrigin::kStatement;
     put(key, std::move(now), after, ddl.sql, origin);
   }
   TAILRACE_OK(keep());

@@ -36,7 +36,7 @@ class SchemaTracker {
   // What a statement did to one of its tables.
   struct Change {
     TableName name;
-    SchemaRef before, now;   // null = no such table, or not known
+    SchemaRef before, now;  // null = no such table, or not known
   };
 
   // `store` and `catalogue` may be null; both outlive the tracker.
@@ -55,7 +55,7 @@ class SchemaTracker {
   // `provisional`: of a guess, which a later TABLE_MAP of the same may find to be knowledge.
   struct Resolved {
     RowPlanRef plan;
-    bool provisional = false;      // a guess, which is worth asking about again from `settles` on
+    bool provisional = false;  // a guess, which is worth asking about again from `settles` on
     LogPosition settles = {};
   };
   Result<Resolved> resolve(const TableMap& map, const LogPosition& at);
@@ -72,22 +72,22 @@ class SchemaTracker {
   struct Reading {
     LogPosition low, high;
     std::string low_text, high_text;
-    bool passed = false;   // the reader has come to `high`
+    bool passed = false;  // the reader has come to `high`
   };
   using ReadingRef = std::shared_ptr<Reading>;
   enum class Belief : uint8_t {
-    kUnknown,   // nothing is known
-    kAbsent,    // there is no such table
-    kGuess,     // read from the catalogue, perhaps after changes that the reader has not come to
+    kUnknown,  // nothing is known
+    kAbsent,   // there is no such table
+    kGuess,    // read from the catalogue, perhaps after changes that the reader has not come to
     kKnown
   };
   struct State {
     Belief belief = Belief::kUnknown;
-    SchemaRef schema;        // kGuess, kKnown
-    std::string json;        // the same as it is stored, when nobody has asked for it yet
-    ReadingRef reading;      // kGuess; null = not known when it was read
-    bool given = false;      // by the user
-    SchemaRef guess;         // kGuess: the same without defaults, which may be of a later time
+    SchemaRef schema;    // kGuess, kKnown
+    std::string json;    // the same as it is stored, when nobody has asked for it yet
+    ReadingRef reading;  // kGuess; null = not known when it was read
+    bool given = false;  // by the user
+    SchemaRef guess;     // kGuess: the same without defaults, which may be of a later time
     static State absent() {
       State out;
       out.belief = Belief::kAbsent;
@@ -116,14 +116,14 @@ class SchemaTracker {
   };
   struct Table {
     State state;
-    std::vector<Stored> history;   // in order
-    size_t next = 0;               // first of them not reached yet
-    bool seen = false;             // something is known of it, be it that nothing is
-    bool begun = false;            // a database whose every table has been seen: it was made, or dropped, where the reader was
+    std::vector<Stored> history;  // in order
+    size_t next = 0;              // first of them not reached yet
+    bool seen = false;            // something is known of it, be it that nothing is
+    bool begun = false;           // a database whose every table has been seen: it was made, or dropped, where the reader was
   };
-  using Key = std::pair<std::string, std::string>;   // table "" = the database
+  using Key = std::pair<std::string, std::string>;  // table "" = the database
 
-  static const SchemaRef& usable(State& state);   // for rows
+  static const SchemaRef& usable(State& state);  // for rows
   Key key_of(const std::string& database, const std::string& table) const;
   DdlName name_of(const std::string& database, const std::string& table) const;
   Table& look(const Key& key, const LogPosition& at);
@@ -145,7 +145,7 @@ class SchemaTracker {
   // Puts the state and, unless it is stored at this position already, an entry for it.
   void put(const Key& key, State state, const LogPosition& at, const std::string& ddl, SchemaOrigin origin);
   void set(const Key& key, State state);
-  Status keep();               // stores the entries of `pending_`; tells a stored schema that could not be read
+  Status keep();  // stores the entries of `pending_`; tells a stored schema that could not be read
 
   SchemaStore* store_;
   std::string source_kind_;
@@ -154,10 +154,10 @@ class SchemaTracker {
   uint16_t default_collation_ = 0;
   int fold_names_ = 0;
   std::map<Key, Table> tables_;
-  std::map<std::string, size_t> followed_;   // tables with a schema, by database
+  std::map<std::string, size_t> followed_;  // tables with a schema, by database
   std::vector<SchemaStore::Entry> pending_;
   Status unreadable_;
-  std::string why_lost_;       // what became of a table by the statement at hand, where that is not known
+  std::string why_lost_;  // what became of a table by the statement at hand, where that is not known
 };
 
 }  // namespace tailrace

@@ -47,8 +47,8 @@ Result<int64_t> server_clock_us(Connection& connection) {
 Result<LogPosition> find_time(Connection& connection, int64_t time_us, const OpenWire& open_wire) {
   TAILRACE_TRY(int64_t now_us, server_clock_us(connection));
   if (time_us > now_us) {
-    return Status(ErrorCode::kConfigBadValue, fmt::format("source.start: {} is in the future; the server's clock says {}", utc_text(time_us),
-                                                          utc_text(now_us)))
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("source.start: {} is in the future; the server's clock says {}", utc_text(time_us), utc_text(now_us)))
         .with("server", connection.options().address());
   }
   TAILRACE_TRY(Position end_text, current_position(connection));
@@ -59,10 +59,11 @@ Result<LogPosition> find_time(Connection& connection, int64_t time_us, const Ope
   // stand in the one before.
   TAILRACE_TRY(int64_t begins, first_time(files.front().name, connection, open_wire));
   if (time_us < begins) {
-    Status gone(ErrorCode::kSourcePurged, fmt::format("source.start: {} is before the log begins, at {}", utc_text(time_us), utc_text(begins)));
+    Status gone(ErrorCode::kSourcePurged,
+                fmt::format("source.start: {} is before the log begins, at {}", utc_text(time_us), utc_text(begins)));
     return with_earliest(std::move(gone), connection);
   }
-  size_t low = 0, high = files.size();   // files[low] begins early enough, files[high] does not
+  size_t low = 0, high = files.size();  // files[low] begins early enough, files[high] does not
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
     TAILRACE_TRY(int64_t at, first_time(files[middle].name, connection, open_wire));
@@ -73,7 +74,7 @@ Result<LogPosition> find_time(Connection& connection, int64_t time_us, const Ope
   StartScan scan(time_us, LogPosition{false, "", files[low].name, 4, end.server});
   while (!scan.found()) {
     LogPosition at = scan.place();
-    if (compare_log_files(at.file, end.file) == 0 && at.offset >= end.offset) return end;   // nothing since
+    if (compare_log_files(at.file, end.file) == 0 && at.offset >= end.offset) return end;  // nothing since
     TAILRACE_TRY(std::string_view event, next_event(*wire, connection));
     TAILRACE_OK(scan.take(event));
     if (is_heartbeat(event)) return end;
@@ -95,10 +96,8 @@ Result<LogPosition> find_start(Connection& connection, const StartPoint& start, 
       at = LogPosition{false, "", files.front().name, 4, connection.server().identity};
       return at;
     }
-    case StartPoint::Kind::kTime:
-      return find_time(connection, start.time_us, open_wire);
-    case StartPoint::Kind::kPosition:
-      break;
+    case StartPoint::Kind::kTime: return find_time(connection, start.time_us, open_wire);
+    case StartPoint::Kind::kPosition: break;
   }
   return parse_log_position(Position{"", start.position});
 }
@@ -124,7 +123,7 @@ Status add_gtid_set(Connection& connection, LogPosition& at, const OpenWire& ope
   if (at.has_gtid || at.file.empty() || at.offset <= 4) return Status();
   if (server.is_mariadb) {
     TAILRACE_TRY(auto set, connection.query_value(fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(at.file), at.offset)));
-    if (!set) return Status();   // no place between two events: the stream will say so
+    if (!set) return Status();  // no place between two events: the stream will say so
     at.has_gtid = true;
     at.gtid = *set;
     return Status();

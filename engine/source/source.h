@@ -24,21 +24,21 @@ class RawBatch {
  public:
   virtual ~RawBatch() = default;
   uint64_t sequence = 0;
-  std::optional<Position> boundary;   // see EventBatch
-  int64_t commit_time_us = 0;         // of the newest transaction that ends in it, with or without rows; 0 = none
-  std::map<std::string, uint64_t> set_aside;   // row events of quarantined tables that were passed over, by qualified name
-  size_t bytes = 0;                   // memory held, roughly
-  MemoryCharge charge;                // the budget, taken by the pipeline
+  std::optional<Position> boundary;           // see EventBatch
+  int64_t commit_time_us = 0;                 // of the newest transaction that ends in it, with or without rows; 0 = none
+  std::map<std::string, uint64_t> set_aside;  // row events of quarantined tables that were passed over, by qualified name
+  size_t bytes = 0;                           // memory held, roughly
+  MemoryCharge charge;                        // the budget, taken by the pipeline
 };
 
 enum class ReadState : uint8_t { kMore, kIdle, kEnd };
 
 struct SourceContext {
-  const TableFilter* tables = nullptr;   // outlives the source
-  SchemaStore* schemas = nullptr;        // outlives the source
-  std::string spill_dir = {};            // for what has to be kept and is too large for memory; "" = $TMPDIR, else /var/tmp
-  bool stream = true;                    // false: a copy of the tables is all that is wanted; a log may be missing
-  Quarantine* quarantine = nullptr;      // outlives the source; null = a failure of one table's schema is the source's
+  const TableFilter* tables = nullptr;  // outlives the source
+  SchemaStore* schemas = nullptr;       // outlives the source
+  std::string spill_dir = {};           // for what has to be kept and is too large for memory; "" = $TMPDIR, else /var/tmp
+  bool stream = true;                   // false: a copy of the tables is all that is wanted; a log may be missing
+  Quarantine* quarantine = nullptr;     // outlives the source; null = a failure of one table's schema is the source's
 };
 
 struct SnapshotTable {
@@ -50,9 +50,9 @@ struct SnapshotTable {
 // that `covers(low, …)` says is in `low` was visible to it.
 struct SnapshotChunk {
   Position low, high;
-  EventBatch rows;          // Op::kRead events, one pseudo transaction
-  std::string next_key;     // where the next chunk starts, text only the reader can read; "" = the table is done
-  bool exact = false;       // low == high: rows are the state at exactly that position
+  EventBatch rows;       // Op::kRead events, one pseudo transaction
+  std::string next_key;  // where the next chunk starts, text only the reader can read; "" = the table is done
+  bool exact = false;    // low == high: rows are the state at exactly that position
 };
 
 // Reads tables for the first copy, on its own connection. One thread at a time, not the source's reader thread.
@@ -61,12 +61,10 @@ class SnapshotReader {
   virtual ~SnapshotReader() = default;
   virtual Result<std::vector<SnapshotTable>> tables() = 0;
   // Reads the next rows of a keyed table after `from_key` ("" = from the start), at most about `max_bytes`.
-  virtual Result<SnapshotChunk> read_chunk(const SchemaRef& table, const std::string& from_key, size_t max_rows,
-                                           size_t max_bytes) = 0;
+  virtual Result<SnapshotChunk> read_chunk(const SchemaRef& table, const std::string& from_key, size_t max_rows, size_t max_bytes) = 0;
   // Reads a table without key whole, in one consistent view, handing batches to `sink`; all share low == high.
   // Returns that position. `sink` returning a failed Status ends the read with it.
-  virtual Result<Position> read_whole(const SchemaRef& table, size_t max_bytes,
-                                      const std::function<Status(SnapshotChunk)>& sink) = 0;
+  virtual Result<Position> read_whole(const SchemaRef& table, size_t max_bytes, const std::function<Status(SnapshotChunk)>& sink) = 0;
 };
 
 class Source {
@@ -84,8 +82,8 @@ class Source {
   virtual bool covers(const Position& at, const Transaction& transaction) const = 0;
   // Is everything up to `target` at or before `at`? Both are positions of this source.
   virtual bool reached(const Position& at, const Position& target) const = 0;
-  virtual Position start_position() const = 0;                 // after open: where reading begins
-  virtual Result<Position> current_position() = 0;             // newest position of the server now; any thread, own connection
+  virtual Position start_position() const = 0;      // after open: where reading begins
+  virtual Result<Position> current_position() = 0;  // newest position of the server now; any thread, own connection
   virtual Result<std::unique_ptr<SnapshotReader>> snapshot_reader() = 0;
   // Interrupts a read from another thread. Safe at any time.
   virtual void interrupt() noexcept = 0;

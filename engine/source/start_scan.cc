@@ -12,21 +12,32 @@ constexpr size_t kChecksumSize = 4;
 
 bool begins_transaction(uint8_t type, bool has_gtids) noexcept {
   switch (static_cast<EventType>(type)) {
-    case EventType::kGtid: case EventType::kAnonymousGtid: case EventType::kGtidTagged: case EventType::kMariaGtid:
-    case EventType::kPreviousGtids: case EventType::kMariaGtidList: case EventType::kMariaBinlogCheckpoint:
-    case EventType::kMariaStartEncryption: case EventType::kFormatDescription: case EventType::kRotate: case EventType::kStop:
-    case EventType::kIncident:
-      return true;
-    case EventType::kXid: case EventType::kWriteRows: case EventType::kUpdateRows: case EventType::kDeleteRows:
-    case EventType::kWriteRowsV1: case EventType::kUpdateRowsV1: case EventType::kDeleteRowsV1:
-      return false;
-    default:
-      return !has_gtids;
+    case EventType::kGtid:
+    case EventType::kAnonymousGtid:
+    case EventType::kGtidTagged:
+    case EventType::kMariaGtid:
+    case EventType::kPreviousGtids:
+    case EventType::kMariaGtidList:
+    case EventType::kMariaBinlogCheckpoint:
+    case EventType::kMariaStartEncryption:
+    case EventType::kFormatDescription:
+    case EventType::kRotate:
+    case EventType::kStop:
+    case EventType::kIncident: return true;
+    case EventType::kXid:
+    case EventType::kWriteRows:
+    case EventType::kUpdateRows:
+    case EventType::kDeleteRows:
+    case EventType::kWriteRowsV1:
+    case EventType::kUpdateRowsV1:
+    case EventType::kDeleteRowsV1: return false;
+    default: return !has_gtids;
   }
 }
 
 Status not_between(const LogPosition& at, uint8_t type) {
-  return Status(ErrorCode::kSourcePosition, "the place is inside a transaction: name the offset where one ends, as a status or SHOW BINARY LOG STATUS shows it")
+  return Status(ErrorCode::kSourcePosition,
+                "the place is inside a transaction: name the offset where one ends, as a status or SHOW BINARY LOG STATUS shows it")
       .with("position", at.text())
       .with("event", event_type_name(type));
 }
@@ -108,7 +119,9 @@ Status StartScan::take(std::string_view event) {
       }
       at_.offset = offset_;
       break;
-    case EventType::kGtid: case EventType::kAnonymousGtid: case EventType::kGtidTagged: {
+    case EventType::kGtid:
+    case EventType::kAnonymousGtid:
+    case EventType::kGtidTagged: {
       TAILRACE_TRY(GtidEvent gtid, type == EventType::kGtidTagged ? parse_tagged_gtid(body) : parse_mysql_gtid(body));
       has_gtids_ = true;
       if (!pass(gtid.commit_time_us ? static_cast<int64_t>(gtid.commit_time_us) : seconds_us, !gtid.commit_time_us)) break;
@@ -129,15 +142,15 @@ Status StartScan::take(std::string_view event) {
       open_ = query.sql == "BEGIN" || (open_ && query.sql != "COMMIT" && query.sql != "ROLLBACK");
       break;
     }
-    case EventType::kXid:
-      open_ = false;
-      break;
-    case EventType::kTableMap: case EventType::kIntvar: case EventType::kRand: case EventType::kUserVar:
+    case EventType::kXid: open_ = false; break;
+    case EventType::kTableMap:
+    case EventType::kIntvar:
+    case EventType::kRand:
+    case EventType::kUserVar:
     case EventType::kBeginLoadQuery:
       if (!has_gtids_ && !open_) pass(seconds_us, true);
       break;
-    default:
-      break;
+    default: break;
   }
   return Status();
 }

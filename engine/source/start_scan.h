@@ -34,12 +34,12 @@ class StartScan {
 
  private:
   const int64_t time_us_;
-  LogPosition at_;              // before the transaction being passed
-  uint64_t offset_;             // end of the last event
+  LogPosition at_;   // before the transaction being passed
+  uint64_t offset_;  // end of the last event
   bool located_ = false;
   bool found_ = false;
-  bool has_gtids_ = false;      // every transaction begins with a GTID event
-  bool open_ = false;           // without GTIDs: between BEGIN and the end
+  bool has_gtids_ = false;  // every transaction begins with a GTID event
+  bool open_ = false;       // without GTIDs: between BEGIN and the end
   bool set_known_ = false, set_is_maria_ = false;
   MysqlGtidSet mysql_set_;
   MariaGtidList maria_set_;

@@ -21,18 +21,15 @@ int authorize_reading(void*, int action, const char* first, const char*, const c
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_READ:
-    case SQLITE_RECURSIVE:
-      return SQLITE_OK;
-    case SQLITE_FUNCTION:
-      return SQLITE_OK;
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    case SQLITE_FUNCTION: return SQLITE_OK;
     case SQLITE_PRAGMA:
       // What shells ask to describe a table; everything else could change the connection.
       for (const char* name : {"table_info", "table_xinfo", "table_list", "index_list", "index_info"}) {
         if (first && std::strcmp(first, name) == 0) return SQLITE_OK;
       }
       return SQLITE_DENY;
-    default:
-      return SQLITE_DENY;
+    default: return SQLITE_DENY;
   }
 }
 
@@ -48,18 +45,11 @@ std::string quote(std::string_view text, char mark) {
 
 }  // namespace
 
-std::string quote_name(std::string_view name) {
-  return quote(name, '"');
-}
-std::string quote_text(std::string_view text) {
-  return quote(text, '\'');
-}
-std::string_view library_version() noexcept {
-  return sqlite3_libversion();
-}
+std::string quote_name(std::string_view name) { return quote(name, '"'); }
+std::string quote_text(std::string_view text) { return quote(text, '\''); }
+std::string_view library_version() noexcept { return sqlite3_libversion(); }
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path, const OpenOptions& options,
-                                                 ErrorFamily family) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, const OpenOptions& options, ErrorFamily family) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (options.mode == OpenMode::kReadOnly) flags |= SQLITE_OPEN_READONLY;
   if (options.mode == OpenMode::kReadWrite) flags |= SQLITE_OPEN_READWRITE;
@@ -70,8 +60,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   auto opening = [&](int code, std::string_view what) {
     bool full = is_disk_full(handle, code);
     std::string reason = handle ? sqlite3_errmsg(handle) : "out of memory";
-    if (int error = handle ? sqlite3_system_errno(handle) : 0;
-        error != 0 && (code & 0xFF) == SQLITE_CANTOPEN) {
+    if (int error = handle ? sqlite3_system_errno(handle) : 0; error != 0 && (code & 0xFF) == SQLITE_CANTOPEN) {
       reason = fmt::format("{} ({})", reason, std::strerror(error));
     }
     return Status(full ? family.full : family.open, fmt::format("{}: {}", what, reason)).with("file", path);
@@ -84,19 +73,15 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
       "PRAGMA synchronous={};PRAGMA cache_size=-{};PRAGMA wal_autocheckpoint={};PRAGMA "
       "journal_size_limit=67108864;"
       "PRAGMA temp_store=FILE;PRAGMA foreign_keys=OFF;PRAGMA trusted_schema=OFF;",
-      options.synchronous == Synchronous::kFull ? "FULL" : "NORMAL", options.cache_kib,
-      options.wal_autocheckpoint);
+      options.synchronous == Synchronous::kFull ? "FULL" : "NORMAL", options.cache_kib, options.wal_autocheckpoint);
   if (options.max_page_count > 0) pragmas += fmt::format("PRAGMA max_page_count={};", options.max_page_count);
   result = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
-  if (result == SQLITE_OK)
-    result = sqlite3_exec(handle, "SELECT 1 FROM sqlite_schema", nullptr, nullptr, nullptr);
+  if (result == SQLITE_OK) result = sqlite3_exec(handle, "SELECT 1 FROM sqlite_schema", nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) return opening(result, "open");
   return database;
 }
 
-Database::~Database() {
-  sqlite3_close_v2(handle_);
-}
+Database::~Database() { sqlite3_close_v2(handle_); }
 
 Status Database::failure_of(int result, std::string_view what) const {
   ErrorCode code = is_disk_full(handle_, result) ? family_.full : family_.write;
@@ -105,18 +90,14 @@ Status Database::failure_of(int result, std::string_view what) const {
   return Status(code, fmt::format("{}: {}", what, reason)).with("file", path_);
 }
 
-Status Database::failure(std::string_view what) const {
-  return failure_of(sqlite3_extended_errcode(handle_), what);
-}
+Status Database::failure(std::string_view what) const { return failure_of(sqlite3_extended_errcode(handle_), what); }
 
 bool Database::is_busy_error() const noexcept {
   int primary = sqlite3_errcode(handle_) & 0xFF;
   return primary == SQLITE_BUSY || primary == SQLITE_LOCKED;
 }
 
-bool Database::is_constraint_error() const noexcept {
-  return (sqlite3_errcode(handle_) & 0xFF) == SQLITE_CONSTRAINT;
-}
+bool Database::is_constraint_error() const noexcept { return (sqlite3_errcode(handle_) & 0xFF) == SQLITE_CONSTRAINT; }
 
 Status Database::execute(const std::string& sql) {
   int result = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
@@ -127,8 +108,8 @@ Result<Statement> Database::prepare(std::string_view sql, bool persistent, std::
   Statement statement;
   statement.database_ = this;
   const char* rest = nullptr;
-  int result = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
-                                  persistent ? SQLITE_PREPARE_PERSISTENT : 0, &statement.handle_, &rest);
+  int result = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), persistent ? SQLITE_PREPARE_PERSISTENT : 0,
+                                  &statement.handle_, &rest);
   if (result != SQLITE_OK) return failure_of(result, sql.substr(0, 120));
   if (tail) *tail = sql.substr(static_cast<size_t>(rest - sql.data()));
   return statement;
@@ -141,18 +122,10 @@ Result<std::optional<int64_t>> Database::query_int(std::string_view sql) {
   return std::optional<int64_t>(statement.column_int(0));
 }
 
-int64_t Database::changes() const noexcept {
-  return sqlite3_changes64(handle_);
-}
-bool Database::in_transaction() const noexcept {
-  return sqlite3_get_autocommit(handle_) == 0;
-}
-void Database::interrupt() noexcept {
-  sqlite3_interrupt(handle_);
-}
-void Database::set_busy_timeout(int milliseconds) noexcept {
-  sqlite3_busy_timeout(handle_, milliseconds);
-}
+int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_); }
+bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
+void Database::interrupt() noexcept { sqlite3_interrupt(handle_); }
+void Database::set_busy_timeout(int milliseconds) noexcept { sqlite3_busy_timeout(handle_, milliseconds); }
 
 void Database::allow_reading_only() noexcept {
   sqlite3_exec(handle_, "PRAGMA query_only=ON", nullptr, nullptr, nullptr);

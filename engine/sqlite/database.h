@@ -87,8 +87,7 @@ class Statement {
 class Database {
  public:
   // Opens in WAL mode with the pragmas of `options`. The object never moves, statements point to it.
-  static Result<std::unique_ptr<Database>> open(const std::string& path, const OpenOptions& options,
-                                                ErrorFamily family);
+  static Result<std::unique_ptr<Database>> open(const std::string& path, const OpenOptions& options, ErrorFamily family);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -110,8 +109,7 @@ class Database {
 
  private:
   friend class Statement;
-  Database(sqlite3* handle, std::string path, ErrorFamily family)
-      : handle_(handle), path_(std::move(path)), family_(family) {}
+  Database(sqlite3* handle, std::string path, ErrorFamily family) : handle_(handle), path_(std::move(path)), family_(family) {}
   Status failure_of(int result, std::string_view what) const;
   sqlite3* handle_;
   std::string path_;

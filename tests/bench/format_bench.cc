@@ -30,8 +30,8 @@ SchemaRef sysbench_table() {
   schema->schema_id = next_schema_id();
   schema->database = "sbtest";
   schema->table = "sbtest1";
-  for (auto [name, type, kind] : {std::tuple{"id", "int", Kind::kInt}, {"k", "int", Kind::kInt}, {"c", "char", Kind::kText},
-                                  {"pad", "char", Kind::kText}}) {
+  for (auto [name, type, kind] :
+       {std::tuple{"id", "int", Kind::kInt}, {"k", "int", Kind::kInt}, {"c", "char", Kind::kText}, {"pad", "char", Kind::kText}}) {
     Column column;
     column.name = name;
     column.type_name = column.type_text = type;
@@ -125,15 +125,22 @@ void with_nlohmann(const EventBatch& batch, const ChangeEvent& event, uint64_t s
   const Transaction& txn = batch.txns[event.txn];
   Row key_row = event.before.empty() ? event.after : event.before;
   std::string key = std::to_string(key_row[0].i);
-  nlohmann::json message = {
-      {"prevStruct", image(event.before)},
-      {"postStruct", image(event.after)},
-      {"allMetaData",
-       {{"checkpoint", std::to_string(txn.commit_time_us / 1'000'000)}, {"dbType", "MYSQL"}, {"db", event.table->database},
-        {"table_name", event.table->table}, {"record_primary_key", "id"}, {"record_primary_value", key}, {"source_identity", nullptr},
-        {"storeDataSequence", sequence}, {"timestamp", std::to_string(txn.commit_time_us / 1'000'000)}, {"uniqueId", txn.id},
-        {"transId", txn.id}, {"clusterId", std::to_string(txn.server_id)}}},
-      {"recordType", record_type(event.op)}};
+  nlohmann::json message = {{"prevStruct", image(event.before)},
+                            {"postStruct", image(event.after)},
+                            {"allMetaData",
+                             {{"checkpoint", std::to_string(txn.commit_time_us / 1'000'000)},
+                              {"dbType", "MYSQL"},
+                              {"db", event.table->database},
+                              {"table_name", event.table->table},
+                              {"record_primary_key", "id"},
+                              {"record_primary_value", key},
+                              {"source_identity", nullptr},
+                              {"storeDataSequence", sequence},
+                              {"timestamp", std::to_string(txn.commit_time_us / 1'000'000)},
+                              {"uniqueId", txn.id},
+                              {"transId", txn.id},
+                              {"clusterId", std::to_string(txn.server_id)}}},
+                            {"recordType", record_type(event.op)}};
   out.value = message.dump();
   out.key = key;
 }
@@ -166,9 +173,15 @@ void with_rapidjson(const EventBatch& batch, const ChangeEvent& event, uint64_t 
   image("postStruct", event.after);
   json.Key("allMetaData");
   json.StartObject();
-  for (auto [name, value] : {std::pair<const char*, std::string_view>("checkpoint", seconds), {"dbType", "MYSQL"},
-                             {"db", event.table->database}, {"table_name", event.table->table}, {"record_primary_key", "id"},
-                             {"record_primary_value", out.key}, {"timestamp", seconds}, {"uniqueId", txn.id}, {"transId", txn.id}}) {
+  for (auto [name, value] : {std::pair<const char*, std::string_view>("checkpoint", seconds),
+                             {"dbType", "MYSQL"},
+                             {"db", event.table->database},
+                             {"table_name", event.table->table},
+                             {"record_primary_key", "id"},
+                             {"record_primary_value", out.key},
+                             {"timestamp", seconds},
+                             {"uniqueId", txn.id},
+                             {"transId", txn.id}}) {
     json.Key(name);
     text(value);
   }
@@ -261,9 +274,10 @@ int main(int argc, char** argv) {
   double base = document.ns / document.rows;
   for (const Runner& runner : runners) {
     double value = runner.ns / runner.rows;
-    fmt::print("{{\"bench\":\"formats\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"ns/row\",\"per\":\"core\",\"against\":\"nlohmann document\","
-               "\"against_value\":{:.1f},\"ratio\":{:.3f},\"mb_s\":{:.0f},\"bytes\":{:.0f}}}\n",
-               runner.name, value, base, value / base, runner.bytes / runner.ns * 1e3, runner.bytes / runner.rows);
+    fmt::print(
+        "{{\"bench\":\"formats\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"ns/row\",\"per\":\"core\",\"against\":\"nlohmann document\","
+        "\"against_value\":{:.1f},\"ratio\":{:.3f},\"mb_s\":{:.0f},\"bytes\":{:.0f}}}\n",
+        runner.name, value, base, value / base, runner.bytes / runner.ns * 1e3, runner.bytes / runner.rows);
   }
   return 0;
 }

@@ -116,9 +116,16 @@ struct Prepared {
 Cost run_bare(const std::string& broker, const std::string& topic, const std::vector<Prepared>& messages, size_t count) {
   char text[256];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  const char* settings[][2] = {{"bootstrap.servers", broker.c_str()}, {"acks", "all"}, {"enable.idempotence", "true"},
-                               {"message.timeout.ms", "0"}, {"partitioner", "murmur2_random"}, {"compression.codec", "lz4"},
-                               {"linger.ms", "1"}, {"message.max.bytes", "1000000"}, {"batch.size", "524288"}, {"queue.buffering.max.kbytes", "32768"},
+  const char* settings[][2] = {{"bootstrap.servers", broker.c_str()},
+                               {"acks", "all"},
+                               {"enable.idempotence", "true"},
+                               {"message.timeout.ms", "0"},
+                               {"partitioner", "murmur2_random"},
+                               {"compression.codec", "lz4"},
+                               {"linger.ms", "1"},
+                               {"message.max.bytes", "1000000"},
+                               {"batch.size", "524288"},
+                               {"queue.buffering.max.kbytes", "32768"},
                                {"queue.buffering.max.messages", "104857"}};
   for (auto& [name, value] : settings) {
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK) die(text);
@@ -231,9 +238,10 @@ int main(int argc, char** argv) {
   };
   auto n = static_cast<double>(count);
   auto line = [&](const char* per, double value, double against) {
-    std::printf("{\"bench\":\"kafka\",\"case\":\"sink alone, %zu byte messages\",\"value\":%.0f,\"unit\":\"rows/s\",\"per\":\"%s\","
-                "\"against\":\"librdkafka\",\"against_value\":%.0f,\"ratio\":%.3f}\n",
-                bytes / messages.size(), value, per, against, value / against);
+    std::printf(
+        "{\"bench\":\"kafka\",\"case\":\"sink alone, %zu byte messages\",\"value\":%.0f,\"unit\":\"rows/s\",\"per\":\"%s\","
+        "\"against\":\"librdkafka\",\"against_value\":%.0f,\"ratio\":%.3f}\n",
+        bytes / messages.size(), value, per, against, value / against);
   };
   line("run", n / median(own, &Cost::wall), n / median(bare, &Cost::wall));
   line("core", n / median(own, &Cost::cpu), n / median(bare, &Cost::cpu));

@@ -51,7 +51,9 @@ void insert_rows(const char* socket, std::vector<Times>& rows, size_t first, Clo
 void consume(const char* broker, const char* topic_name, std::vector<Times>& rows, const std::atomic<bool>& over) {
   char error[256];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  const char* settings[][2] = {{"bootstrap.servers", broker}, {"fetch.wait.max.ms", "100"}, {"fetch.error.backoff.ms", "10"},
+  const char* settings[][2] = {{"bootstrap.servers", broker},
+                               {"fetch.wait.max.ms", "100"},
+                               {"fetch.error.backoff.ms", "10"},
                                {"topic.metadata.refresh.fast.interval.ms", "50"}};
   for (auto& [name, value] : settings) {
     if (rd_kafka_conf_set(conf, name, value, error, sizeof error) != RD_KAFKA_CONF_OK) die(error);
@@ -113,6 +115,7 @@ int main(int argc, char** argv) {
   if (ms.empty()) die("no message arrived");
   std::sort(ms.begin(), ms.end());
   auto at = [&](double part) { return ms[std::min(ms.size() - 1, static_cast<size_t>(part * static_cast<double>(ms.size())))]; };
-  std::printf("{\"rows\":%zu,\"missing\":%zu,\"rate\":%.1f,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f}\n",
-              ms.size(), missing, static_cast<double>(rows.size()) / took, at(0.5), at(0.9), at(0.99), at(0.999), ms.back());
+  std::printf(
+      "{\"rows\":%zu,\"missing\":%zu,\"rate\":%.1f,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f}\n",
+      ms.size(), missing, static_cast<double>(rows.size()) / took, at(0.5), at(0.9), at(0.99), at(0.999), ms.back());
 }

@@ -59,10 +59,17 @@ int main(int argc, char** argv) {
   std::vector<Message> messages = split(text);
   char error[256];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  const char* settings[][2] = {{"bootstrap.servers", argv[1]}, {"acks", "all"}, {"enable.idempotence", "true"},
-                               {"message.timeout.ms", "0"}, {"partitioner", "murmur2_random"},
-                               {"compression.codec", "lz4"}, {"linger.ms", "1"}, {"message.max.bytes", "1000000"}, {"batch.size", "524288"},
-                               {"queue.buffering.max.kbytes", "32768"}, {"queue.buffering.max.messages", "104857"}};
+  const char* settings[][2] = {{"bootstrap.servers", argv[1]},
+                               {"acks", "all"},
+                               {"enable.idempotence", "true"},
+                               {"message.timeout.ms", "0"},
+                               {"partitioner", "murmur2_random"},
+                               {"compression.codec", "lz4"},
+                               {"linger.ms", "1"},
+                               {"message.max.bytes", "1000000"},
+                               {"batch.size", "524288"},
+                               {"queue.buffering.max.kbytes", "32768"},
+                               {"queue.buffering.max.messages", "104857"}};
   for (auto& [name, value] : settings) {
     if (rd_kafka_conf_set(conf, name, value, error, sizeof error) != RD_KAFKA_CONF_OK) die(error);
   }
@@ -78,7 +85,7 @@ int main(int argc, char** argv) {
   std::thread poller([&] {
     while (!done) rd_kafka_poll(client, 50);
   });
-  const std::string id = "0-520148-1234567:12";   // as long as the sink's header
+  const std::string id = "0-520148-1234567:12";  // as long as the sink's header
   for (const Message& message : messages) {
     rd_kafka_vu_t parts[6];
     parts[0].vtype = RD_KAFKA_VTYPE_RKT;

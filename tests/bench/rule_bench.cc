@@ -5,6 +5,7 @@
 // that repeats, so both are shown.
 #include <fmt/format.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -14,7 +15,6 @@
 #include <numeric>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <vector>
 
 #include "event/event_batch.h"
@@ -32,8 +32,11 @@ SchemaRef sysbench_table(int number) {
   schema->schema_id = next_schema_id();
   schema->database = "sbtest";
   schema->table = fmt::format("sbtest{}", number);
-  for (auto [name, type] : {std::pair{"id", "int not null"}, {"k", "int not null"}, {"c", "char(120) not null"},
-                            {"pad", "char(60) not null"}, {"status", "varchar(10) not null"}}) {
+  for (auto [name, type] : {std::pair{"id", "int not null"},
+                            {"k", "int not null"},
+                            {"c", "char(120) not null"},
+                            {"pad", "char(60) not null"},
+                            {"status", "varchar(10) not null"}}) {
     Column column = parse_sql_type(type).value();
     column.name = name;
     schema->columns.push_back(column);
@@ -200,8 +203,8 @@ int main(int argc, char** argv) {
     RuleStageConfig config;
     if (*what.rules) {
       config.rules.file = fmt::format("{}/bench.lua", folder);
-      std::ofstream(config.rules.file) << "local mask = require 'tailrace.mask'\nreturn { api = 1, " << what.file << "tables = { ['sbtest.*'] = { "
-                                       << what.rules << " } } }\n";
+      std::ofstream(config.rules.file) << "local mask = require 'tailrace.mask'\nreturn { api = 1, " << what.file
+                                       << "tables = { ['sbtest.*'] = { " << what.rules << " } } }\n";
     }
     auto stage = make_rule_stage(config);
     if (!stage.ok()) {
@@ -227,9 +230,10 @@ int main(int argc, char** argv) {
   double base = runners.front().mean();
   for (Runner& runner : runners) {
     double value = runner.mean();
-    fmt::print("{{\"bench\":\"rule\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"ns/row\",\"per\":\"core\","
-               "\"against\":\"no rule\",\"against_value\":{:.1f},\"ratio\":{:.2f}}}\n",
-               runner.what.name, value, base, value / base);
+    fmt::print(
+        "{{\"bench\":\"rule\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"ns/row\",\"per\":\"core\","
+        "\"against\":\"no rule\",\"against_value\":{:.1f},\"ratio\":{:.2f}}}\n",
+        runner.what.name, value, base, value / base);
   }
   return 0;
 }

@@ -56,8 +56,9 @@ int main(int argc, char** argv) {
   run(database, "PRAGMA cache_size=-8192");
   run(database, "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, k INTEGER NOT NULL, c TEXT NOT NULL, pad TEXT NOT NULL) STRICT");
   sqlite3_stmt* upsert = nullptr;
-  check(database, sqlite3_prepare_v2(database,
-      "INSERT INTO t VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET k = ?2, c = ?3, pad = ?4", -1, &upsert, nullptr));
+  check(database,
+        sqlite3_prepare_v2(database, "INSERT INTO t VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET k = ?2, c = ?3, pad = ?4", -1,
+                           &upsert, nullptr));
   run(database, "BEGIN IMMEDIATE");
   long open = 0;
   for (const Line& row : rows) {

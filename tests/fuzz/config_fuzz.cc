@@ -55,15 +55,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint8_t kind = in.u8();
   std::string_view text = in.rest();
   switch (kind % 6) {
-    case 0: case 1:
-      config(text);
-      break;
-    case 2:
-      url(text);
-      break;
-    case 3:
-      patterns(text);
-      break;
+    case 0:
+    case 1: config(text); break;
+    case 2: url(text); break;
+    case 3: patterns(text); break;
     case 4:
       // Files are left alone: what they hold is none of a test's business.
       if (text.find("file") == std::string_view::npos) (void)resolve_references(text).ok();

@@ -38,7 +38,9 @@ class Reading {
   explicit Reading(uint8_t choice)
       : located_(choice & 1),
         good_sums_(choice & 2),
-        cut_at_(choice & 4 ? 1 : choice & 8 ? 300 : 1 << 16),
+        cut_at_(choice & 4   ? 1
+                : choice & 8 ? 300
+                             : 1 << 16),
         schemas_(nullptr, "mysql", choice & 64 ? nullptr : &tables_, [](std::string_view, std::string_view) { return true; }),
         assembler_(SourceContext{}, schemas_, "mysql") {
     LogPosition start;

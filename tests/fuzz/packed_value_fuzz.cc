@@ -81,18 +81,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input in(data, size);
   std::string out;
   switch (in.u8() % 8) {
-    case 0: case 1:
-      decimal(in);
-      break;
+    case 0:
+    case 1: decimal(in); break;
     case 2:
       if (unpack_column(in.rest(), out)) FUZZ_CHECK(out.size() <= 1040 * (size + 17));
       break;
     case 3:
       if (unpack_event_part(in.rest(), out)) FUZZ_CHECK(out.size() <= 1040 * (size + 17));
       break;
-    case 4: case 5:
-      charset(in);
-      break;
+    case 4:
+    case 5: charset(in); break;
     case 6: {
       FormatDescription format;
       format.post_header[static_cast<size_t>(EventType::kQuery)] = in.u8() % 16;

@@ -37,8 +37,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FUZZ_CHECK(!decoded.ok() || counted.ok());
   FUZZ_CHECK(ordinal == 7 + batch.events.size());
   if (counted.ok()) FUZZ_CHECK(decoded.ok() ? *counted == batch.events.size() : *counted > batch.events.size());
-  if (!decoded.ok()) FUZZ_CHECK(decoded.code() == ErrorCode::kSourceCorrupt || decoded.code() == ErrorCode::kSchemaMismatch ||
-                                decoded.code() == ErrorCode::kSourceText || decoded.code() == ErrorCode::kSourceUnsupported || decoded.code() == ErrorCode::kSourceImage);
+  if (!decoded.ok())
+    FUZZ_CHECK(decoded.code() == ErrorCode::kSourceCorrupt || decoded.code() == ErrorCode::kSchemaMismatch ||
+               decoded.code() == ErrorCode::kSourceText || decoded.code() == ErrorCode::kSourceUnsupported ||
+               decoded.code() == ErrorCode::kSourceImage);
   size_t width = schema->columns.size();
   size_t values = (batch.events.size() + 1) * 2 * width;
   FUZZ_CHECK(batch.arena.bytes() <= values * (sizeof(Value) + 72) + (event->rows.size() + size) * 1100 + (1 << 20));

@@ -16,14 +16,28 @@ struct Fixed {
   const char* type;
   const char* text;
 };
-constexpr Fixed kColumns[] = {
-    {"id", "int not null", "7"},          {"t", "tinyint", "-128"},           {"l", "bigint", "-9223372036854775808"},
-    {"lu", "bigint unsigned", "18446744073709551615"}, {"d", "decimal(10,2)", "-12.50"}, {"dd", "decimal(65,30)", "99999999999999999999999999999999999.999999999999999999999999999999"},
-    {"f", "double", "1.5"},               {"g", "varchar(40)", "Stra\xC3\x9F" "e "}, {"b", "varchar(40)", "10.5x"},
-    {"n", "varchar(40)", "\xED\x95\x9C\xEA\xB8\x80"}, {"vb", "varbinary(20)", "ab"}, {"en", "enum('new','old')", "old"},
-    {"st", "set('a','B','c')", "a,c"},    {"bt", "bit(12)", "5"},             {"y", "year", "2026"},
-    {"day", "date", "2026-01-31"},        {"dt", "datetime(6)", "2026-01-31 12:34:56.789012"}, {"ts", "timestamp", "2026-01-31 12:34:56"},
-    {"tm", "time(3)", "-01:02:03.250"},   {"doc", "json", "{}"}};
+constexpr Fixed kColumns[] = {{"id", "int not null", "7"},
+                              {"t", "tinyint", "-128"},
+                              {"l", "bigint", "-9223372036854775808"},
+                              {"lu", "bigint unsigned", "18446744073709551615"},
+                              {"d", "decimal(10,2)", "-12.50"},
+                              {"dd", "decimal(65,30)", "99999999999999999999999999999999999.999999999999999999999999999999"},
+                              {"f", "double", "1.5"},
+                              {"g", "varchar(40)",
+                               "Stra\xC3\x9F"
+                               "e "},
+                              {"b", "varchar(40)", "10.5x"},
+                              {"n", "varchar(40)", "\xED\x95\x9C\xEA\xB8\x80"},
+                              {"vb", "varbinary(20)", "ab"},
+                              {"en", "enum('new','old')", "old"},
+                              {"st", "set('a','B','c')", "a,c"},
+                              {"bt", "bit(12)", "5"},
+                              {"y", "year", "2026"},
+                              {"day", "date", "2026-01-31"},
+                              {"dt", "datetime(6)", "2026-01-31 12:34:56.789012"},
+                              {"ts", "timestamp", "2026-01-31 12:34:56"},
+                              {"tm", "time(3)", "-01:02:03.250"},
+                              {"doc", "json", "{}"}};
 
 struct Table {
   std::vector<Column> columns;
@@ -57,9 +71,7 @@ bool is_utf8(std::string_view text) {
   return write_text(value, any, text, arena) != WriteFault::kUtf8;
 }
 
-void check_error(const Status& status) {
-  FUZZ_CHECK(status.detail().starts_with("where: ") || status.detail().starts_with("f.lua:"));
-}
+void check_error(const Status& status) { FUZZ_CHECK(status.detail().starts_with("where: ") || status.detail().starts_with("f.lua:")); }
 
 std::shared_ptr<const WhereProgram> compile(const Table& table, const WhereSource& source, bool is_filter) {
   static const WhereOptions options{{"region", std::string("eu")}, {"n", 5.0}, {"on", true}};

@@ -1,7 +1,7 @@
 #include <atomic>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "event/value_text.h"
@@ -319,10 +319,15 @@ TEST_CASE("formats without a message for a heartbeat or a DDL skip it") {
   ChangeEvent heartbeat, ddl = f.event(Op::kSchemaChange, {}, {});
   heartbeat.op = Op::kHeartbeat;
   ddl.sql = "ALTER TABLE orders ADD c INT;";
-  const std::map<std::string_view, std::pair<bool, bool>> skips = {
-      {"default", {false, false}},  {"defaultextendcolumntype", {false, false}}, {"canal", {true, false}},
-      {"dataworks", {false, false}}, {"shareplex", {true, false}},               {"debezium", {false, true}},
-      {"debeziumflatten", {false, true}}, {"debeziumsmt", {true, true}},         {"avro", {true, false}}};
+  const std::map<std::string_view, std::pair<bool, bool>> skips = {{"default", {false, false}},
+                                                                   {"defaultextendcolumntype", {false, false}},
+                                                                   {"canal", {true, false}},
+                                                                   {"dataworks", {false, false}},
+                                                                   {"shareplex", {true, false}},
+                                                                   {"debezium", {false, true}},
+                                                                   {"debeziumflatten", {false, true}},
+                                                                   {"debeziumsmt", {true, true}},
+                                                                   {"avro", {true, false}}};
   for (const FormatInfo* info : builtin_formats()) {
     INFO(info->name);
     Record record;

@@ -103,9 +103,8 @@ TEST_CASE("numbers are the shortest text that reads back") {
 }
 
 TEST_CASE("base64 and hex follow the vectors of RFC 4648") {
-  const std::pair<const char*, const char*> vectors[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                         {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
-                                                         {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> vectors[] = {
+      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
   for (auto [bytes, text] : vectors) {
     std::string out;
     JsonWriter json(out);
@@ -122,7 +121,11 @@ TEST_CASE("base64 and hex follow the vectors of RFC 4648") {
 
 TEST_CASE("a writer reuses the string's memory") {
   std::string out;
-  { JsonWriter json(out); REQUIRE(json.string(std::string(5000, 'x'))); json.finish(); }
+  {
+    JsonWriter json(out);
+    REQUIRE(json.string(std::string(5000, 'x')));
+    json.finish();
+  }
   const char* memory = out.data();
   for (int i = 0; i < 10; ++i) {
     JsonWriter json(out);

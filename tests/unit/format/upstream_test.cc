@@ -41,9 +41,7 @@ struct Case {
     row.push_back(value);
     return schema->columns.back();
   }
-  static Value text(Kind kind, std::string_view bytes) {
-    return Value::of_text(kind, bytes.data(), static_cast<uint32_t>(bytes.size()));
-  }
+  static Value text(Kind kind, std::string_view bytes) { return Value::of_text(kind, bytes.data(), static_cast<uint32_t>(bytes.size())); }
   Record encode(const char* format, std::map<std::string, std::string> given, Op op, std::vector<Value>* before = nullptr) {
     given["flavor"] = "upstream";
     const FormatInfo* info = find_format(format);
@@ -99,13 +97,13 @@ TEST_CASE("Debezium upstream: envelope, source, key, tombstone") {
 }
 
 TEST_CASE("Debezium upstream: DECIMAL as the bytes of a BigInteger") {
-  CHECK(decimal("123.45", 2) == "MDk=");    // 0x3039
-  CHECK(decimal("123.4", 2) == "MDQ=");     // 12340 = 0x3034
-  CHECK(decimal("-1.5", 1) == "8Q==");      // -15 = 0xF1
+  CHECK(decimal("123.45", 2) == "MDk=");  // 0x3039
+  CHECK(decimal("123.4", 2) == "MDQ=");   // 12340 = 0x3034
+  CHECK(decimal("-1.5", 1) == "8Q==");    // -15 = 0xF1
   CHECK(decimal("0.00", 2) == "AA==");
-  CHECK(decimal("1.28", 2) == "AIA=");      // 128 = 0x0080
-  CHECK(decimal("-1.28", 2) == "gA==");     // -128 = 0x80
-  CHECK(decimal("-2.56", 2) == "/wA=");     // -256 = 0xFF00
+  CHECK(decimal("1.28", 2) == "AIA=");   // 128 = 0x0080
+  CHECK(decimal("-1.28", 2) == "gA==");  // -128 = 0x80
+  CHECK(decimal("-2.56", 2) == "/wA=");  // -256 = 0xFF00
   CHECK(decimal("18446744073709551616", 0) == "AQAAAAAAAAAA");
   CHECK(decimal("-18446744073709551616", 0) == "/wAAAAAAAAAA");
   Case c;
@@ -124,7 +122,8 @@ TEST_CASE("Debezium upstream: values and their schema") {
                      Value::of_bits(Kind::kDateTime, pack_datetime({2018, 6, 20}, {6, 37, 3, 123'000}), 3));
   ms.scale = 3;
   c.add("us", "datetime", "datetime(6)", Kind::kDateTime,
-        Value::of_bits(Kind::kDateTime, pack_datetime({2018, 6, 20}, {6, 37, 3, 123'456}), 6)).scale = 6;
+        Value::of_bits(Kind::kDateTime, pack_datetime({2018, 6, 20}, {6, 37, 3, 123'456}), 6))
+      .scale = 6;
   Value ts = Value::of_int(1'606'233'662'500'000);
   ts.kind = Kind::kTimestamp;
   c.add("ts", "timestamp", "timestamp(3)", Kind::kTimestamp, ts).scale = 3;
@@ -150,7 +149,8 @@ TEST_CASE("Debezium upstream: values and their schema") {
   CHECK(fields[0].at("name") == "srv.shop.t.Value");
   CHECK(fields[2].at("name") == "io.debezium.connector.mysql.Source");
   std::map<std::string, std::string> names;
-  for (const Json& field : fields[1].at("fields")) names[field.at("field")] = field.value("name", "") + ":" + field.at("type").get<std::string>();
+  for (const Json& field : fields[1].at("fields"))
+    names[field.at("field")] = field.value("name", "") + ":" + field.at("type").get<std::string>();
   CHECK(names["id"] == ":int32");
   CHECK(names["b1"] == ":boolean");
   CHECK(names["b10"] == "io.debezium.data.Bits:bytes");
@@ -177,7 +177,8 @@ TEST_CASE("Canal upstream: texts, declared types, promoted numbers") {
   before[5] = Case::text(Kind::kText, "old");
   before[1] = Value::of_uint(100);
   Json message = Json::parse(c.encode("canal", {{"time_zone", "UTC"}}, Op::kUpdate, &before).value);
-  CHECK(message.at("data") == Json::array({{{"id", "7"}, {"u", "200"}, {"f", "1.0E10"}, {"e", "2"}, {"t", "-01:02:03.500"}, {"v", "new"}}}));
+  CHECK(message.at("data") ==
+        Json::array({{{"id", "7"}, {"u", "200"}, {"f", "1.0E10"}, {"e", "2"}, {"t", "-01:02:03.500"}, {"v", "new"}}}));
   CHECK(message.at("old") == Json::array({{{"u", "100"}, {"v", "old"}}}));
   CHECK(message.at("mysqlType").at("v") == "varchar(255)");
   CHECK(message.at("mysqlType").at("u") == "tinyint(3) unsigned");

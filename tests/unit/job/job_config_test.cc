@@ -39,7 +39,7 @@ TEST_CASE("a configuration is parsed and its literal secrets are split off") {
 }
 
 TEST_CASE("mistakes are named") {
-  CHECK(code_of("{") .substr(0, 8) == "CFG-0001");
+  CHECK(code_of("{").substr(0, 8) == "CFG-0001");
   CHECK(code_of(R"({"source":"a://b","sink":"null:","tabels":[]})") == "CFG-0002 tabels (did you mean 'tables'?)");
   CHECK(code_of(R"({"source":"a://b"})") == "CFG-0004 sink");
   CHECK(code_of(R"({"source":"a://b","sink":"null:","pipeline":{"treads":1}})").find("'threads'") != std::string::npos);

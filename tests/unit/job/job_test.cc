@@ -31,7 +31,7 @@ struct Bench {
   std::atomic<size_t> source_fails{0}, sink_fails{0};
   std::filesystem::path folder;
   std::string rules_version;
-  bool refuses = false;   // the source, with an error that no retry heals
+  bool refuses = false;  // the source, with an error that no retry heals
 
   // Not settled: the log goes on behind what can be seen, where a job that only streams begins.
   explicit Bench(bool settled = true) {
@@ -197,7 +197,7 @@ TEST_CASE("a start that fails keeps what the status says of earlier runs") {
   {
     auto job = bench.open();
     REQUIRE(job.ok());
-    CHECK((*job)->decide_ddl({}).code() == ErrorCode::kJobState);   // nothing is held
+    CHECK((*job)->decide_ddl({}).code() == ErrorCode::kJobState);  // nothing is held
   }
   after = read_job_status(bench.path());
   REQUIRE(after.ok());

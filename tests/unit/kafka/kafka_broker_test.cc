@@ -1,8 +1,8 @@
 // The sink against a real broker, named by TAILRACE_KAFKA=host:port.
+#include <unistd.h>
 #include <cstdlib>
 #include <iostream>
 #include <map>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 

@@ -134,8 +134,8 @@ TEST_CASE("errors that pass are tried again") {
   cluster.topic("shop.orders", 1);
   SinkUnderTest under(cluster.bootstrap());
   REQUIRE(under.open().to_string() == "ok");
-  cluster.produce_errors({RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-                          RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT});
+  cluster.produce_errors(
+      {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT});
   REQUIRE(under.write(Table("orders").batch(1, 0, 10)).ok());
   REQUIRE(under.sink->flush({}).ok());
   CHECK(under.acks.sequences() == Sequences{1});

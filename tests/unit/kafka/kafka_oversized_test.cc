@@ -1,12 +1,12 @@
 // Messages that are larger than their topic takes, by policy; and the throttle. Against the client library's mock brokers.
+#include <unistd.h>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <cstdlib>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
-#include <unistd.h>
 
 #include "unit/catch.h"
 #include "unit/kafka/kafka_fixture.h"

@@ -46,7 +46,9 @@ struct Transactional : SinkUnderTest {
     if (!made.ok()) return made;
     return sink->open(context, acks);
   }
-  Status write_with(const EventBatch& batch, std::optional<Checkpoint> checkpoint) { return sink->write({&batch, std::move(checkpoint)}, {}); }
+  Status write_with(const EventBatch& batch, std::optional<Checkpoint> checkpoint) {
+    return sink->write({&batch, std::move(checkpoint)}, {});
+  }
 };
 
 }  // namespace
@@ -111,12 +113,12 @@ TEST_CASE("real broker: half of a source transaction is never committed") {
   Table table("orders");
   Transactional under(address, topic, job, {{"commit_bytes", "1"}});
   REQUIRE(under.open().to_string() == "ok");
-  REQUIRE(under.write_with(table.batch(1, 0, 10), at(10)).ok());           // past commit_bytes: committed
+  REQUIRE(under.write_with(table.batch(1, 0, 10), at(10)).ok());  // past commit_bytes: committed
   REQUIRE(under.acks.sequences() == std::vector<uint64_t>{1});
-  REQUIRE(under.write_with(table.batch(2, 10, 10), std::nullopt).ok());    // its transaction goes on
+  REQUIRE(under.write_with(table.batch(2, 10, 10), std::nullopt).ok());  // its transaction goes on
   REQUIRE(under.sink->flush({}).ok());
   CHECK(under.acks.sequences() == std::vector<uint64_t>{1});
-  CHECK(consume(address, topic, 1, 10).size() == 10);                      // consume looks for one too many
+  CHECK(consume(address, topic, 1, 10).size() == 10);  // consume looks for one too many
   REQUIRE(under.write_with(table.batch(3, 20, 10), at(30)).ok());
   CHECK(under.acks.sequences() == std::vector<uint64_t>{1, 2, 3});
   CHECK(consume(address, topic, 1, 30).size() == 30);

@@ -60,13 +60,12 @@ TEST_CASE("identity and configuration are kept, a changed configuration is refus
   auto job = must_open(folder.job(), Mode::kCreate);
   CHECK(*job->has_started());
   // The same value, written differently.
-  auto same = job->create_or_check_config(
-      "shop", R"({ "version": 1, "tables": ["shop.*"], "sink": {"url": "sqlite:///a.db"} })",
-      "sqlite:///a.db");
+  auto same =
+      job->create_or_check_config("shop", R"({ "version": 1, "tables": ["shop.*"], "sink": {"url": "sqlite:///a.db"} })", "sqlite:///a.db");
   REQUIRE(same.ok());
   CHECK(same->id == id);
-  auto other = job->create_or_check_config(
-      "shop", R"({"sink":{"url":"sqlite:///b.db"},"tables":["shop.*"],"version":1,"x":2})", "sqlite:///b.db");
+  auto other =
+      job->create_or_check_config("shop", R"({"sink":{"url":"sqlite:///b.db"},"tables":["shop.*"],"version":1,"x":2})", "sqlite:///b.db");
   REQUIRE_FALSE(other.ok());
   CHECK(other.status().code() == ErrorCode::kJobConfigChanged);
   CHECK(other.status().detail() == "sink.url: \"sqlite:///a.db\" -> \"sqlite:///b.db\"; x: (not set) -> 2");
@@ -115,8 +114,7 @@ TEST_CASE("what is not a job file is named") {
   REQUIRE(::write(fd, garbage.data(), garbage.size()) == 5000);
   ::close(fd);
   CHECK(JobFile::open(text, Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
-  CHECK(JobFile::open(folder.path + "/no/such/folder/x.db", Mode::kCreate).status().code() ==
-        ErrorCode::kMetaOpen);
+  CHECK(JobFile::open(folder.path + "/no/such/folder/x.db", Mode::kCreate).status().code() == ErrorCode::kMetaOpen);
 
   std::string foreign = folder.path + "/foreign.db";
   REQUIRE(std::system(("sqlite3 " + foreign + " 'create table t(a)'").c_str()) == 0);
@@ -180,8 +178,7 @@ TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
   auto letters = job->query("SELECT code, \"table\", key, message FROM v1_dead_letter");
   REQUIRE(letters.ok());
   REQUIRE(letters->rows.size() == 1);
-  CHECK(letters->rows[0] == std::vector<Cell>{std::string("RULE-0102"), std::string("user"),
-                                              std::string("id=7"), std::string("boom")});
+  CHECK(letters->rows[0] == std::vector<Cell>{std::string("RULE-0102"), std::string("user"), std::string("id=7"), std::string("boom")});
   auto events = job->read_events(0);
   REQUIRE(events->size() == 1);
   CHECK((*events)[0].text == "lost");
@@ -197,8 +194,7 @@ int look_and_steer(const std::string& path) {
   JobFile& r = **reader;
   for (int i = 0; i < 20; ++i) {
     auto seen = r.read_status();
-    if (!seen.ok() || !*seen || (*seen)->rows_done != 41 || (*seen)->lag_s || (*seen)->owner_pid != 12)
-      return 2;
+    if (!seen.ok() || !*seen || (*seen)->rows_done != 41 || (*seen)->lag_s || (*seen)->owner_pid != 12) return 2;
     auto stats = r.read_tables();
     if (!stats.ok() || stats->size() != 1 || (*stats)[0].rows_total != 50) return 3;
     if (!r.query("SELECT * FROM v1_checkpoint").ok()) return 4;
@@ -248,7 +244,7 @@ TEST_CASE("another process reads status while the owner writes, and steers by co
       std::this_thread::sleep_for(std::chrono::milliseconds(1));  // ten times the rate of a busy job
     }
   });
-  while (writes == 0 && !is_refused) std::this_thread::yield();   // the child may be done before a thread gets to run
+  while (writes == 0 && !is_refused) std::this_thread::yield();  // the child may be done before a thread gets to run
   REQUIRE(::write(cue[1], "g", 1) == 1);
   int state = 0;
   ::waitpid(child, &state, 0);
@@ -278,17 +274,15 @@ TEST_CASE("queries read, with names, types and parameters, and do nothing else")
   auto table = job->query("SELECT ?1 AS a, ?2 AS b, NULL AS c, 1.5 AS d, x'00ff' AS e;", parameters);
   REQUIRE(table.ok());
   CHECK(table->columns == std::vector<std::string>{"a", "b", "c", "d", "e"});
-  CHECK(table->rows[0] == std::vector<Cell>{int64_t{7}, std::string("x"), std::monostate(), 1.5,
-                                            Blob{std::string("\0\xff", 2)}});
-  for (std::string sql : {"DELETE FROM checkpoint", "UPDATE job SET name='x'", "SELECT 1; SELECT 2",
-                          "ATTACH 'x' AS y", "PRAGMA journal_mode=DELETE", "selec 1", "SELECT ?", ""}) {
+  CHECK(table->rows[0] == std::vector<Cell>{int64_t{7}, std::string("x"), std::monostate(), 1.5, Blob{std::string("\0\xff", 2)}});
+  for (std::string sql : {"DELETE FROM checkpoint", "UPDATE job SET name='x'", "SELECT 1; SELECT 2", "ATTACH 'x' AS y",
+                          "PRAGMA journal_mode=DELETE", "selec 1", "SELECT ?", ""}) {
     CAPTURE(sql);
     auto bad = job->query(sql);
     REQUIRE_FALSE(bad.ok());
     CHECK(bad.status().code() == ErrorCode::kMetaQuery);
   }
-  auto cut = job->query(
-      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10) SELECT i FROM n", {}, 3);
+  auto cut = job->query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10) SELECT i FROM n", {}, 3);
   REQUIRE(cut.ok());
   CHECK(cut->rows.size() == 3);
   CHECK(cut->truncated);
@@ -342,7 +336,7 @@ TEST_CASE("versions of rules are kept once, and a cut placed later passes over t
   auto later = job->add_rule_cut({0, *second, {"mysql", "gtid=0-1-9"}, "swap", "ALTER TABLE …"});
   REQUIRE(later.ok());
   REQUIRE(job->add_rule_cut({0, *second, {}, "swap", ""}).ok());
-  auto waiting = job->add_rule_cut({0, *first, {}, "swap", ""});   // the last wish counts
+  auto waiting = job->add_rule_cut({0, *first, {}, "swap", ""});  // the last wish counts
   REQUIRE(waiting.ok());
   auto cuts = job->rule_cuts();
   REQUIRE(cuts.ok());
@@ -398,15 +392,26 @@ TEST_CASE("what rules remember goes back to the checkpoint, and the journal does
     auto found = job.go_back(checkpoint);
     REQUIRE(found.ok());
     std::string out = found->is_known ? "" : "? ";
-    for (const Change& entry : found->entries) out += entry.state + "." + entry.key + "=" + entry.value + "@" + std::to_string(entry.at_us) + " ";
+    for (const Change& entry : found->entries)
+      out += entry.state + "." + entry.key + "=" + entry.value + "@" + std::to_string(entry.at_us) + " ";
     return out;
   };
-  auto count = [](JobFile& job, const std::string& table) { return std::get<int64_t>(job.query("SELECT count(*) FROM " + table)->rows[0][0]); };
+  auto count = [](JobFile& job, const std::string& table) {
+    return std::get<int64_t>(job.query("SELECT count(*) FROM " + table)->rows[0][0]);
+  };
   {
     auto job = must_open(folder.job(), Mode::kCreate);
-    REQUIRE(job->keep(at("p1", 1), {{Change::Kind::kClear, "", "", "", 0}, {Change::Kind::kPut, "last", "a", "1", 10}, {Change::Kind::kPut, "last", "b", "1", 10}}).ok());
-    REQUIRE(job->keep(at("p2", 2), {{Change::Kind::kPut, "last", "a", "2", 20}, {Change::Kind::kRemove, "last", "b", "", 20}, {Change::Kind::kPut, "other", "a", "x", 20}}).ok());
-    REQUIRE(job->keep(at("p3", 3), {{Change::Kind::kPut, "last", "c", std::string("\0z", 2), 30}, {Change::Kind::kClear, "other", "", "", 0}}).ok());
+    REQUIRE(job->keep(at("p1", 1), {{Change::Kind::kClear, "", "", "", 0},
+                                    {Change::Kind::kPut, "last", "a", "1", 10},
+                                    {Change::Kind::kPut, "last", "b", "1", 10}})
+                .ok());
+    REQUIRE(job->keep(at("p2", 2), {{Change::Kind::kPut, "last", "a", "2", 20},
+                                    {Change::Kind::kRemove, "last", "b", "", 20},
+                                    {Change::Kind::kPut, "other", "a", "x", 20}})
+                .ok());
+    REQUIRE(
+        job->keep(at("p3", 3), {{Change::Kind::kPut, "last", "c", std::string("\0z", 2), 30}, {Change::Kind::kClear, "other", "", "", 0}})
+            .ok());
   }
   auto job = must_open(folder.job(), Mode::kOwn);
   CHECK(entries(*job, at("p2", 2)) == "last.a=2@20 other.a=x@20 ");

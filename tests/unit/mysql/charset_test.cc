@@ -18,8 +18,8 @@ std::string utf8_of(const char* charset, const std::string& in) {
 
 // Expected: SELECT CONVERT(CONVERT(x'…' USING charset) USING utf8mb4) on a server.
 TEST_CASE("Text becomes UTF-8") {
-  CHECK(utf8_of("latin1", "h\xE9\x80") == "h\xC3\xA9\xE2\x82\xAC");   // 0x80 is the euro sign
-  CHECK(utf8_of("latin1", "\x81") == "\xC2\x81");                     // a hole of cp1252
+  CHECK(utf8_of("latin1", "h\xE9\x80") == "h\xC3\xA9\xE2\x82\xAC");  // 0x80 is the euro sign
+  CHECK(utf8_of("latin1", "\x81") == "\xC2\x81");                    // a hole of cp1252
   CHECK(utf8_of("gbk", "\xC4\xE3") == "\xE4\xBD\xA0");
   CHECK(utf8_of("sjis", "\x83\x65") == "\xE3\x83\x86");
   CHECK(utf8_of("big5", "\xA7\x41") == "\xE4\xBD\xA0");
@@ -35,17 +35,21 @@ TEST_CASE("Small character sets of old days") {
   CHECK(utf8_of("armscii8", "\xB2\xFE") == "\xD4\xB1\xE2\x80\x99");
   CHECK(utf8_of("geostd8", "\xC0\xFD") == "\xE1\x83\x90\xE2\x84\x96");
   CHECK(utf8_of("keybcs2", "\x80\xA8") == "\xC4\x8C\xC5\xA1");
-  CHECK(utf8_of("swe7", "[$}") == "\xC3\x84$\xC3\xA5");              // not a superset of ASCII
+  CHECK(utf8_of("swe7", "[$}") == "\xC3\x84$\xC3\xA5");  // not a superset of ASCII
 }
 
 // The system's tables know characters for these, the servers do not and show '?'.
 TEST_CASE("Codes that the servers know no character for are refused") {
-  for (auto [charset, code] : {std::pair("cp1256", "\x8A"), {"greek", "\xA4"}, {"big5", "\xC7\xFD"}, {"sjis", "\x87\x40"},
-                               {"ujis", "\xAD\xA1"}, {"ujis", "\x8F\xF3\xF3"}}) {
+  for (auto [charset, code] : {std::pair("cp1256", "\x8A"),
+                               {"greek", "\xA4"},
+                               {"big5", "\xC7\xFD"},
+                               {"sjis", "\x87\x40"},
+                               {"ujis", "\xAD\xA1"},
+                               {"ujis", "\x8F\xF3\xF3"}}) {
     CAPTURE(charset);
     CHECK(utf8_of(charset, code) == "refused");
   }
-  CHECK(utf8_of("big5", "\xA1\x5A") == "\xEF\xBF\xBD");               // theirs is U+FFFD
+  CHECK(utf8_of("big5", "\xA1\x5A") == "\xEF\xBF\xBD");  // theirs is U+FFFD
   CHECK(utf8_of("ujis", "\x8F\xA2\xB7") == "~");
   CHECK(utf8_of("gb18030", "\x82\x35\x90\x37") == "\xE9\xBE\xB4");
 }
@@ -69,9 +73,9 @@ TEST_CASE("Invalid bytes can be replaced, one mark a character or stray byte") {
 }
 
 TEST_CASE("Bytes that are not text are refused") {
-  CHECK(utf8_of("utf8mb4", "a\xC0\x80") == "refused");          // overlong
-  CHECK(utf8_of("utf8mb4", "\xED\xA0\x80") == "refused");       // surrogate
-  CHECK(utf8_of("utf8mb4", "\xE4\xBD") == "refused");           // cut
+  CHECK(utf8_of("utf8mb4", "a\xC0\x80") == "refused");     // overlong
+  CHECK(utf8_of("utf8mb4", "\xED\xA0\x80") == "refused");  // surrogate
+  CHECK(utf8_of("utf8mb4", "\xE4\xBD") == "refused");      // cut
   CHECK(utf8_of("utf8mb4", "\xF5\x80\x80\x80") == "refused");
   CHECK(utf8_of("ascii", "\x80") == "refused");
   CHECK(utf8_of("ucs2", "\x4F") == "refused");

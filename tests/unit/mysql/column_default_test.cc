@@ -39,7 +39,7 @@ TEST_CASE("Defaults as the catalogues print them") {
       {"char(5)", "a ", "'a '", "=a"},
       {"varchar(20)", "it's \\ \n x", "'it''s \\\\ \\n x'", "=it's \\ \n x"},
       {"varchar(20)", "\xC3\xA9", "'\xC3\xA9'", "=\xC3\xA9"},
-      {"varchar(20)", "?", "'?'", "unknown"},      // or what three-byte UTF-8 cannot hold
+      {"varchar(20)", "?", "'?'", "unknown"},  // or what three-byte UTF-8 cannot hold
       {"varchar(20)", "", "''", "="},
       {"varbinary(9)", "0x6162", "'ab'", nullptr},
       {"varbinary(9)", "", "''", "="},
@@ -71,10 +71,25 @@ TEST_CASE("No default: NULL, or the zero of the type where NULL is not allowed")
   CHECK(default_of("int", {}, false) == "NULL");
   CHECK(default_of("int", "NULL", true) == "NULL");
   const std::pair<const char*, std::string> rows[] = {
-      {"int", "=0"}, {"bigint unsigned", "=0"}, {"double", "=0"}, {"decimal(6,2)", "=0.00"}, {"decimal(5,0)", "=0"},
-      {"varchar(5)", "="}, {"text", "="}, {"binary(2)", "=\0\0"s}, {"blob", "="}, {"date", "=0000-00-00"},
-      {"time(1)", "=00:00:00.0"}, {"datetime", "=0000-00-00 00:00:00"}, {"timestamp", "=0000-00-00 00:00:00"},
-      {"year", "=0000"}, {"bit(3)", "=0"}, {"enum('x','y')", "=x"}, {"set('x')", "="}, {"json", "=null"}, {"point", "unknown"},
+      {"int", "=0"},
+      {"bigint unsigned", "=0"},
+      {"double", "=0"},
+      {"decimal(6,2)", "=0.00"},
+      {"decimal(5,0)", "=0"},
+      {"varchar(5)", "="},
+      {"text", "="},
+      {"binary(2)", "=\0\0"s},
+      {"blob", "="},
+      {"date", "=0000-00-00"},
+      {"time(1)", "=00:00:00.0"},
+      {"datetime", "=0000-00-00 00:00:00"},
+      {"timestamp", "=0000-00-00 00:00:00"},
+      {"year", "=0000"},
+      {"bit(3)", "=0"},
+      {"enum('x','y')", "=x"},
+      {"set('x')", "="},
+      {"json", "=null"},
+      {"point", "unknown"},
   };
   for (const auto& [type, value] : rows) {
     INFO(type);
@@ -98,8 +113,10 @@ TEST_CASE("Defaults after a statement: the statement's own, else those of before
     std::string out;
     SchemaRef changed = with_defaults_of(before, now, statement, false);
     for (const Column& column : changed->columns) {
-      out += column.default_kind == Default::kText ? "=" + column.default_text
-             : column.default_kind == Default::kNull ? "NULL" : column.default_kind == Default::kImplicit ? "zero" : "?";
+      out += column.default_kind == Default::kText       ? "=" + column.default_text
+             : column.default_kind == Default::kNull     ? "NULL"
+             : column.default_kind == Default::kImplicit ? "zero"
+                                                         : "?";
       out += "|";
     }
     return out;
@@ -115,8 +132,9 @@ TEST_CASE("Defaults after a statement: the statement's own, else those of before
   CHECK(after(nullptr, *before, "RENAME TABLE x TO t") == "?|?|");
   CHECK(after(nullptr, *now, "CREATE TABLE t (a INT, b VARCHAR(9) DEFAULT 'it''s', c INT DEFAULT 1 COMMENT 'DEFAULT 2', KEY (b))") ==
         "NULL|=it's|=1|");
-  CHECK(after(nullptr, *now, "CREATE TABLE t (a INT AUTO_INCREMENT, b VARCHAR(9) CHARACTER SET utf8mb4 DEFAULT NULL, "
-                             "c INT REFERENCES x (y) ON DELETE SET DEFAULT)") == "?|NULL|?|");
+  CHECK(after(nullptr, *now,
+              "CREATE TABLE t (a INT AUTO_INCREMENT, b VARCHAR(9) CHARACTER SET utf8mb4 DEFAULT NULL, "
+              "c INT REFERENCES x (y) ON DELETE SET DEFAULT)") == "?|NULL|?|");
   CHECK(after(nullptr, *now, "CREATE TABLE t (KEY k (a DESC), a INT DEFAULT 1, b VARCHAR(9) DEFAULT '5', c INT NOT NULL)") == "?|?|?|");
   auto strict = table({{"a", "int"}, {"b", "varchar(9)"}}, false);
   CHECK(after(nullptr, *strict, "CREATE TABLE t (a INT NOT NULL, b VARCHAR(9) DEFAULT NULL)") == "zero|?|");

@@ -17,13 +17,15 @@ using nlohmann::json;
 namespace {
 
 // What one side has and the other has not.
-std::string difference(const std::map<std::string, std::vector<std::string>>& have, const std::map<std::string, std::vector<std::string>>& expected) {
+std::string difference(const std::map<std::string, std::vector<std::string>>& have,
+                       const std::map<std::string, std::vector<std::string>>& expected) {
   std::string out;
   auto lines = [&](const char* sign, const auto& some, const auto& others) {
     for (const auto& [name, text] : some) {
       auto other = others.find(name);
       for (size_t i = 0; i < text.size(); ++i) {
-        if (other == others.end() || i >= other->second.size() || other->second[i] != text[i]) out += std::string(sign) + name + ": " + text[i] + "\n";
+        if (other == others.end() || i >= other->second.size() || other->second[i] != text[i])
+          out += std::string(sign) + name + ": " + text[i] + "\n";
       }
     }
   };
@@ -35,9 +37,12 @@ std::string difference(const std::map<std::string, std::vector<std::string>>& ha
 std::vector<std::string> shape(const TableSchema& schema, bool is_mariadb) {
   std::vector<std::string> out;
   for (const Column& c : schema.columns) {
-    std::string collation = c.charset == 0 || c.kind == Kind::kBytes || c.kind == Kind::kGeometry ? "-" : collation_name(c.charset, is_mariadb);
+    std::string collation =
+        c.charset == 0 || c.kind == Kind::kBytes || c.kind == Kind::kGeometry ? "-" : collation_name(c.charset, is_mariadb);
     out.push_back(c.name + " " + c.type_text + (c.nullable ? " NULL " : " NOT NULL ") + collation +
-                  (c.is_virtual ? " virtual" : c.generated ? " stored" : ""));
+                  (c.is_virtual  ? " virtual"
+                   : c.generated ? " stored"
+                                 : ""));
   }
   std::string key = "key";
   for (uint16_t index : schema.primary_key) key += " " + schema.columns[index].name;
@@ -50,7 +55,7 @@ std::vector<std::string> shape(const TableSchema& schema, bool is_mariadb) {
 struct Model {
   DdlContext context;
   std::map<std::string, SchemaRef> tables;
-  std::set<std::string> unknown;   // "not known from here"
+  std::set<std::string> unknown;  // "not known from here"
   std::string problem;
 
   void run(const std::string& sql, const SqlReading& reading) {
@@ -110,11 +115,8 @@ struct Model {
       case Kind::kRenameTables:
         for (size_t i = 0; i + 1 < ddl.tables.size(); i += 2) move(ddl.tables[i], ddl.tables[i + 1]);
         break;
-      case Kind::kAlterDatabase:
-        context.database_collation = resolve_charset(ddl.charset, context.database_collation, context);
-        break;
-      default:
-        break;
+      case Kind::kAlterDatabase: context.database_collation = resolve_charset(ddl.charset, context.database_collation, context); break;
+      default: break;
     }
   }
 };

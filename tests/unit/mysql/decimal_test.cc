@@ -23,14 +23,14 @@ TEST_CASE("Packed decimals read as documented") {
 
 TEST_CASE("Zero has no sign and leading zeros are cut") {
   CHECK(text_of({0x80, 0x00}, 3, 1) == "0.0");
-  CHECK(text_of({0x7F, 0xFF}, 3, 1) == "0.0");    // what would be minus zero
+  CHECK(text_of({0x7F, 0xFF}, 3, 1) == "0.0");  // what would be minus zero
   CHECK(text_of({0x80, 0x05}, 3, 1) == "0.5");
   CHECK(text_of({0x7F, 0xFA}, 3, 1) == "-0.5");
   CHECK(text_of({0x85}, 1, 0) == "5");
-  CHECK(text_of({0xB2}, 2, 2) == "0.50");          // no whole digits at all
+  CHECK(text_of({0xB2}, 2, 2) == "0.50");  // no whole digits at all
 }
 
 TEST_CASE("A group beyond its digits is refused") {
-  CHECK(text_of({0xE4}, 2, 0).empty());            // 100 in two digits
+  CHECK(text_of({0xE4}, 2, 0).empty());                    // 100 in two digits
   CHECK(text_of({0xBB, 0x9A, 0xCA, 0x00}, 9, 0).empty());  // 10^9 in nine
 }

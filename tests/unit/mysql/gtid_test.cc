@@ -87,9 +87,7 @@ TEST_CASE("Numbers and tags that no server gives are damage, not a set that has 
 }
 
 TEST_CASE("A log file's name that no position can hold is damage") {
-  auto rotate = [](const std::string& name) {
-    return parse_rotate(std::string("\x04\0\0\0\0\0\0\0", 8) + name, FormatDescription()).ok();
-  };
+  auto rotate = [](const std::string& name) { return parse_rotate(std::string("\x04\0\0\0\0\0\0\0", 8) + name, FormatDescription()).ok(); };
   CHECK(rotate("my logs-bin.000001"));
   for (const std::string& name : {std::string(), std::string("a;b.000001"), std::string("a\n"), std::string(" a"), std::string(513, 'a')}) {
     CAPTURE(name);
@@ -134,7 +132,7 @@ TEST_CASE("What a MariaDB server has logged is told by domain and server") {
   REQUIRE(state.ok());
   CHECK(state->contains(MariaGtid{0, 1, 100}));
   CHECK(state->contains(MariaGtid{0, 1, 7}));
-  CHECK_FALSE(state->contains(MariaGtid{0, 1, 105}));   // 0-2-105 took its place
+  CHECK_FALSE(state->contains(MariaGtid{0, 1, 105}));  // 0-2-105 took its place
   CHECK_FALSE(state->contains(MariaGtid{0, 3, 1}));
   CHECK(state->highest(0) == 110);
   CHECK(state->highest(9) == 0);

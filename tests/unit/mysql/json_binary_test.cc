@@ -31,8 +31,8 @@ TEST_CASE("JSON scalars") {
 TEST_CASE("JSON containers with inline and stored values") {
   // {"a": 1, "b": [true, "x"]}: count 2, size 35; keys at 18 and 19, the array at 20.
   std::string array = "\x02\x00\x0C\x00"s + "\x04\x01\x00"s + "\x0C\x0A\x00"s + "\x01x"s;
-  std::string object = "\x00\x02\x00\x20\x00"s + "\x12\x00\x01\x00"s + "\x13\x00\x01\x00"s + "\x05\x01\x00"s + "\x02\x14\x00"s +
-                       "ab"s + array;
+  std::string object =
+      "\x00\x02\x00\x20\x00"s + "\x12\x00\x01\x00"s + "\x13\x00\x01\x00"s + "\x05\x01\x00"s + "\x02\x14\x00"s + "ab"s + array;
   CHECK(text_of(object) == R"({"a": 1, "b": [true, "x"]})");
   CHECK(text_of("\x00\x00\x00\x04\x00"s) == "{}");
   CHECK(text_of("\x02\x00\x00\x04\x00"s) == "[]");
@@ -62,8 +62,8 @@ TEST_CASE("JSON doubles that are not finite and times that are none are damage")
   CHECK(of_bits(0xFFF8000000000001) == "failed SRC-0008");
   CHECK(opaque(0x0B, 838ULL << 36) == R"("838:00:00.000000")");
   CHECK(opaque(0x0B, 839ULL << 36) == "failed SRC-0008");
-  CHECK(opaque(0x0B, 60ULL << 24) == "failed SRC-0008");        // second 60
-  CHECK(opaque(0x0B, 1000000) == "failed SRC-0008");            // a full second of fraction
+  CHECK(opaque(0x0B, 60ULL << 24) == "failed SRC-0008");  // second 60
+  CHECK(opaque(0x0B, 1000000) == "failed SRC-0008");      // a full second of fraction
   CHECK(opaque(0x0C, (2020ULL * 13 << 22 | 24 << 12) << 24) == "failed SRC-0008");
 }
 
@@ -83,8 +83,8 @@ TEST_CASE("Doubles in JSON") {
 
 TEST_CASE("Damaged JSON is an error, never a read past its end") {
   std::string array = "\x02\x00\x0C\x00"s + "\x04\x01\x00"s + "\x0C\x0A\x00"s + "\x01x"s;
-  std::string object = "\x00\x02\x00\x20\x00"s + "\x12\x00\x01\x00"s + "\x13\x00\x01\x00"s + "\x05\x01\x00"s + "\x02\x14\x00"s +
-                       "ab"s + array;
+  std::string object =
+      "\x00\x02\x00\x20\x00"s + "\x12\x00\x01\x00"s + "\x13\x00\x01\x00"s + "\x05\x01\x00"s + "\x02\x14\x00"s + "ab"s + array;
   for (size_t n = 1; n < object.size(); ++n) CHECK(text_of(object.substr(0, n)) == "failed SRC-0008");
   for (size_t i = 0; i < object.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {

@@ -92,8 +92,8 @@ TEST_CASE("Diffs that MySQL logged give the document that MySQL has") {
 TEST_CASE("Diffs that do not apply are errors that name operation and path") {
   // {"a": 1, "b": [true, "x"]}
   std::string array = "\x02\x00\x0C\x00"s + "\x04\x01\x00"s + "\x0C\x0A\x00"s + "\x01x"s;
-  std::string object = "\x00\x02\x00\x20\x00"s + "\x12\x00\x01\x00"s + "\x13\x00\x01\x00"s + "\x05\x01\x00"s + "\x02\x14\x00"s +
-                       "ab"s + array;
+  std::string object =
+      "\x00\x02\x00\x20\x00"s + "\x12\x00\x01\x00"s + "\x13\x00\x01\x00"s + "\x05\x01\x00"s + "\x02\x14\x00"s + "ab"s + array;
   REQUIRE(changed(object, diff(0, "$.a", kSeven)) == R"({"a": 7, "b": [true, "x"]})");
   auto refused = [&](const std::string& diffs, const std::string& words) {
     std::string text = changed(object, diffs);
@@ -113,8 +113,9 @@ TEST_CASE("Diffs that do not apply are errors that name operation and path") {
   refused(diff(2, "$.c"), "remove at $.c");
   refused(diff(2, "$.b[5]"), "remove at $.b[5]");
   refused(diff(2, "$"), "remove at $");
-  for (std::string path : {"", "a", "$.", "$.a.", "$[", "$[]", "$[x]", "$[1", "$[-1]", "$.*", "$[*]", "$**.a", "$.\"a", "$ .a",
-                           "$[4294967296]", "$[last", "$[last-]", "$.\"\\x\"", "$.\"\\ud800\"", "$.a b"}) {
+  for (std::string path :
+       {"",      "a",     "$.",   "$.a.",          "$[",     "$[]",      "$[x]",      "$[1",           "$[-1]", "$.*", "$[*]",
+        "$**.a", "$.\"a", "$ .a", "$[4294967296]", "$[last", "$[last-]", "$.\"\\x\"", "$.\"\\ud800\"", "$.a b"}) {
     refused(diff(0, path, kSeven), "without a usable path");
   }
   refused("\x03\x01$"s, "does not fit");

@@ -31,7 +31,10 @@ SchemaRef schema_of(const std::vector<std::pair<std::string, uint16_t>>& types) 
 
 // TABLE_MAP body of table 7, d.t, without optional metadata.
 std::string map_of(const std::string& types, const std::string& meta, const std::string& optional = "") {
-  std::string body = "\x07\0\0\0\0\0\x01\0"s + "\x01" "d\0\x01" "t\0"s;
+  std::string body = "\x07\0\0\0\0\0\x01\0"s +
+                     "\x01"
+                     "d\0\x01"
+                     "t\0"s;
   body += static_cast<char>(types.size());
   body += types;
   body += static_cast<char>(meta.size());
@@ -123,7 +126,7 @@ TEST_CASE("Numbers and temporals decode to their values") {
   CHECK(one("timestamp(6)", 0, "\x11", "\x06", "\x7F\xFF\xFF\xFF\x0F\x42\x3F") == "2038-01-19 03:14:07.999999");
   CHECK(one("timestamp", 0, "\x11", "\0"s, "\0\0\0\0"s) == "0000-00-00 00:00:00");
   // The forms before MySQL 5.6.
-  CHECK(one("time", 0, "\x0B", "", "\x40\xE2\x01"s) == "12:34:56");           // 123456
+  CHECK(one("time", 0, "\x0B", "", "\x40\xE2\x01"s) == "12:34:56");  // 123456
   CHECK(one("time", 0, "\x0B", "", "\xC0\x1D\xFE") == "-12:34:56");
   CHECK(one("datetime", 0, "\x0C", "", "\x45\x7C\x17\x84\x68\x12\0\0"s) == "2024-01-02 03:04:05");  // 20240102030405
   CHECK(one("timestamp", 0, "\x07", "", "\x01\0\0\0"s) == "1970-01-01 00:00:01");
@@ -139,20 +142,30 @@ TEST_CASE("Strings decode by length prefix and charset") {
     Decoded d = decode(schema, map_of(code, meta), 30, write_of(1, "\0"s + bytes));
     return d.status.ok() ? to_text(d.batch.events[0].after[0], schema->columns[0]) : std::string(error_info(d.status.code()).text);
   };
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x03" "a\xC3\xA9") == "a\xC3\xA9");
-  CHECK(one("varchar(100)", 45, "\x0F", "\x90\x01", "\x02\0ab"s) == "ab");      // 400 bytes: two-byte length
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s,
+            "\x03"
+            "a\xC3\xA9") == "a\xC3\xA9");
+  CHECK(one("varchar(100)", 45, "\x0F", "\x90\x01", "\x02\0ab"s) == "ab");  // 400 bytes: two-byte length
   CHECK(one("char(5)", 8, "\xFE", "\xFE\x05", "\x02h\xE9") == "h\xC3\xA9");
-  CHECK(one("char(255)", 45, "\xFE", "\xCE\xFC", "\x02\0ab"s) == "ab");          // 1020 bytes hidden in the type byte
-  CHECK(one("binary(4)", 63, "\xFE", "\xFE\x04", "\x02" "ab") == "ab\0\0"s);
-  CHECK(one("varbinary(4)", 63, "\x0F", "\x04\0"s, "\x03" "a\0\0"s) == "a\0\0"s);
+  CHECK(one("char(255)", 45, "\xFE", "\xCE\xFC", "\x02\0ab"s) == "ab");  // 1020 bytes hidden in the type byte
+  CHECK(one("binary(4)", 63, "\xFE", "\xFE\x04",
+            "\x02"
+            "ab") == "ab\0\0"s);
+  CHECK(one("varbinary(4)", 63, "\x0F", "\x04\0"s,
+            "\x03"
+            "a\0\0"s) == "a\0\0"s);
   CHECK(one("text", 45, "\xFC", "\x02", "\x02\0ab"s) == "ab");
   CHECK(one("longblob", 63, "\xFC", "\x04", "\x01\0\0\0\xFF"s) == "\xFF");
   CHECK(one("json", 0, "\xF5", "\x04", "\x03\0\0\0\x05\x01\0"s) == "1");
-  CHECK(one("inet6", 63, "\xFE", "\xFE\x10", "\0"s) == "::");                     // trailing zeros are not logged
+  CHECK(one("inet6", 63, "\xFE", "\xFE\x10", "\0"s) == "::");  // trailing zeros are not logged
   CHECK(one("inet4", 63, "\xFE", "\xFE\x04", "\x02\x01\x02") == "1.2.0.0");
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0018");     // not UTF-8
-  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x7F" "ab") == "SRC-0008");    // longer than the event
-  CHECK(one("varchar(10)", 0, "\x0F", "\x28\0"s, "\x01" "a") == "SCH-0001");      // charset not known
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s, "\x01\xFF") == "SRC-0018");  // not UTF-8
+  CHECK(one("varchar(10)", 45, "\x0F", "\x28\0"s,
+            "\x7F"
+            "ab") == "SRC-0008");  // longer than the event
+  CHECK(one("varchar(10)", 0, "\x0F", "\x28\0"s,
+            "\x01"
+            "a") == "SCH-0001");  // charset not known
 }
 
 TEST_CASE("Updates have two images, absent columns are not NULL") {
@@ -234,7 +247,11 @@ TEST_CASE("MariaDB's VECTOR is a VARBINARY in the log") {
 
 // What MySQL 9 logs of a SET('p') behind CONVERT TO CHARACTER SET utf16: it kept the one byte.
 TEST_CASE("A label that is no text is told") {
-  auto map = parse_table_map(map_of("\xFE", "\xF8\x01"s, "\x04\x02\x01x" "\x05\x03\x01\x01p" "\x0A\x01\x36"s), format_of());
+  auto map = parse_table_map(map_of("\xFE", "\xF8\x01"s,
+                                    "\x04\x02\x01x"
+                                    "\x05\x03\x01\x01p"
+                                    "\x0A\x01\x36"s),
+                             format_of());
   REQUIRE(map.ok());
   auto schema = schema_from_table_map(*map, nullptr);
   REQUIRE_FALSE(schema.ok());
@@ -256,8 +273,8 @@ TEST_CASE("Hash columns of MariaDB's long unique keys are behind the table's own
   };
   SchemaRef text = with_key({{"int", 0}, {"text", 45}}, {{1, 0}});
   CHECK(fits(text, "\x03\xFC\x08", "\x02"));
-  CHECK_FALSE(fits(text, "\x03\xFC\x08\x08", "\x02"));        // more than there are keys
-  CHECK_FALSE(fits(text, "\x03\xFC\x03", "\x02"));            // no BIGINT
+  CHECK_FALSE(fits(text, "\x03\xFC\x08\x08", "\x02"));  // more than there are keys
+  CHECK_FALSE(fits(text, "\x03\xFC\x03", "\x02"));      // no BIGINT
   CHECK_FALSE(fits(with_key({{"int", 0}, {"text", 45}}, {{1, 0}}, false), "\x03\xFC\x08", "\x02"));
   CHECK_FALSE(fits(with_key({{"int", 0}, {"text", 45}}, {{1, 20}}), "\x03\xFC\x08", "\x02"));
   // 1,200 bytes are too long for a key in ROW_FORMAT=COMPACT, not for one in DYNAMIC.
@@ -272,10 +289,11 @@ TEST_CASE("Hash columns of MariaDB's long unique keys are behind the table's own
 }
 
 TEST_CASE("Full metadata alone gives a schema") {
-  std::string optional = "\x01\x01\x80"s           // c0 unsigned
-                         "\x03\x02\x08\x3F"s       // charsets: latin1, binary
-                         "\x04\x09\x02id\x01n\x03raw"s
-                         "\x08\x01\x00"s;          // key: column 0
+  std::string optional =
+      "\x01\x01\x80"s      // c0 unsigned
+      "\x03\x02\x08\x3F"s  // charsets: latin1, binary
+      "\x04\x09\x02id\x01n\x03raw"s
+      "\x08\x01\x00"s;  // key: column 0
   auto map = parse_table_map(map_of("\x03\x0F\x0F", "\x0A\0\x0A\0"s, optional), format_of());
   REQUIRE(map.ok());
   auto schema = schema_from_table_map(*map, nullptr);
@@ -295,7 +313,9 @@ TEST_CASE("Cut and flipped bytes never read out of bounds") {
   std::string map = map_of("\x03\x0F\xF6\x13\xF5", "\x28\0\x0A\x02\x03\x04"s);
   std::string row = "\0\x05\0\0\0"s + "\x02hi"s + "\x80\0\0\x07\x32"s + "\x80\xC8\xB8\x1E\xD2"s + "\x06\0\0\0\x02\0\0\x04\0\0"s;
   std::string body = write_of(5, row);
-  REQUIRE(decode(schema, map, 30, write_of(5, "\0\x05\0\0\0"s + "\x02hi"s + "\x80\0\0\x07\x32"s + "\x80\xC8\xB8\x1E\xD2"s + "\x05\0\0\0\x02\0\0\x04\0"s)).status.ok());
+  REQUIRE(decode(schema, map, 30,
+                 write_of(5, "\0\x05\0\0\0"s + "\x02hi"s + "\x80\0\0\x07\x32"s + "\x80\xC8\xB8\x1E\xD2"s + "\x05\0\0\0\x02\0\0\x04\0"s))
+              .status.ok());
   for (size_t n = 0; n < body.size(); ++n) (void)decode(schema, map, 30, std::string(body, 0, n)).status.ok();
   for (size_t n = 0; n < map.size(); ++n) CHECK_FALSE(decode(schema, map.substr(0, n), 30, body).status.ok());
   for (size_t i = 0; i < body.size() * 8; ++i) {
@@ -350,9 +370,9 @@ TEST_CASE("Partial updates: diffs, whole documents, NULL and absent columns of o
   CHECK(after(partial_of(7, 4, both + "\x01\x02"s + "\0"s + sized(kSetA))) == before + "-|-|{\"a\": 2}|\n");
   // Two rows: what the first had before is not what the second has.
   std::string nulls = "\x06"s + kFive;
-  CHECK(after(partial_of(7, 7, both + "\x01\x01"s + "\x04"s + kFive + sized(kSetA) + nulls + "\0"s + "\0"s + kFive +
-                                   sized(kDocument) + sized(kDocument))) ==
-        before + "5|{\"a\": 2}|NULL|\n5|NULL|NULL| -> 5|{\"a\": 1}|{\"a\": 1}|\n");
+  CHECK(after(partial_of(7, 7,
+                         both + "\x01\x01"s + "\x04"s + kFive + sized(kSetA) + nulls + "\0"s + "\0"s + kFive + sized(kDocument) +
+                             sized(kDocument))) == before + "5|{\"a\": 2}|NULL|\n5|NULL|NULL| -> 5|{\"a\": 1}|{\"a\": 1}|\n");
 
   auto refused = [&](const std::string& body, const std::string& code, const std::string& words) {
     std::string text = after(body);
@@ -371,8 +391,8 @@ TEST_CASE("Partial updates: diffs, whole documents, NULL and absent columns of o
 TEST_CASE("Cut and flipped partial updates never read out of bounds") {
   SchemaRef schema = schema_of({{"int", 0}, {"json", 0}, {"json", 0}});
   std::string map = map_of("\x03\xF5\xF5", "\x04\x04");
-  std::string body = partial_of(7, 7, "\0"s + kFive + sized(kDocument) + sized(kDocument) + "\x01\x03"s + "\0"s + kFive +
-                                          sized(kSetA + kAddB) + sized(kSetA));
+  std::string body = partial_of(
+      7, 7, "\0"s + kFive + sized(kDocument) + sized(kDocument) + "\x01\x03"s + "\0"s + kFive + sized(kSetA + kAddB) + sized(kSetA));
   REQUIRE(decode(schema, map, 39, body).status.ok());
   constexpr size_t kNoRows = 13;  // an event of no rows is one
   for (size_t n = kNoRows + 1; n < body.size(); ++n) CHECK_FALSE(decode(schema, map, 39, std::string(body, 0, n)).status.ok());

@@ -17,7 +17,7 @@ namespace {
 
 struct KeyCase {
   std::string name, columns, key;
-  std::string row;        // SQL for the key columns of row number {n}, of MariaDB and MySQL alike
+  std::string row;  // SQL for the key columns of row number {n}, of MariaDB and MySQL alike
   int rows = 700;
 };
 
@@ -43,7 +43,8 @@ const std::vector<KeyCase>& key_cases() {
       {"time", "a TIME(6) NOT NULL", "a", "SEC_TO_TIME(({n} - 350) * 8000.000001)"},
       {"year", "a YEAR NOT NULL, b INT NOT NULL", "a, b", "IF({n} % 4, 1901 + {n} % 200, 0), {n}"},
       {"binary", "a BINARY(8) NOT NULL", "a", "UNHEX(LPAD(HEX({n} * 65521), 8, '0'))"},
-      {"varbinary", "a VARBINARY(40) NOT NULL", "a", "CONCAT(REPEAT(x'00', {n} % 3), UNHEX(LPAD(HEX({n} * 2654435761 % 4294967296), 32, '0')))"},
+      {"varbinary", "a VARBINARY(40) NOT NULL", "a",
+       "CONCAT(REPEAT(x'00', {n} % 3), UNHEX(LPAD(HEX({n} * 2654435761 % 4294967296), 32, '0')))"},
       {"enum set bit", "a ENUM('z','y','it''s','a') NOT NULL, b SET('q','p') NOT NULL, c BIT(20) NOT NULL", "a, b, c",
        "1 + {n} % 4, {n} % 4, {n}"},
       {"double", "a DOUBLE NOT NULL", "a", "({n} - 350) * 0.1e0"},
@@ -187,8 +188,7 @@ TEST_CASE("a table that was altered or dropped is a named error") {
     SchemaRef u = schema_of(scratch, "u");
     CHECK(reader->read_chunk(u, "{\"v\":1,\"columns\":[\"id\"],\"after\":[\"1 OR 1\"]}", 10, 1000).status().code() ==
           ErrorCode::kConfigBadValue);
-    CHECK(reader->read_chunk(u, "{\"v\":1,\"columns\":[\"x\"],\"after\":[\"1\"]}", 10, 1000).status().code() ==
-          ErrorCode::kSchemaMismatch);
+    CHECK(reader->read_chunk(u, "{\"v\":1,\"columns\":[\"x\"],\"after\":[\"1\"]}", 10, 1000).status().code() == ErrorCode::kSchemaMismatch);
     CHECK(reader->read_chunk(u, "garbage", 10, 1000).status().code() == ErrorCode::kConfigBadValue);
     // And the reader is none the worse for it.
     CHECK(must(reader->read_chunk(u, "", 10, 1000)).rows.events.empty());
@@ -224,9 +224,8 @@ TEST_CASE("tables without key are read whole, and a failing taker ends it") {
       CHECK(largest < 1'000'000);
       CHECK(positions == std::set<std::string>{at.text});
       int calls = 0;
-      auto failed = reader->read_whole(schema, 50'000, [&](SnapshotChunk) {
-        return ++calls == 2 ? Status(ErrorCode::kJobAborted, "enough") : Status();
-      });
+      auto failed = reader->read_whole(schema, 50'000,
+                                       [&](SnapshotChunk) { return ++calls == 2 ? Status(ErrorCode::kJobAborted, "enough") : Status(); });
       CHECK(failed.status().code() == ErrorCode::kJobAborted);
       CHECK(calls == 2);
       scratch.run("INSERT INTO t VALUES (1, 'after')");  // no lock was left behind
@@ -378,8 +377,11 @@ TEST_CASE("the grant that a copy under a lock lacks is named") {
     CHECK(text.find("GRANT SELECT, LOCK TABLES ON `" + scratch.name() + "`.* TO nolock") != std::string::npos);
     CHECK(text.find("table=" + scratch.name() + ".t") != std::string::npos);
     scratch.run("GRANT LOCK TABLES ON " + scratch.name() + ".* TO nolock@'%'");
-    CHECK(make_snapshot_reader(options, [](auto, auto) { return true; })
-              ->read_whole(schema_of(scratch, "t"), 1 << 30, [](SnapshotChunk) { return Status(); }).ok());
+    CHECK(make_snapshot_reader(options, [](auto, auto) {
+            return true;
+          })->read_whole(schema_of(scratch, "t"), 1 << 30, [](SnapshotChunk) {
+              return Status();
+            }).ok());
     scratch.run("DROP USER nolock@'%'");
   }
 }

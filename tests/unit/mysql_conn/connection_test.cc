@@ -40,7 +40,8 @@ TEST_CASE("A URL may name several hosts") {
   CHECK(addresses("mysql://u@db1:3307,127.0.0.1,db3") == "db1:3307 verify 127.0.0.1:3306 db3:3306 verify ");
   CHECK(addresses("mysql://u@[::1]:3307,[::1]") == "[::1]:3307 [::1]:3306 ");
   CHECK(must(hosts_of("mysql://u:pw@a,b"))[1].password == "pw");
-  for (const char* bad : {"mysql://u@a,,b", "mysql://u@a,", "mysql://u@a:x,b", "mysql://u@a:0,b", "mysql://u@a:70000,b", "mysql://u@a:,b"}) {
+  for (const char* bad :
+       {"mysql://u@a,,b", "mysql://u@a,", "mysql://u@a:x,b", "mysql://u@a:0,b", "mysql://u@a:70000,b", "mysql://u@a:,b"}) {
     INFO(bad);
     auto hosts = hosts_of(bad);
     REQUIRE_FALSE(hosts.ok());
@@ -85,7 +86,8 @@ TEST_CASE("required and verified TLS never end in plain text") {
     Connection plain = must(Connection::open(options));
     CHECK_FALSE(plain.is_encrypted());
     bool has_tls = must(plain.query("SHOW GLOBAL VARIABLES WHERE (Variable_name='have_ssl' AND Value='YES') OR "
-                                    "(Variable_name='ssl_cert' AND Value<>'')")).rows.size() > 0;
+                                    "(Variable_name='ssl_cert' AND Value<>'')"))
+                       .rows.size() > 0;
     options.tls = TlsMode::kPreferred;
     CHECK(must(Connection::open(options)).is_encrypted() == has_tls);
     options.tls = TlsMode::kRequired;

@@ -9,8 +9,8 @@
 namespace tailrace::test {
 
 struct LiveServer {
-  std::string name;         // "mariadb", "mysql9"
-  ConnectOptions options;   // an account that may do everything
+  std::string name;        // "mariadb", "mysql9"
+  ConnectOptions options;  // an account that may do everything
 };
 // Those that can be had; says on stderr why another is left out.
 std::vector<LiveServer> live_servers();

@@ -15,9 +15,9 @@ namespace {
 
 struct Case {
   std::string type;
-  std::vector<std::string> values;   // SQL
-  std::string only;                  // "" = every server
-  std::string text = "c";            // SQL that prints the value as append_text does
+  std::vector<std::string> values;  // SQL
+  std::string only;                 // "" = every server
+  std::string text = "c";           // SQL that prints the value as append_text does
 };
 
 const std::vector<Case>& cases() {
@@ -69,8 +69,9 @@ const std::vector<Case>& cases() {
       {"ENUM('a','b')", {"'nope'", "'b'"}, ""},  // stored as the error value
       {"SET('r','w','x','ü')", {"''", "1", "15", "'r,x'", "8"}, ""},
       {"JSON", {"'{}'", "'[1, -2.5, 1e300, true, null, \"ü\\\\u0000\\\\\\\\\"]'", "'{\"b\": {\"a\": []}, \"\": \"\"}'"}, ""},
-      {"GEOMETRY", {"ST_GeomFromText('POINT(1.5 -2)')", "ST_GeomFromText('POLYGON((0 0,0 1,1 1,0 0))')",
-                    "ST_GeomFromText('POINT(3 4)', 4326)"}, ""},
+      {"GEOMETRY",
+       {"ST_GeomFromText('POINT(1.5 -2)')", "ST_GeomFromText('POLYGON((0 0,0 1,1 1,0 0))')", "ST_GeomFromText('POINT(3 4)', 4326)"},
+       ""},
       {"POINT", {"ST_GeomFromText('POINT(0 0)')"}, ""},
       {"INET6", {"'::1'", "'2001:db8::ff00:42:8329'", "'::ffff:192.0.2.1'"}, "mariadb"},
       {"INET4", {"'192.0.2.1'", "'0.0.0.0'"}, "mariadb"},
@@ -143,8 +144,9 @@ TEST_CASE("floating point is exact") {
     for (const char* value : {"0", "-0e0", "0.1", "-3.4028234e38", "1.17549435e-38", "16777217", "1e-40", "123456.789"}) {
       scratch.run(std::string("INSERT INTO t (f, d) VALUES (") + value + ", " + value + ")");
     }
-    scratch.run("INSERT INTO t (f, d) VALUES (1, 1.7976931348623157e308), (1, 2.2250738585072014e-308), (1, 5e-324), "
-                "(1, 0.30000000000000004)");
+    scratch.run(
+        "INSERT INTO t (f, d) VALUES (1, 1.7976931348623157e308), (1, 2.2250738585072014e-308), (1, 5e-324), "
+        "(1, 0.30000000000000004)");
     auto reader = make_snapshot_reader(server.options, [](auto, auto) { return true; });
     SchemaRef schema = must(read_schema(scratch.connection(), scratch.name(), "t"));
     auto chunk = must(reader->read_chunk(schema, "", 1000, 1 << 20));

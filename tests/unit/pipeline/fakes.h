@@ -14,7 +14,7 @@
 
 namespace tailrace::testing {
 
-using Rows = std::map<int64_t, int64_t>;   // id -> value
+using Rows = std::map<int64_t, int64_t>;  // id -> value
 
 struct FakeChange {
   Op op;
@@ -182,7 +182,7 @@ class FakeSource : public Source {
     if (next_ >= db_.size()) return wrote || next_ < end_at_ ? ReadState::kIdle : ReadState::kEnd;
     auto raw = std::make_unique<FakeRaw>();
     size_t size = db_.transaction(next_).size();
-    size_t last = std::min(size, part_ + 50);   // slices of a large transaction
+    size_t last = std::min(size, part_ + 50);  // slices of a large transaction
     raw->parts.push_back({next_, part_, last, part_ == 0, last == size});
     raw->bytes = 100 * (last - part_);
     if (last == size) {
@@ -218,9 +218,7 @@ class FakeSource : public Source {
     }
     return {};
   }
-  bool covers(const Position& at, const Transaction& transaction) const override {
-    return std::stoull(transaction.id) < fake_offset(at);
-  }
+  bool covers(const Position& at, const Transaction& transaction) const override { return std::stoull(transaction.id) < fake_offset(at); }
   bool reached(const Position& at, const Position& target) const override { return fake_offset(at) >= fake_offset(target); }
   Position start_position() const override { return start_; }
   Result<Position> current_position() override { return fake_position(db_.size()); }
@@ -269,7 +267,7 @@ class FaultSink final : public Sink {
       pending_checkpoint_ = batch.checkpoint;
       if (random_() % 5 == 0) commit();
     } else if (!owns_ && random_() % 3 == 0) {
-      commit();   // a broker may keep half a transaction
+      commit();  // a broker may keep half a transaction
     }
     return {};
   }
@@ -284,7 +282,7 @@ class FaultSink final : public Sink {
     durable_.messages.insert(durable_.messages.end(), unwritten_.begin(), unwritten_.end());
     unwritten_.clear();
     if (owns_) durable_.checkpoint = pending_checkpoint_;
-    if (!owns_) std::shuffle(sequences_.begin(), sequences_.end(), random_);   // acknowledgements in any order
+    if (!owns_) std::shuffle(sequences_.begin(), sequences_.end(), random_);  // acknowledgements in any order
     for (uint64_t sequence : sequences_) acks_->acknowledged(sequence);
     sequences_.clear();
   }

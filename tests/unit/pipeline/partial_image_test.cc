@@ -95,8 +95,9 @@ TEST_CASE("a copied row gets the columns that the stream has newer ones of") {
   }
   REQUIRE(copy.update(6, {num(1), num(1), kGone, kGone}, {kGone, kGone, num(7), kGone}).ok());
   REQUIRE(copy.update(7, {num(1), num(2), kGone, kGone}, {kGone, kGone, Value::null(), kGone}).ok());
-  CHECK(copy.copied(5, {{num(1), num(1), num(0), text("old")}, {num(1), num(2), num(0), text("old")},
-                        {num(2), num(1), num(0), text("old")}}) == "1,1,7,new;1,2,,old;2,1,0,old;");
+  CHECK(copy.copied(
+            5, {{num(1), num(1), num(0), text("old")}, {num(1), num(2), num(0), text("old")}, {num(2), num(1), num(0), text("old")}}) ==
+        "1,1,7,new;1,2,,old;2,1,0,old;");
 }
 
 TEST_CASE("what the SELECT saw already is not written over the copied row") {
@@ -113,8 +114,9 @@ TEST_CASE("whole rows of the stream are not copied over, and neither are later p
   REQUIRE(copy.change(8, Op::kDelete, {num(1), num(2), kGone, kGone}, {}).ok());
   REQUIRE(copy.update(9, {num(1), num(3), kGone, kGone}, {kGone, kGone, num(7), kGone}).ok());
   REQUIRE(copy.update(9, {num(1), num(3), num(7), kGone}, {num(1), num(3), num(9), text("t")}).ok());
-  CHECK(copy.copied(5, {{num(1), num(1), num(0), text("old")}, {num(1), num(2), num(0), text("old")},
-                        {num(1), num(3), num(0), text("old")}}) == "");
+  CHECK(copy.copied(
+            5, {{num(1), num(1), num(0), text("old")}, {num(1), num(2), num(0), text("old")}, {num(1), num(3), num(0), text("old")}}) ==
+        "");
 }
 
 TEST_CASE("a row that moves is known only if the stream had all of it") {

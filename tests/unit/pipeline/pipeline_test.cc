@@ -106,7 +106,7 @@ TEST_CASE("without losses no key ever goes back in time and no chunk row is olde
       FakeDatabase database(seed);
       database.write(40);
       Outcome outcome = run_with_faults(seed, threads, false, database, 300, false);
-      Rows newest;   // values grow with time over the whole fake database
+      Rows newest;  // values grow with time over the whole fake database
       for (const FakeChange& change : outcome.durable.messages) {
         if (change.op == Op::kDelete) continue;
         REQUIRE(newest[change.new_id] <= change.value);
@@ -126,7 +126,7 @@ TEST_CASE("a stop while idle and while full ends the run at once") {
     Durable durable;
     TableFilter filter;
     auto acks = std::make_shared<Acknowledgements>();
-    FakeSource source(database, 10, 1000000, 0);   // never ends: idle for ever
+    FakeSource source(database, 10, 1000000, 0);  // never ends: idle for ever
     FaultSink sink(durable, true, 1, 0);
     PipelineOptions options;
     options.threads = threads;
@@ -176,6 +176,6 @@ TEST_CASE("checkpoints move over the acknowledged prefix only") {
   CHECK(!tracker.take_durable());
   tracker.acknowledge(2);
   CHECK(tracker.take_durable()->position.text == "3");
-  tracker.acknowledge(2);   // a second acknowledgement changes nothing
+  tracker.acknowledge(2);  // a second acknowledgement changes nothing
   CHECK(tracker.acknowledged_rows() == 3);
 }

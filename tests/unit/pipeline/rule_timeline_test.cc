@@ -12,7 +12,7 @@ using namespace tailrace::testing;
 
 namespace {
 
-constexpr int64_t kStamp = 1000000;   // a value of the fake database is smaller
+constexpr int64_t kStamp = 1000000;  // a value of the fake database is smaller
 
 // Stamps its number into every row it lets through.
 class StampRules final : public RuleStage {
@@ -40,14 +40,14 @@ class StampRules final : public RuleStage {
 // The job file's part: what survives a kill.
 struct Kept {
   std::mutex mutex;
-  std::vector<std::pair<Position, int64_t>> cuts;   // begins with version 0 at the start
+  std::vector<std::pair<Position, int64_t>> cuts;  // begins with version 0 at the start
 
   std::unique_ptr<RuleTimeline> timeline() {
     std::lock_guard lock(mutex);
     std::vector<RuleTimeline::Cut> out;
     for (const auto& [at, number] : cuts) {
-      out.push_back({0, at, [n = number]() -> Result<std::unique_ptr<RuleStage>> { return std::unique_ptr<RuleStage>(new StampRules(n)); },
-                     false});
+      out.push_back(
+          {0, at, [n = number]() -> Result<std::unique_ptr<RuleStage>> { return std::unique_ptr<RuleStage>(new StampRules(n)); }, false});
     }
     return std::make_unique<RuleTimeline>(std::move(out), nullptr, nullptr);
   }
@@ -78,7 +78,7 @@ TEST_CASE("each change has the version of its place through losses and swaps") {
     Kept kept;
     kept.cuts.push_back({fake_position(0), 0});
     RuleSwap swap;
-    std::vector<std::pair<std::string, std::string>> answers;   // where the answer said, and which version
+    std::vector<std::pair<std::string, std::string>> answers;  // where the answer said, and which version
     for (int run = 1;; ++run) {
       REQUIRE(run < 500);
       size_t source_fails = random() % 3 ? 1 + random() % 60 : 0;
@@ -148,5 +148,5 @@ TEST_CASE("each change has the version of its place through losses and swaps") {
     }
     REQUIRE(plain == database.rows_at(database.size()));
   }
-  CHECK(swaps > 60);   // how many fit in is up to the machine
+  CHECK(swaps > 60);  // how many fit in is up to the machine
 }

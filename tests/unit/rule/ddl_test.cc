@@ -159,19 +159,21 @@ TEST_CASE("the target hears of a statement in its own words") {
 
 TEST_CASE("the shards of a target are altered one after another, and the target once") {
   Folder folder;
-  auto stage = stage_of(folder, entry("to = 'dw.all', key = { 'id', 'shard' }, columns = { shard = { 'varchar(20) not null', value = '{table}' } }"),
-                        nullptr);
+  auto stage =
+      stage_of(folder, entry("to = 'dw.all', key = { 'id', 'shard' }, columns = { shard = { 'varchar(20) not null', value = '{table}' } }"),
+               nullptr);
   auto table = [](const char* name, const std::vector<std::string>& columns) { return make_table("shop", name, columns); };
   for (const char* name : {"s1", "s2"}) REQUIRE(stage->output(table(name, kTwo)).ok());
   uint32_t kinds = bits({DdlKind::kAddColumn});
   CHECK(sent(*stage, {table("s1", kTwo), table("s1", kThree), "ALTER TABLE s1 ADD b INT", kinds}) ==
         "ALTER TABLE `dw`.`all` ADD COLUMN `b` int AFTER `a`");
   CHECK(sent(*stage, {table("s2", kTwo), table("s2", kThree), "ALTER TABLE s2 ADD b INT", kinds}).empty());
-  CHECK_THAT(sent(*stage, {table("s2", kThree), table("s2", {"id int not null", "a varchar(20)", "b bigint"}), "ALTER TABLE s2 MODIFY b BIGINT",
-                           bits({DdlKind::kModifyColumn})}),
+  CHECK_THAT(sent(*stage, {table("s2", kThree), table("s2", {"id int not null", "a varchar(20)", "b bigint"}),
+                           "ALTER TABLE s2 MODIFY b BIGINT", bits({DdlKind::kModifyColumn})}),
              Contains("shop.s1") && Contains("shop.s2"));
-  auto again = stage_of(folder, entry("to = 'dw.all', key = { 'id', 'shard' }, columns = { shard = { 'varchar(20) not null', value = '{table}' } }"),
-                        nullptr);
+  auto again =
+      stage_of(folder, entry("to = 'dw.all', key = { 'id', 'shard' }, columns = { shard = { 'varchar(20) not null', value = '{table}' } }"),
+               nullptr);
   for (const char* name : {"s1", "s2"}) REQUIRE(again->output(table(name, kThree)).ok());
   kinds = bits({DdlKind::kDropColumn});
   CHECK(sent(*again, {table("s1", kThree), table("s1", kTwo), "ALTER TABLE s1 DROP b", kinds}).empty());
@@ -215,7 +217,8 @@ TEST_CASE("the ddl hook decides") {
     if ev:has "add_index" then return ev:without "add_index" end
     if ev:has "modify_column" then return false end
     if ev:has "rename_table" then return ev:sql("-- " .. ev.statement) end
-  end })", &desk);
+  end })",
+                        &desk);
   CHECK_THAT(sent(*stage, {three, two, "ALTER TABLE t DROP b", bits({DdlKind::kDropColumn})}), Contains("destructive: t of shop"));
   CHECK(sent(*stage, {two, three, "ALTER TABLE t ADD b INT, ADD INDEX (b)", bits({DdlKind::kAddColumn, DdlKind::kAddIndex})}) ==
         "ALTER TABLE `shop`.`t` ADD COLUMN `b` int");
@@ -242,11 +245,13 @@ TEST_CASE("mistakes about schema changes are named") {
     auto stage = stage_of(folder, "return { api = 1, ddl = function(ev)\n" + body + "\nend }", nullptr);
     return sent(*stage, {two, three, "ALTER TABLE t ADD b INT", bits({DdlKind::kAddColumn})});
   };
-  CHECK_THAT(failure("return ev:has 'drop_colum'"), Contains("RULE-0102") && Contains("shop.lua:1: ") && Contains("did you mean `drop_column`?"));
-  CHECK_THAT(failure("return ev:without 'add_column'"), Contains("RULE-0102") && Contains("shop.lua:") && Contains("the rows have it all the same"));
+  CHECK_THAT(failure("return ev:has 'drop_colum'"),
+             Contains("RULE-0102") && Contains("shop.lua:1: ") && Contains("did you mean `drop_column`?"));
+  CHECK_THAT(failure("return ev:without 'add_column'"),
+             Contains("RULE-0102") && Contains("shop.lua:") && Contains("the rows have it all the same"));
   CHECK_THAT(failure("return 'skip'"), Contains("RULE-0103") && Contains("ddl() returned a string"));
   CHECK_THAT(failure("return ev.sqll"), Contains("shop.lua:2: ") && Contains("ev has no field `sqll`") && Contains("did you mean `sql`?"));
   CHECK_THAT(failure("ev.statement = 'x'"), Contains("read only"));
   CHECK_THAT(failure("return ev:hold()"), Contains("ev:hold takes a text"));
-  CHECK_THAT(failure("ev:hold 'wait'"), Contains("SCH-0005"));   // the return is not needed
+  CHECK_THAT(failure("ev:hold 'wait'"), Contains("SCH-0005"));  // the return is not needed
 }

@@ -8,9 +8,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-SchemaRef user_table() {
-  return make_table("shop", "user_07", {"id int not null", "email varchar(80)", "name varchar(20) not null"});
-}
+SchemaRef user_table() { return make_table("shop", "user_07", {"id int not null", "email varchar(80)", "name varchar(20) not null"}); }
 
 Cells user(int id, const char* email, const char* name = "Jo") {
   return {Value::of_int(id), email ? text_value(email) : Value::null(), text_value(name)};
@@ -72,14 +70,15 @@ TEST_CASE("mistakes in `deletes`") {
 
 TEST_CASE("a column's value is made of other columns, as the target has them") {
   std::string rules = "local mask = require 'tailrace.mask'\n" +
-                      entry("columns = { email = mask.email, name = 'who', label = { 'varchar(200)', value = '{who|upper} <{email}>' }, "
-                            "bucket = { 'int', value = '{id|bucket:8}' }, mail = { 'varchar(80)', value = '{email|or:none}' } }");
+                      entry(
+                          "columns = { email = mask.email, name = 'who', label = { 'varchar(200)', value = '{who|upper} <{email}>' }, "
+                          "bucket = { 'int', value = '{id|bucket:8}' }, mail = { 'varchar(80)', value = '{email|or:none}' } }");
   // FNV-1a 64 of "1" is af63ac4c86019afc: 4 of 8.
   CHECK(one(rules, Op::kInsert, {}, user(1, "jo@x.io")) ==
         "insert shop.user_07 (id=1, email=j***@x.io, who=Jo, bucket=4, label=JO <j***@x.io>, mail=j***@x.io)");
-  CHECK(one(rules, Op::kInsert, {}, user(1, nullptr)) ==
-        "insert shop.user_07 (id=1, email=NULL, who=Jo, bucket=4, label=NULL, mail=none)");
-  CHECK(one(rules, Op::kUpdate, {Value::of_int(1), Value::absent(), Value::absent()}, {Value::absent(), text_value("jo@x.io"), text_value("Al")}) ==
+  CHECK(one(rules, Op::kInsert, {}, user(1, nullptr)) == "insert shop.user_07 (id=1, email=NULL, who=Jo, bucket=4, label=NULL, mail=none)");
+  CHECK(one(rules, Op::kUpdate, {Value::of_int(1), Value::absent(), Value::absent()},
+            {Value::absent(), text_value("jo@x.io"), text_value("Al")}) ==
         "update shop.user_07 (id=1, email=absent, who=absent, bucket=4, label=absent, mail=absent) -> "
         "(id=absent, email=j***@x.io, who=Al, bucket=absent, label=AL <j***@x.io>, mail=j***@x.io)");
   CHECK_THAT(one(entry("columns = { x = { 'varchar(9)', value = '{nmae}' } }"), Op::kInsert, {}, user(1, "a")),
@@ -90,13 +89,15 @@ TEST_CASE("a column's value is made of other columns, as the target has them") {
              Contains("RULE-0104") && Contains("columns.x") && Contains("key=id=1"));
   CHECK_THAT(one(entry("columns = { x = { 'varchar(9)', value = '{email}', null = false } }"), Op::kInsert, {}, user(1, nullptr)),
              Contains("RULE-0104") && Contains("`email` is NULL"));
-  CHECK_THAT(one(entry("columns = { x = { 'varchar(9)', value = '{name}' }, y = { 'varchar(9)', value = '{x}' } }"), Op::kInsert, {}, user(1, "a")),
+  CHECK_THAT(one(entry("columns = { x = { 'varchar(9)', value = '{name}' }, y = { 'varchar(9)', value = '{x}' } }"), Op::kInsert, {},
+                 user(1, "a")),
              Contains("RULE-0101") && Contains("made of columns itself"));
 }
 
 TEST_CASE("meta fields as columns") {
-  std::string rules = entry("columns = { name = false, email = false, _gtid = meta.gtid, _op = meta.op, _ts = meta.ts, _us = meta.ts_us, "
-                            "_at = meta.pos, _t = { 'varchar(64)', value = meta.table }, _db = meta.db, _n = meta.ordinal }");
+  std::string rules = entry(
+      "columns = { name = false, email = false, _gtid = meta.gtid, _op = meta.op, _ts = meta.ts, _us = meta.ts_us, "
+      "_at = meta.pos, _t = { 'varchar(64)', value = meta.table }, _db = meta.db, _n = meta.ordinal }");
   CHECK(one(rules, Op::kInsert, {}, user(1, "a")) ==
         "insert shop.user_07 (id=1, _at=bin.000007:4321, _db=shop, _gtid=0-1-42, _n=0, _op=insert, _t=user_07, "
         "_ts=2023-11-14 22:13:20.000000, _us=1700000000000000)");
@@ -105,7 +106,8 @@ TEST_CASE("meta fields as columns") {
              Contains("RULE-0101") && Contains("meta.gtid is varchar(512)"));
   CHECK_THAT(one(entry("columns = { _g = meta.gtid }, key = { '_g' }"), Op::kInsert, {}, user(1, "a")), Contains("RULE-0101"));
   // The rule's version, so that every row says by which rules it went.
-  CHECK_THAT(one(entry("columns = { name = false, email = false, _rule = meta.rule }"), Op::kInsert, {}, user(1, "a")), Contains("_rule=shop@"));
+  CHECK_THAT(one(entry("columns = { name = false, email = false, _rule = meta.rule }"), Op::kInsert, {}, user(1, "a")),
+             Contains("_rule=shop@"));
 }
 
 TEST_CASE("`to` takes the capture of a Lua pattern") {

@@ -19,9 +19,7 @@ class Letters final : public DeadLetterStore {
 
 SchemaRef table() { return make_table("shop", "t", {"id int not null", "v varchar(20)", "b varbinary(8)"}); }
 
-Cells row(int id, const char* v) {
-  return {Value::of_int(id), v ? text_value(v) : Value::null(), text_value("\x01\x02", Kind::kBytes)};
-}
+Cells row(int id, const char* v) { return {Value::of_int(id), v ? text_value(v) : Value::null(), text_value("\x01\x02", Kind::kBytes)}; }
 
 struct Outcome {
   std::string events;
@@ -182,7 +180,8 @@ TEST_CASE("failures that are not about one event stop the job") {
   config.rules.on_error = OnRuleError::kSkip;
   config.rules.memory_bytes = 8u << 20;
   Folder folder;
-  auto stage = try_stage(folder, entry("map = function(row) local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end"), config).value();
+  auto stage =
+      try_stage(folder, entry("map = function(row) local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end"), config).value();
   auto rows = three();
   CHECK_THAT(stage->run(rows.batch).to_string(), Contains("RULE-0108"));
 }
@@ -190,7 +189,9 @@ TEST_CASE("failures that are not about one event stop the job") {
 TEST_CASE("on_error decides, but never weaker than the policy") {
   auto rules = [](const std::string& answer) {
     return "return { api = 1, on_error = function(err, ev) assert(err.code == 'RULE-0102' and err.hook == 'map' and ev.id == 2 and "
-           "ev.before.v == 'a' and ev.after.v == 'bad' and err.message:find('no')) " + answer + " end, tables = { ['shop.*'] = { "
+           "ev.before.v == 'a' and ev.after.v == 'bad' and err.message:find('no')) " +
+           answer +
+           " end, tables = { ['shop.*'] = { "
            "map = function(row) if row.v == 'bad' then row.v = 'x' error('no') end end } } }";
   };
   CHECK(run(rules("return 'skip'"), OnRuleError::kSkip, three()).events == "insert t:1 insert t:3 ");
@@ -205,7 +206,8 @@ TEST_CASE("on_error decides, but never weaker than the policy") {
 }
 
 TEST_CASE("txn drops a transaction whole, also over several batches") {
-  std::string rules = "return { api = 1, txn = function(t, ctx) assert(t.ts_us == 1700000000000000) if t.id == '0-1-42' then return false end end }";
+  std::string rules =
+      "return { api = 1, txn = function(t, ctx) assert(t.ts_us == 1700000000000000) if t.id == '0-1-42' then return false end end }";
   Folder folder;
   auto stage = try_stage(folder, rules).value();
   auto first = three();
@@ -238,8 +240,11 @@ TEST_CASE("txn drops a transaction whole, also over several batches") {
 
 TEST_CASE("start runs when the rules are loaded") {
   Folder folder;
-  CHECK_THAT(try_stage(folder, "return { api = 1, options = { n = 3 }, start = function(ctx) if ctx.options.n ~= 4 then error('n is ' .. ctx.options.n) end end }")
-                 .status().to_string(),
+  CHECK_THAT(try_stage(folder,
+                       "return { api = 1, options = { n = 3 }, start = function(ctx) if ctx.options.n ~= 4 then error('n is ' .. "
+                       "ctx.options.n) end end }")
+                 .status()
+                 .to_string(),
              Contains("n is 3") && Contains("hook=start") && Contains("shop.lua:1"));
   CHECK(try_stage(folder, "return { api = 1, start = function(ctx) log.info('ready') end }").ok());
 }

@@ -25,7 +25,8 @@ std::string crm(const std::string& more = "") {
       ["dw.log"] = { append = true, columns = { "id bigint not null", "what varchar(20)" } } },
     tables = { ["crm.customer"] = { to = "dw.customer", columns = { home = false, work = false },
       map = function(row, out)
-        )lua" + more + R"lua(
+        )lua" +
+         more + R"lua(
         if row.home then out:add("dw.address", { customer_id = row.id, kind = "home", city = row.home }) end
         if row.work then out:add("dw.address", { customer_id = row.id, kind = "work", city = row.work }) end
       end } } })lua";
@@ -68,9 +69,9 @@ TEST_CASE("an update gives insert, update and delete per row of the output") {
         kMain + "; insert dw.address (customer_id=1, kind=home, city=Rome) #1");
   CHECK(update(row(1, "Rome", "Oslo"), row(1, "Bern", "Oslo")) ==
         kMain + "; update dw.address (customer_id=1, kind=home, city=Rome) -> (customer_id=1, kind=home, city=Bern) #1");
-  CHECK(update(row(1, "Rome", nullptr), row(1, nullptr, "Oslo")) ==
-        kMain + "; delete dw.address (customer_id=1, kind=home, city=Rome) #1; "
-                "insert dw.address (customer_id=1, kind=work, city=Oslo) #2");
+  CHECK(update(row(1, "Rome", nullptr), row(1, nullptr, "Oslo")) == kMain +
+                                                                        "; delete dw.address (customer_id=1, kind=home, city=Rome) #1; "
+                                                                        "insert dw.address (customer_id=1, kind=work, city=Oslo) #2");
   CHECK(update(row(1, "Rome", "Oslo"), row(1, "Rome", "Oslo")) == kMain);
 }
 
@@ -103,17 +104,22 @@ TEST_CASE("rows that an output cannot take are named errors") {
              Contains("RULE-0104") && Contains("`customer_id`") && Contains("shop.lua:7"));
   CHECK_THAT(update(row(1, "a", nullptr), row(1, "a", nullptr), "out:add('dw.address', { customer_id = 1, kind = 'far too long' })"),
              Contains("RULE-0104") && Contains("`kind`") && Contains("varchar(8)"));
-  CHECK_THAT(update(row(1, "a", nullptr), row(1, "a", nullptr), "out:add('dw.address', row)"), Contains("RULE-0106") && Contains("wants a table"));
-  CHECK_THAT(update(row(1, "a", nullptr), row(1, "a", nullptr), "out:add('dw.log', { id = 1 })"), Contains("RULE-0106") && Contains("append = true"));
+  CHECK_THAT(update(row(1, "a", nullptr), row(1, "a", nullptr), "out:add('dw.address', row)"),
+             Contains("RULE-0106") && Contains("wants a table"));
+  CHECK_THAT(update(row(1, "a", nullptr), row(1, "a", nullptr), "out:add('dw.log', { id = 1 })"),
+             Contains("RULE-0106") && Contains("append = true"));
   CHECK_THAT(update(row(1, "a", nullptr), row(1, "a", nullptr), "out:put('x')"), Contains("RULE-0102") && Contains("`put`"));
-  CHECK_THAT(update(row(1, nullptr, nullptr), row(1, "a", nullptr), "if row.home then out:add('dw.address', { customer_id = 1, kind = 'home' }) end"),
+  CHECK_THAT(update(row(1, nullptr, nullptr), row(1, "a", nullptr),
+                    "if row.home then out:add('dw.address', { customer_id = 1, kind = 'home' }) end"),
              Contains("RULE-0106") && Contains("two rows with the key customer_id=1 kind=home") && Contains("key=id=1"));
-  CHECK_THAT(update(row(1, nullptr, nullptr), row(1, "a", nullptr), "for i = 1, 1001 do out:add('dw.address', { customer_id = i, kind = 'x' }) end"),
+  CHECK_THAT(update(row(1, nullptr, nullptr), row(1, "a", nullptr),
+                    "for i = 1, 1001 do out:add('dw.address', { customer_id = i, kind = 'x' }) end"),
              Contains("RULE-0106") && Contains("more than 1000 rows"));
-  CHECK_THAT(run("return { api = 1, outputs = { ['dw.x'] = { key = { 'id' }, columns = { 'id bigint not null' } } }, tables = { ['crm.*'] = { "
-                 "to = 'dw.x', map = function() end } } }",
-                 BatchBuilder().insert(customer(), row(1, nullptr, nullptr)).take()),
-             Contains("RULE-0101") && Contains("give it another `to`"));
+  CHECK_THAT(
+      run("return { api = 1, outputs = { ['dw.x'] = { key = { 'id' }, columns = { 'id bigint not null' } } }, tables = { ['crm.*'] = { "
+          "to = 'dw.x', map = function() end } } }",
+          BatchBuilder().insert(customer(), row(1, nullptr, nullptr)).take()),
+      Contains("RULE-0101") && Contains("give it another `to`"));
 }
 
 TEST_CASE("what `outputs` declares is checked") {
@@ -140,7 +146,9 @@ TEST_CASE("row appends; the order is that of the events, and a dropped event kee
       if ev.id == 2 then return false end
     end } } })lua";
   BatchBuilder builder;
-  builder.insert(customer(), row(1, nullptr, nullptr)).insert(customer(), row(2, nullptr, nullptr)).remove(customer(), row(1, nullptr, nullptr));
+  builder.insert(customer(), row(1, nullptr, nullptr))
+      .insert(customer(), row(2, nullptr, nullptr))
+      .remove(customer(), row(1, nullptr, nullptr));
   CHECK(run(rules, std::move(builder)) ==
         "insert crm.customer (id=1, first=Jo, home=NULL, work=NULL); insert dw.log (id=1, what=insert) #1; "
         "insert dw.log (id=2, what=insert); "

@@ -31,7 +31,8 @@ std::string attempt(const std::string& rules, const RuleStageConfig& config, siz
   if (!stage.ok()) return stage.status().to_string();
   auto table = make_table("shop", "t", {"id int not null", "v varchar(200)", "doc longtext", "d decimal(60,2)"});
   BatchBuilder builder;
-  for (int i = 0; i < 20; ++i) builder.insert(table, {Value::of_int(i), text_value("text"), text_value("long"), text_value("1.00", Kind::kDecimal)});
+  for (int i = 0; i < 20; ++i)
+    builder.insert(table, {Value::of_int(i), text_value("text"), text_value("long"), text_value("1.00", Kind::kDecimal)});
   Status status = (*stage)->run(builder.batch);
   if (arena_bytes) *arena_bytes = builder.batch.arena.bytes();
   return status.ok() ? "ok" : status.to_string();
@@ -48,25 +49,63 @@ double seconds_of(const std::string& rules, const RuleStageConfig& config, std::
 }  // namespace
 
 TEST_CASE("no name leads out of the sandbox") {
-  for (const char* expression : {
-           "os", "io", "ffi", "jit", "debug", "package", "_G", "load", "loadstring", "loadfile", "dofile", "require('ffi')", "require('jit')",
-           "require('debug')", "require('bit.ffi')", "setfenv", "getfenv", "rawget", "rawset", "rawequal", "rawlen", "collectgarbage", "newproxy", "coroutine",
-           "coroutine.wrap", "next", "module", "xpcall", "string.dump", "table.foreach", "math.random", "gcinfo", "_VERSION", "arg", "core", "host", "tr_host"}) {
+  for (const char* expression : {"os",
+                                 "io",
+                                 "ffi",
+                                 "jit",
+                                 "debug",
+                                 "package",
+                                 "_G",
+                                 "load",
+                                 "loadstring",
+                                 "loadfile",
+                                 "dofile",
+                                 "require('ffi')",
+                                 "require('jit')",
+                                 "require('debug')",
+                                 "require('bit.ffi')",
+                                 "setfenv",
+                                 "getfenv",
+                                 "rawget",
+                                 "rawset",
+                                 "rawequal",
+                                 "rawlen",
+                                 "collectgarbage",
+                                 "newproxy",
+                                 "coroutine",
+                                 "coroutine.wrap",
+                                 "next",
+                                 "module",
+                                 "xpcall",
+                                 "string.dump",
+                                 "table.foreach",
+                                 "math.random",
+                                 "gcinfo",
+                                 "_VERSION",
+                                 "arg",
+                                 "core",
+                                 "host",
+                                 "tr_host"}) {
     INFO(expression);
     std::string result = attempt(map(std::string("local x = ") + expression + " assert(x == nil)"), stranger());
     CHECK_THAT(result, Contains("RULE-010"));
   }
   // Nor does a metatable, an error object, or what a proxy is made of.
-  CHECK(attempt(map("assert(getmetatable(row) == false and getmetatable('') == false and getmetatable(bigint(1)) ~= nil) assert(type(getmetatable(bigint(1))) == 'string')"), stranger()) == "ok");
-  CHECK(attempt(map("for _, f in ipairs({ 'gmatch', 'rep', 'format' }) do assert(string[f]) end assert(not pcall(function() string.rep = 1 end) and not pcall(function() ('').rep = 1 end))"), stranger()) == "ok");
+  CHECK(attempt(map("assert(getmetatable(row) == false and getmetatable('') == false and getmetatable(bigint(1)) ~= nil) "
+                    "assert(type(getmetatable(bigint(1))) == 'string')"),
+                stranger()) == "ok");
+  CHECK(attempt(map("for _, f in ipairs({ 'gmatch', 'rep', 'format' }) do assert(string[f]) end assert(not pcall(function() string.rep = 1 "
+                    "end) and not pcall(function() ('').rep = 1 end))"),
+                stranger()) == "ok");
   CHECK_THAT(attempt(map("string.upper = function() end"), stranger()), Contains("read-only"));
   CHECK_THAT(attempt(map("_ENV = {}"), stranger()), Contains("new global"));
 }
 
 TEST_CASE("numbers of the FFI are no way to memory") {
-  for (const char* body : {"row.v = 1LL", "row.id = 1ULL", "row.v = 2i", "local x = bigint(1) x.v = 5", "local x = decimal '1' x.w0 = 5", "return bigint(1)[0]", "return decimal '1'[1]",
-                           "return (1LL)()", "return (1LL).x", "bigint(1).is_unsigned = true", "setmetatable(bigint(1), {})", "return bigint(1)()", "return #bigint(1)", "string.format('%d', 1LL .. '')",
-                           "return bigint(1) .. {}", "row.v = bigint", "return decimal(1LL)"}) {
+  for (const char* body : {"row.v = 1LL", "row.id = 1ULL", "row.v = 2i", "local x = bigint(1) x.v = 5", "local x = decimal '1' x.w0 = 5",
+                           "return bigint(1)[0]", "return decimal '1'[1]", "return (1LL)()", "return (1LL).x",
+                           "bigint(1).is_unsigned = true", "setmetatable(bigint(1), {})", "return bigint(1)()", "return #bigint(1)",
+                           "string.format('%d', 1LL .. '')", "return bigint(1) .. {}", "row.v = bigint", "return decimal(1LL)"}) {
     INFO(body);
     CHECK_THAT(attempt(map(body), stranger()), Contains("RULE-010"));
     CHECK_THAT(attempt(map(body), operators_own()), Contains("RULE-010"));
@@ -110,7 +149,8 @@ TEST_CASE("a rule cannot fill the memory of the batch in place of its own") {
     std::string result = attempt(map("local big = ('x'):rep(1e6) for i = 1, 1e4 do row.doc = big .. i end"), config, &arena_bytes);
     CHECK_THAT(result, Contains("RULE-0108"));
     CHECK(arena_bytes < (24u << 20));
-    result = attempt(map("local big = ('x'):rep(1e6) for i = 1, 1e4 do pcall(function() row.doc = big .. i end) end"), config, &arena_bytes);
+    result =
+        attempt(map("local big = ('x'):rep(1e6) for i = 1, 1e4 do pcall(function() row.doc = big .. i end) end"), config, &arena_bytes);
     CHECK_THAT(result, Contains("RULE-0108"));
     result = attempt(map("for i = 1, 1e6 do row.d = decimal '123456789012345678901234567890.5' + i end"), config, &arena_bytes);
     CHECK_THAT(result, Contains("RULE-010"));
@@ -149,8 +189,11 @@ TEST_CASE("one call that takes long is bounded too: patterns, copies, sorting") 
   }
   CHECK_THAT(attempt("while true do ('x'):rep(8e6) end", stranger(300)), Contains("RULE-0107"));
   // Modest use passes.
-  CHECK(attempt(map("assert(('key = value'):match('^(%w+)%s*=%s*(%w+)$') == 'key') assert(('a,b'):gsub(',', ';') == 'a;b') assert(('x'):rep(5000):find('y', 1, true) == nil)"), stranger()) == "ok");
-  CHECK(attempt(map("assert((''):rep(1e18) == '' and ('ab'):rep(2, '-') == 'ab-ab' and ('x'):rep('3') == 'xxx' and ('x'):rep(-1) == '')"), stranger()) == "ok");
+  CHECK(attempt(map("assert(('key = value'):match('^(%w+)%s*=%s*(%w+)$') == 'key') assert(('a,b'):gsub(',', ';') == 'a;b') "
+                    "assert(('x'):rep(5000):find('y', 1, true) == nil)"),
+                stranger()) == "ok");
+  CHECK(attempt(map("assert((''):rep(1e18) == '' and ('ab'):rep(2, '-') == 'ab-ab' and ('x'):rep('3') == 'xxx' and ('x'):rep(-1) == '')"),
+                stranger()) == "ok");
 }
 
 TEST_CASE("deep recursion of every kind is an error, not a crash") {
@@ -171,7 +214,8 @@ TEST_CASE("deep recursion of every kind is an error, not a crash") {
     INFO(body);
     CHECK_THAT(attempt(map(body), stranger()), Contains("RULE-010"));
   }
-  for (const char* body : {"local function f(n) return 1 + f(n + 1) end f(1)", "local t = setmetatable({}, { __concat = function(a, b) return a .. b end }) return t .. t",
+  for (const char* body : {"local function f(n) return 1 + f(n + 1) end f(1)",
+                           "local t = setmetatable({}, { __concat = function(a, b) return a .. b end }) return t .. t",
                            "local function f(s) return (s:gsub('.', f)) end f('x')"}) {
     INFO(body);
     CHECK_THAT(attempt(map(body), operators_own()), Contains("RULE-010"));
@@ -185,7 +229,14 @@ TEST_CASE("error objects that misbehave are only told about") {
            "error(setmetatable({}, { __tostring = function() while true do end end }))",
            "error(setmetatable({}, { __tostring = error }))",
            "error(setmetatable({}, { __concat = error, __index = error, __len = error }))",
-           "error(row)", "error(bigint(1))", "error(print)", "error(nil)", "error()", "error(('x'):rep(1e6))", "assert(false, {})", "assert(nil)",
+           "error(row)",
+           "error(bigint(1))",
+           "error(print)",
+           "error(nil)",
+           "error()",
+           "error(('x'):rep(1e6))",
+           "assert(false, {})",
+           "assert(nil)",
            "pcall(error, setmetatable({}, { __gc = error })) error('after')",
        }) {
     INFO(body);
@@ -197,25 +248,50 @@ TEST_CASE("error objects that misbehave are only told about") {
 
 TEST_CASE("rows smuggled out of their hook are of no use") {
   for (const RuleStageConfig& config : {stranger(), operators_own()}) {
-    CHECK_THAT(attempt("local kept\n" + entry("row = function(ev) kept = ev end, map = function(row) return kept.id == 1 end"), config), Contains("outside of the call"));
-    CHECK_THAT(attempt("local kept = {}\n" + entry("row = function(ev) for n, v in col.each(ev.after) do kept[1] = col.each end kept[2] = { col.each(ev.after) } end, "
-                                                    "map = function(row) local f, s, c = unpack(kept[2]) return f(s, c) == nil end"), config),
+    CHECK_THAT(attempt("local kept\n" + entry("row = function(ev) kept = ev end, map = function(row) return kept.id == 1 end"), config),
                Contains("outside of the call"));
-    CHECK_THAT(attempt("local f = where [[ id = 1 ]] local kept\n" + entry("row = function(ev) kept = ev.after end, map = function(row) return f(kept) end"), config), Contains("outside of the call"));
-    CHECK_THAT(attempt("local kept\n" + entry("row = function(ev) kept = ev.changed end, map = function(row) return kept(nil, 'id') end"), config), Contains("outside of the call"));
-    CHECK_THAT(attempt("local kept\n" + entry("row = function(ev) kept = ev.changed_only end, map = function(row) return kept(nil, 'id') end"), config), Contains("outside of the call"));
-    CHECK_THAT(attempt("local kept\n" + entry("row = function(ev) kept = ev.append end, map = function(row) return kept(nil, 'dw.x', {}) end"), config), Contains("RULE-010"));
-    CHECK_THAT(attempt("local kept\nreturn { api = 1, outputs = { ['dw.x'] = { key = { 'id' }, columns = { 'id int not null' } } }, tables = { ['shop.*'] = { "
-                       "row = function(ev) if kept then kept:add('dw.x', { id = 1 }) end end, map = function(row, out) kept = out end } } }", config),
-               Contains("ok") || Contains("RULE-010"));
+    CHECK_THAT(
+        attempt(
+            "local kept = {}\n" +
+                entry("row = function(ev) for n, v in col.each(ev.after) do kept[1] = col.each end kept[2] = { col.each(ev.after) } end, "
+                      "map = function(row) local f, s, c = unpack(kept[2]) return f(s, c) == nil end"),
+            config),
+        Contains("outside of the call"));
+    CHECK_THAT(attempt("local f = where [[ id = 1 ]] local kept\n" +
+                           entry("row = function(ev) kept = ev.after end, map = function(row) return f(kept) end"),
+                       config),
+               Contains("outside of the call"));
+    CHECK_THAT(
+        attempt("local kept\n" + entry("row = function(ev) kept = ev.changed end, map = function(row) return kept(nil, 'id') end"), config),
+        Contains("outside of the call"));
+    CHECK_THAT(
+        attempt("local kept\n" + entry("row = function(ev) kept = ev.changed_only end, map = function(row) return kept(nil, 'id') end"),
+                config),
+        Contains("outside of the call"));
+    CHECK_THAT(
+        attempt("local kept\n" + entry("row = function(ev) kept = ev.append end, map = function(row) return kept(nil, 'dw.x', {}) end"),
+                config),
+        Contains("RULE-010"));
+    CHECK_THAT(
+        attempt("local kept\nreturn { api = 1, outputs = { ['dw.x'] = { key = { 'id' }, columns = { 'id int not null' } } }, tables = { "
+                "['shop.*'] = { "
+                "row = function(ev) if kept then kept:add('dw.x', { id = 1 }) end end, map = function(row, out) kept = out end } } }",
+                config),
+        Contains("ok") || Contains("RULE-010"));
   }
 }
 
 TEST_CASE("the table a file returns is bounded") {
-  CHECK_THAT(attempt("local t = { 1 } for i = 1, 7 do local n = {} for k = 1, 1000 do n[k] = t end t = n end return { api = 1, tables = t }", stranger()), Contains("too many values"));
+  CHECK_THAT(
+      attempt("local t = { 1 } for i = 1, 7 do local n = {} for k = 1, 1000 do n[k] = t end t = n end return { api = 1, tables = t }",
+              stranger()),
+      Contains("too many values"));
   CHECK_THAT(attempt("local t = {} t.x = t return { api = 1, tables = t }", stranger()), Contains("nested too deeply"));
-  CHECK_THAT(attempt("local s, t = ('x'):rep(1e6), {} for i = 1, 1e5 do t[i] = s end return { api = 1, tables = t }", stranger()), Contains("too m"));
-  CHECK_THAT(attempt("return { api = 1, tables = setmetatable({}, { __index = error, __pairs = error }), options = { [print] = 1 } }", stranger()), Contains("neither text nor number"));
+  CHECK_THAT(attempt("local s, t = ('x'):rep(1e6), {} for i = 1, 1e5 do t[i] = s end return { api = 1, tables = t }", stranger()),
+             Contains("too m"));
+  CHECK_THAT(
+      attempt("return { api = 1, tables = setmetatable({}, { __index = error, __pairs = error }), options = { [print] = 1 } }", stranger()),
+      Contains("neither text nor number"));
 }
 
 TEST_CASE("a rule that failed lets nothing of its batch through, and goes on failing") {
@@ -235,6 +311,4 @@ TEST_CASE("a rule that failed lets nothing of its batch through, and goes on fai
   CHECK((*stage)->run(good.batch).ok());
 }
 
-TEST_CASE("logging cannot fill a disk by one line") {
-  CHECK(attempt(map("print(('x'):rep(1e6))"), stranger()) == "ok");
-}
+TEST_CASE("logging cannot fill a disk by one line") { CHECK(attempt(map("print(('x'):rep(1e6))"), stranger()) == "ok"); }

@@ -13,17 +13,23 @@ using Catch::Matchers::Contains;
 namespace {
 
 SchemaRef table() {
-  return make_table("shop", "t", {"id int not null", "doc json", "at datetime(3)", "seen timestamp", "day date", "name varchar(60)", "n bigint"});
+  return make_table("shop", "t",
+                    {"id int not null", "doc json", "at datetime(3)", "seen timestamp", "day date", "name varchar(60)", "n bigint"});
 }
 Cells row(const char* doc, const char* name = "x") {
-  return {Value::of_int(7), doc ? text_value(doc, Kind::kJson) : Value::null(),
-          Value::of_bits(Kind::kDateTime, pack_datetime({2026, 1, 31}, {12, 34, 56, 789000}), 3), Value::of_bits(Kind::kTimestamp, 1767225600000000),
-          Value::of_bits(Kind::kDate, pack_date(2026, 1, 31)), name ? text_value(name) : Value::null(), Value::null()};
+  return {Value::of_int(7),
+          doc ? text_value(doc, Kind::kJson) : Value::null(),
+          Value::of_bits(Kind::kDateTime, pack_datetime({2026, 1, 31}, {12, 34, 56, 789000}), 3),
+          Value::of_bits(Kind::kTimestamp, 1767225600000000),
+          Value::of_bits(Kind::kDate, pack_date(2026, 1, 31)),
+          name ? text_value(name) : Value::null(),
+          Value::null()};
 }
 
 std::string run(const std::string& body, const Cells& cells, std::string* types = nullptr) {
   Folder folder;
-  auto stage = try_stage(folder, "local json, time, hash = require 'tailrace.json', require 'tailrace.time', require 'tailrace.hash'\n" + entry(body));
+  auto stage = try_stage(
+      folder, "local json, time, hash = require 'tailrace.json', require 'tailrace.time', require 'tailrace.hash'\n" + entry(body));
   if (!stage.ok()) return stage.status().to_string();
   BatchBuilder builder;
   builder.insert(table(), cells);
@@ -37,8 +43,10 @@ std::string run(const std::string& body, const Cells& cells, std::string* types 
 
 // The expression's text in map, written to `name`.
 std::string eval(const std::string& expression, const Cells& cells) {
-  std::string shown = run("columns = { doc = false, at = false, seen = false, day = false, n = false }, map = function(row) local v = " + expression +
-                              " row.name = v == nil and 'nil' or type(v) .. ' ' .. tostring(v) end", cells);
+  std::string shown =
+      run("columns = { doc = false, at = false, seen = false, day = false, n = false }, map = function(row) local v = " + expression +
+              " row.name = v == nil and 'nil' or type(v) .. ' ' .. tostring(v) end",
+          cells);
   size_t at = shown.find("name=");
   return at == std::string::npos ? shown : shown.substr(at + 5, shown.size() - at - 6);
 }
@@ -96,7 +104,8 @@ TEST_CASE("json paths find, set and remove without touching the rest") {
 }
 
 TEST_CASE("json in map: typed values, NULL in and out") {
-  Cells cells = row(R"({"s": "a\"b", "i": 9007199254740993, "d": 1.50, "e": 1e3, "t": true, "z": null, "o": {"k": [1, 2]}, "u": 18446744073709551616})");
+  Cells cells = row(
+      R"({"s": "a\"b", "i": 9007199254740993, "d": 1.50, "e": 1e3, "t": true, "z": null, "o": {"k": [1, 2]}, "u": 18446744073709551616})");
   CHECK(eval("json.get(row.doc, '$.s')", cells) == "string a\"b");
   CHECK(eval("json.get(row.doc, '$.i')", cells) == "bigint 9007199254740993");
   CHECK(eval("json.get(row.doc, '$.u')", cells) == "decimal 18446744073709551616");
@@ -136,7 +145,8 @@ TEST_CASE("time in map") {
   CHECK(eval("time.shift(row.at, 'UTC', 'Asia/Shanghai')", cells) == "string 2026-01-31 20:34:56.789");
   CHECK(eval("time.shift('2026-07-01 12:00:00', 'America/New_York', 'Europe/Berlin')", cells) == "string 2026-07-01 18:00:00");
   CHECK(eval("time.shift('2050-07-01 12:00:00', 'America/New_York', 'UTC')", cells) == "string 2050-07-01 16:00:00");
-  CHECK_THAT(eval("time.shift(row.at, 'UTC', 'Asia/Shangai')", cells), Contains("no time zone `Asia/Shangai`: did you mean `Asia/Shanghai`?"));
+  CHECK_THAT(eval("time.shift(row.at, 'UTC', 'Asia/Shangai')", cells),
+             Contains("no time zone `Asia/Shangai`: did you mean `Asia/Shanghai`?"));
   CHECK_THAT(eval("time.shift(row.at, 'UTC', '/etc/passwd')", cells), Contains("no time zone `/etc/passwd`"));
   CHECK_THAT(eval("time.shift(row.at, 'UTC', 'localtime')", cells), Contains("no time zone `localtime`"));
   CHECK_THAT(eval("time.shift(row.at, 'UTC', nil)", cells), Contains("a time zone is missing"));
@@ -175,8 +185,8 @@ TEST_CASE("time zones are optional") {
 
 TEST_CASE("json as tables: exact numbers, nulls and the kind of arrays stay") {
   auto again = [](const char* document) { return eval("json.encode(json.decode(row.doc))", row(document)); };
-  for (const char* same : {"[]", "{}", "[null, 1]", "[[], {}]", R"({"a": 1.50, "b": 18446744073709551615})", R"({"c": [1, null]})", R"(["\"ä\\\n"])",
-                           "-12345678901234567890123.456", "true", "\"x\""}) {
+  for (const char* same : {"[]", "{}", "[null, 1]", "[[], {}]", R"({"a": 1.50, "b": 18446744073709551615})", R"({"c": [1, null]})",
+                           R"(["\"ä\\\n"])", "-12345678901234567890123.456", "true", "\"x\""}) {
     CHECK(again(same) == std::string("string ") + same);
   }
   CHECK(again(R"({"b":1,"a":2})") == R"(string {"a": 2, "b": 1})");
@@ -190,11 +200,15 @@ TEST_CASE("json as tables: exact numbers, nulls and the kind of arrays stay") {
   CHECK(eval("json.encode(nil)", row("null")) == "string null");
   CHECK(eval("#json.decode('[1,2,3]')", row("null")) == "number 3");
   for (auto [text, reason] : {std::pair{"json.decode('{')", "json.decode: the text is no JSON document (at byte 2)"},
-                              {"json.decode('[1,]')", "no JSON document"}, {"json.decode(1)", "usage: json.decode(text)"},
+                              {"json.decode('[1,]')", "no JSON document"},
+                              {"json.decode(1)", "usage: json.decode(text)"},
                               {"json.decode(('['):rep(101))", "nested deeper than 100"},
-                              {"json.encode { 1, nil, 3 }", "a list with holes"}, {"json.encode { 1, x = 2 }", "a list with holes or other keys"},
-                              {"json.encode { [true] = 1 }", "a key of an object is text, not a boolean"}, {"json.encode(row)", "a row has no JSON"},
-                              {"json.encode(json.encode)", "a function has no JSON"}, {"json.encode(0/0)", "NaN and infinity"},
+                              {"json.encode { 1, nil, 3 }", "a list with holes"},
+                              {"json.encode { 1, x = 2 }", "a list with holes or other keys"},
+                              {"json.encode { [true] = 1 }", "a key of an object is text, not a boolean"},
+                              {"json.encode(row)", "a row has no JSON"},
+                              {"json.encode(json.encode)", "a function has no JSON"},
+                              {"json.encode(0/0)", "NaN and infinity"},
                               {"(function() local t = {} t.t = t return json.encode(t) end)()", "a table that holds itself?"},
                               {"json.array(json.array {})", "usage: json.array"}}) {
     INFO(text);
@@ -214,15 +228,19 @@ TEST_CASE("hash.uint is the same for the same values and keeps parts apart") {
 
 TEST_CASE("as column functions they know their types") {
   std::string types;
-  CHECK(run("columns = { doc = json.get { path = '$.a.b' }, at = time.trunc { unit = 'day' }, seen = time.epoch_us, day = time.epoch_s, name = hash.bucket { n = 16 }, n = false }",
-            row(R"({"a": {"b": "x"}})", "abc"), &types) == "insert shop.t (id=7, doc=x, at=2026-01-31 00:00:00.000, seen=1767225600000000, day=1769817600, name=11)");
+  CHECK(run("columns = { doc = json.get { path = '$.a.b' }, at = time.trunc { unit = 'day' }, seen = time.epoch_us, day = time.epoch_s, "
+            "name = hash.bucket { n = 16 }, n = false }",
+            row(R"({"a": {"b": "x"}})", "abc"),
+            &types) == "insert shop.t (id=7, doc=x, at=2026-01-31 00:00:00.000, seen=1767225600000000, day=1769817600, name=11)");
   CHECK(types == "id int; doc longtext; at datetime(3); seen bigint; day bigint; name int unsigned; ");
   Cells nulls = row(nullptr, nullptr);
   nulls[2] = Value::of_bits(Kind::kDateTime, 0, 3);
   nulls[4] = Value::null();
-  CHECK(run("columns = { doc = json.get { path = '$.a' }, at = time.epoch_us, seen = time.trunc { unit = 'month' }, day = time.epoch_s, name = hash.bucket { n = 16 }, n = false }", nulls) ==
-        "insert shop.t (id=7, doc=NULL, at=NULL, seen=2026-01-01 00:00:00, day=NULL, name=NULL)");
-  CHECK_THAT(run("columns = { name = time.epoch_us }", row(nullptr)), Contains("needs a date or a point in time, column `name` is varchar(60)"));
+  CHECK(run("columns = { doc = json.get { path = '$.a' }, at = time.epoch_us, seen = time.trunc { unit = 'month' }, day = time.epoch_s, "
+            "name = hash.bucket { n = 16 }, n = false }",
+            nulls) == "insert shop.t (id=7, doc=NULL, at=NULL, seen=2026-01-01 00:00:00, day=NULL, name=NULL)");
+  CHECK_THAT(run("columns = { name = time.epoch_us }", row(nullptr)),
+             Contains("needs a date or a point in time, column `name` is varchar(60)"));
   CHECK_THAT(run("columns = { id = json.get { path = '$' } }", row(nullptr)), Contains("json.get needs JSON, column `id` is int"));
   CHECK_THAT(run("columns = { doc = json.get {} }", row(nullptr)), Contains("json.get needs `path`"));
   CHECK_THAT(run("columns = { doc = json.get { path = 'a' } }", row(nullptr)), Contains("`a` is no path"));

@@ -44,7 +44,8 @@ TEST_CASE("an untrusted rule that never ends is stopped, and cannot catch it") {
            "map = function(row) while true do pcall(function() while true do end end) end end",
            "map = function(row) pcall(pcall, function() while true do end end) return true end",
            "row = function(ev) while true do end end",
-           "map = function(row) local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true do local ok = pcall(function() return t[1] end) end end",
+           "map = function(row) local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true do local ok = "
+           "pcall(function() return t[1] end) end end",
            "map = function(row) table.sort({ 1, 2, 3 }, function() while true do end end) end",
            "map = function(row) ('x'):rep(1000):gsub('.', function() while true do end end) end",
        }) {
@@ -81,18 +82,22 @@ TEST_CASE("a rule that takes too much memory is stopped, with and without the JI
   // What is dropped is given back.
   RuleStageConfig small;
   small.rules.memory_bytes = 4u << 20;
-  CHECK(code_text(run_rows(entry("map = function(row) local t = {} for i = 1, 100 do t[i] = ('x'):rep(100) .. i end end"), small, 50)) == "ok");
+  CHECK(code_text(run_rows(entry("map = function(row) local t = {} for i = 1, 100 do t[i] = ('x'):rep(100) .. i end end"), small, 50)) ==
+        "ok");
 }
 
 TEST_CASE("a row kept beyond its call cannot be read") {
   for (bool jit : {true, false}) {
     RuleStageConfig config;
     config.rules.jit = jit;
-    std::string kept = "local kept\nreturn { api = 1, tables = { ['shop.*'] = { row = function(ev) if kept then return kept.v == 1 end kept = ev.after end, "
-                       "map = function(row) return kept.v ~= nil end } } }";
+    std::string kept =
+        "local kept\nreturn { api = 1, tables = { ['shop.*'] = { row = function(ev) if kept then return kept.v == 1 end kept = ev.after "
+        "end, "
+        "map = function(row) return kept.v ~= nil end } } }";
     CHECK_THAT(code_text(run_rows(kept, config)), Contains("outside of the call"));
-    std::string kept_row = "local kept\nreturn { api = 1, tables = { ['shop.*'] = { map = function(row) kept = row end, "
-                           "row = function(ev) if kept then return kept.id == 1 end end } } }";
+    std::string kept_row =
+        "local kept\nreturn { api = 1, tables = { ['shop.*'] = { map = function(row) kept = row end, "
+        "row = function(ev) if kept then return kept.id == 1 end end } } }";
     CHECK_THAT(code_text(run_rows(kept_row, config, 2)), Contains("outside of the call"));
   }
 }

@@ -17,8 +17,8 @@ SchemaRef readings() {
 }
 
 std::string ordered(const std::string& state, const std::string& row, const std::string& more = "") {
-  return "return { api = 1, mode = 'ordered', state = {" + state + "}, " + more + " tables = { ['iot.reading'] = { row = function(ev, ctx) " + row +
-         " end } } }";
+  return "return { api = 1, mode = 'ordered', state = {" + state + "}, " + more +
+         " tables = { ['iot.reading'] = { row = function(ev, ctx) " + row + " end } } }";
 }
 const std::string kDedupe = ordered("last = { key = 'bigint', value = 'bigint' }",
                                     "local last, v = ctx.state.last, bigint(ev.value) if last[ev.sensor_id] == v then return false end "
@@ -74,30 +74,33 @@ TEST_CASE("a rule remembers over rows and batches, with keys beyond 2^53 told ap
 
 TEST_CASE("an event that fails leaves nothing in the memory") {
   Folder folder;
-  auto stage = must_stage(folder, ordered("seen = { key = 'bigint', value = 'number' }",
-                                          "local seen = ctx.state.seen if seen[ev.sensor_id] then return false end seen[ev.sensor_id] = 1 "
-                                          "if ev.value == 0 then error('bad value') end"),
+  auto stage = must_stage(folder,
+                          ordered("seen = { key = 'bigint', value = 'number' }",
+                                  "local seen = ctx.state.seen if seen[ev.sensor_id] then return false end seen[ev.sensor_id] = 1 "
+                                  "if ev.value == 0 then error('bad value') end"),
                           OnRuleError::kSkip);
   CHECK(run(*stage, batch_of({{1, 7, 0}, {2, 7, 1}, {3, 7, 2}})) == "2");
 }
 
 TEST_CASE("every kind of value, lists as keys, and nil that deletes") {
   Folder folder;
-  auto stage = must_stage(folder, ordered("n = { key = 'text', value = 'number' }, b = { key = 'bigint', value = 'bigint' }, t = { key = {'text', 'bigint'}, "
-                                          "value = 'text' }, f = { key = 'text', value = 'boolean' }",
-                                          "local s = ctx.state "
-                                          "s.n['x'] = 0.5 s.b[1] = bigint '18446744073709551615' s.t[{'a', 1}] = '' s.f['x'] = false "
-                                          "assert(s.n['x'] == 0.5 and s.b[bigint(1)] == bigint '18446744073709551615') "
-                                          "assert(s.t[{'a', 1}] == '' and s.t[{'a', 2}] == nil and s.f['x'] == false) "
-                                          "s.f['x'] = nil assert(s.f['x'] == nil)"));
+  auto stage = must_stage(
+      folder, ordered("n = { key = 'text', value = 'number' }, b = { key = 'bigint', value = 'bigint' }, t = { key = {'text', 'bigint'}, "
+                      "value = 'text' }, f = { key = 'text', value = 'boolean' }",
+                      "local s = ctx.state "
+                      "s.n['x'] = 0.5 s.b[1] = bigint '18446744073709551615' s.t[{'a', 1}] = '' s.f['x'] = false "
+                      "assert(s.n['x'] == 0.5 and s.b[bigint(1)] == bigint '18446744073709551615') "
+                      "assert(s.t[{'a', 1}] == '' and s.t[{'a', 2}] == nil and s.f['x'] == false) "
+                      "s.f['x'] = nil assert(s.f['x'] == nil)"));
   CHECK(run(*stage, batch_of({{1, 1, 1}})) == "1");
   CHECK(run(*stage, batch_of({{2, 1, 1}})) == "2");
 }
 
 TEST_CASE("the oldest write goes when there are too many, and what was not written for the ttl") {
   Folder folder;
-  auto stage = must_stage(folder, ordered("last = { key = 'bigint', value = 'boolean', max = 2, ttl = '10s' }",
-                                          "local last = ctx.state.last if last[ev.sensor_id] then return false end last[ev.sensor_id] = true"));
+  auto stage =
+      must_stage(folder, ordered("last = { key = 'bigint', value = 'boolean', max = 2, ttl = '10s' }",
+                                 "local last = ctx.state.last if last[ev.sensor_id] then return false end last[ev.sensor_id] = true"));
   CHECK(run(*stage, batch_of({{1, 1, 0}, {2, 2, 0}, {3, 3, 0}, {4, 2, 0}, {5, 1, 0}})) == "1 2 3 5");  // 1 had made room for 3
   CHECK(stage->memory()->size(0) == 2);
   CHECK(run(*stage, batch_of({{6, 1, 0}}, kNoon + 10 * kSecond - 1)) == "");
@@ -138,7 +141,8 @@ TEST_CASE("what is written comes back from the changes, in the order of the writ
   auto first = must_stage(folder, rules);
   CHECK(run(*first, batch_of({{1, 1, 0}, {2, 2, 0}, {3, 3, 0}})) == "1 2 3");
   RuleStateStore::Found kept{true, first->memory()->take_changes()};
-  std::erase_if(kept.entries, [](const RuleStateChange& change) { return change.kind != RuleStateChange::Kind::kPut || change.key == "1"; });
+  std::erase_if(kept.entries,
+                [](const RuleStateChange& change) { return change.kind != RuleStateChange::Kind::kPut || change.key == "1"; });
   auto second = must_stage(folder, rules);
   REQUIRE(second->memory()->restore(kept).ok());
   CHECK(run(*second, batch_of({{4, 3, 0}, {5, 2, 0}, {6, 1, 0}, {7, 3, 0}, {8, 2, 0}})) == "6 8");
@@ -174,15 +178,20 @@ TEST_CASE("mistakes with the memory are named with their line") {
   CHECK_THAT(fails("ctx.state.last['a'] = 'x'"), Contains("shop.lua:1: ctx.state.last: the key is a bigint, not a string"));
   CHECK_THAT(fails("ctx.state.last[1] = 2"), Contains("shop.lua:1: ctx.state.last holds text, not a number"));
   CHECK_THAT(fails("return ctx.state.last[nil] == nil"), Contains("shop.lua:1: ctx.state.last: the key is a bigint, not nil (NULL)"));
-  auto in_map = must_stage(folder, "return { api = 1, mode = 'ordered', state = { last = { key = 'bigint', value = 'text' } }, tables = { ['iot.reading'] = {"
-                                   " map = function(row, out, ctx) ctx.state.last[1] = 'x' end } } }");
+  auto in_map =
+      must_stage(folder,
+                 "return { api = 1, mode = 'ordered', state = { last = { key = 'bigint', value = 'text' } }, tables = { ['iot.reading'] = {"
+                 " map = function(row, out, ctx) ctx.state.last[1] = 'x' end } } }");
   CHECK_THAT(run(*in_map, batch_of({{1, 1, 1}})), Contains("ctx.state is there in row and tick"));
-  auto stateless = must_stage(folder, "return { api = 1, tables = { ['iot.reading'] = { row = function(ev, ctx) return ctx.state.last[1] == nil end } } }");
+  auto stateless = must_stage(
+      folder, "return { api = 1, tables = { ['iot.reading'] = { row = function(ev, ctx) return ctx.state.last[1] == nil end } } }");
   CHECK_THAT(run(*stateless, batch_of({{1, 1, 1}})), Contains("ctx.state needs mode = \"ordered\""));
 
   CHECK_THAT(load_failure("return { api = 1, state = {} }"), Contains("`state` needs mode = \"ordered\""));
-  CHECK_THAT(load_failure(ordered("last = { key = 'bigin', value = 'text' }", "")), Contains("state.last.key: `bigin` is none of bigint, text: did you mean `bigint`?"));
-  CHECK_THAT(load_failure(ordered("last = { key = 'bigint', value = 'text', ttl = 'soon' }", "")), Contains("state.last.ttl is a time such as"));
+  CHECK_THAT(load_failure(ordered("last = { key = 'bigin', value = 'text' }", "")),
+             Contains("state.last.key: `bigin` is none of bigint, text: did you mean `bigint`?"));
+  CHECK_THAT(load_failure(ordered("last = { key = 'bigint', value = 'text', ttl = 'soon' }", "")),
+             Contains("state.last.ttl is a time such as"));
   CHECK_THAT(load_failure(ordered("last = { key = 'bigint', value = 'text', mx = 5 }", "")), Contains("did you mean `max`?"));
   CHECK_THAT(load_failure(ordered("", "", "tick = function() end,")), Contains("`tick` needs `tick_every"));
   RuleStageConfig config;

@@ -97,8 +97,8 @@ TEST_CASE("partition and headers") {
 }
 
 TEST_CASE("row says what becomes of the message, over what the entry says") {
-  CHECK(insert("topic = '{country}', headers = { a = '1', b = '2' }, row = function(ev) ev.topic = 'x' ev.headers.b = 3 ev.partition_key = ev.id end") ==
-        "insert topic=x partition=7 a:1 b:3");
+  CHECK(insert("topic = '{country}', headers = { a = '1', b = '2' }, row = function(ev) ev.topic = 'x' ev.headers.b = 3 ev.partition_key = "
+               "ev.id end") == "insert topic=x partition=7 a:1 b:3");
   CHECK(insert("row = function(ev) ev.topic = ev.price > 1 and 'dear' or 'cheap' end") == "insert topic=dear");
   CHECK(update("row = function(ev) ev.topic = 't' end", order(7, "DE"), order(8, "DE")) == "delete topic=t; insert topic=t");
   CHECK_THAT(insert("row = function(ev) ev.topic = ev.country end", order(7, nullptr)),
@@ -163,16 +163,19 @@ TEST_CASE("serialize in Lua") {
 TEST_CASE("serialize that fails") {
   CHECK_THAT(insert("\nserialize = function(ev, out)\n out:col('nix') end"),
              Contains("RULE-0105") && Contains("shop.lua:3") && Contains("hook=serialize") && Contains("key=id=7"));
-  CHECK_THAT(insert("serialize = function(ev, out) out:col('country', 'lowr') end"), Contains("RULE-0102") && Contains("did you mean `lower`?"));
+  CHECK_THAT(insert("serialize = function(ev, out) out:col('country', 'lowr') end"),
+             Contains("RULE-0102") && Contains("did you mean `lower`?"));
   CHECK_THAT(insert("serialize = function(ev, out) out:col('country') end", order(7, nullptr)), Contains("`country` is NULL"));
   CHECK_THAT(insert("serialize = function(ev, out) end"), Contains("serialize() wrote nothing") && Contains("shop.lua:1"));
-  CHECK_THAT(insert("serialize = function(ev, out) out:put('x') return nil end"), Contains("RULE-0103") && Contains("serialize() returned nil"));
+  CHECK_THAT(insert("serialize = function(ev, out) out:put('x') return nil end"),
+             Contains("RULE-0103") && Contains("serialize() returned nil"));
   CHECK_THAT(insert("serialize = function(ev, out) out:put(nil) end"), Contains("out:put wants text, not nil (NULL)"));
   CHECK_THAT(insert("serialize = function(ev, out) out.tpic = 'x' end"), Contains("out.tpic cannot be set"));
   CHECK_THAT(insert("serialize = function(ev, out) ev.topic = 'x' end"), Contains("values are changed in map(row)"));
   CHECK_THAT(insert("serialize = function(ev, out) error('no') end"), Contains("RULE-0102") && Contains("shop.lua:1: no"));
-  std::string kept = "local kept\nreturn { api = 1, tables = { ['shop.*'] = { serialize = function(ev, out) kept = out out:put('x') end, "
-                     "row = function(ev) if kept then kept:put('y') end end } } }";
+  std::string kept =
+      "local kept\nreturn { api = 1, tables = { ['shop.*'] = { serialize = function(ev, out) kept = out out:put('x') end, "
+      "row = function(ev) if kept then kept:put('y') end end } } }";
   BatchBuilder first, second;
   first.insert(orders(), order(1, "DE"));
   second.insert(orders(), order(2, "DE"));

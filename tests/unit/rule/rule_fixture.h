@@ -1,11 +1,11 @@
 // Builds tables, batches and stages for the rule tests. Rules are given as text and written to a private folder.
 #pragma once
+#include <unistd.h>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include "event/event_batch.h"
@@ -34,8 +34,8 @@ class Folder {
 };
 
 // "id bigint not null", …; the first `key` columns are the primary key.
-inline SchemaRef make_table(const std::string& database, const std::string& table,
-                            const std::vector<std::string>& columns, size_t key = 1) {
+inline SchemaRef make_table(const std::string& database, const std::string& table, const std::vector<std::string>& columns,
+                            size_t key = 1) {
   auto schema = std::make_shared<TableSchema>();
   schema->schema_id = next_schema_id();
   schema->database = database;
@@ -79,9 +79,7 @@ class BatchBuilder {
   }
   BatchBuilder& insert(const SchemaRef& table, const Cells& row) { return add(Op::kInsert, table, {}, row); }
   BatchBuilder& remove(const SchemaRef& table, const Cells& row) { return add(Op::kDelete, table, row, {}); }
-  BatchBuilder& update(const SchemaRef& table, const Cells& before, const Cells& after) {
-    return add(Op::kUpdate, table, before, after);
-  }
+  BatchBuilder& update(const SchemaRef& table, const Cells& before, const Cells& after) { return add(Op::kUpdate, table, before, after); }
   BatchBuilder take() { return std::move(*this); }
   EventBatch batch;
 
@@ -126,8 +124,7 @@ struct StageResult {
   std::unique_ptr<RuleStage> stage;
 };
 
-inline Result<std::unique_ptr<RuleStage>> try_stage(const Folder& folder, const std::string& rules,
-                                                    RuleStageConfig config = {}) {
+inline Result<std::unique_ptr<RuleStage>> try_stage(const Folder& folder, const std::string& rules, RuleStageConfig config = {}) {
   config.rules.file = folder.write("shop.lua", rules);
   return make_rule_stage(config);
 }

@@ -34,7 +34,8 @@ TEST_CASE("a rule file that cannot be loaded says where and why") {
   CHECK_THAT(load_error("return {}"), Contains("`api = 1` is missing"));
   CHECK_THAT(load_error("return { api = 2 }"), Contains("api = 2 is not supported"));
   CHECK_THAT(load_error("return { api = 1, tabels = {} }"), Contains("unknown key `tabels`: did you mean `tables`?"));
-  CHECK_THAT(load_error("return { api = 1, lookups = {} }"), Contains("RULE-0101") && Contains("`lookups` is not supported by this version"));
+  CHECK_THAT(load_error("return { api = 1, lookups = {} }"),
+             Contains("RULE-0101") && Contains("`lookups` is not supported by this version"));
   CHECK_THAT(load_error("\x1bLJ\x02 bytecode"), Contains("RULE-0101"));
   CHECK_THAT(load_error("return { api = 1, default = 'maybe' }"), Contains("default is"));
 }
@@ -113,7 +114,9 @@ TEST_CASE("modules beside the rule file are loaded, once and as text") {
   Folder folder;
   folder.write("lib/names.lua", "return { prefix = 'p-' }");
   folder.write("sub/more.lua", "local n = require 'names'\nreturn n.prefix .. 'more'");
-  auto stage = try_stage(folder, "local m = require 'sub.more'\nreturn { api = 1, tables = { ['*.*'] = { columns = { x = { 'varchar(20)', value = m } } } } }");
+  auto stage = try_stage(
+      folder,
+      "local m = require 'sub.more'\nreturn { api = 1, tables = { ['*.*'] = { columns = { x = { 'varchar(20)', value = m } } } } }");
   INFO((stage.ok() ? "" : stage.status().to_string()));
   REQUIRE(stage.ok());
   auto output = (*stage)->output(make_table("a", "b", {"id int not null"})).value();

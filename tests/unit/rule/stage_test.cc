@@ -84,8 +84,7 @@ TEST_CASE("a snapshot row stays a read, a dropped one goes") {
   auto table = user_table();
   BatchBuilder builder;
   builder.add(Op::kRead, table, {}, user(1, "a")).add(Op::kRead, table, {}, user(2, "b"));
-  CHECK(run(entry("map = function(row) return row.id == 1 end"), std::move(builder)) ==
-        "read shop.user_07 (id=1, email=a, card=NULL)");
+  CHECK(run(entry("map = function(row) return row.id == 1 end"), std::move(builder)) == "read shop.user_07 (id=1, email=a, card=NULL)");
 }
 
 TEST_CASE("a changed key leaves as delete and insert") {
@@ -200,7 +199,8 @@ TEST_CASE("the event's fields") {
       assert(ev.ts_us == 1700000000000000 and ev.gtid == "0-1-42" and ev.pos == "bin.000007:4321")
       assert(ev.txn.id == "0-1-42" and ev.txn.ordinal == 0 and ev.key == "id=1" and ev.snapshot == false)
       assert(ev.before.email == "a" and ev.after.email == "b" and ev.email == "b" and ev.id == 1 and ev.card == nil)
-    end)lua"), std::move(builder)) == "update shop.user_07 (id=1, email=a, card=NULL) -> (id=1, email=b, card=NULL)");
+    end)lua"),
+            std::move(builder)) == "update shop.user_07 (id=1, email=a, card=NULL) -> (id=1, email=b, card=NULL)");
 }
 
 TEST_CASE("a failing rule lets nothing of the batch through and says where") {
@@ -237,7 +237,9 @@ TEST_CASE("a failing rule lets nothing of the batch through and says where") {
 TEST_CASE("the stage goes on after a failure, and a swallowed error leaves no trace") {
   auto table = user_table();
   Folder folder;
-  auto stage = try_stage(folder, entry("map = function(row) pcall(function() row.id = 'x' end) if row.email == 'bad' then error('x') end end")).value();
+  auto stage =
+      try_stage(folder, entry("map = function(row) pcall(function() row.id = 'x' end) if row.email == 'bad' then error('x') end end"))
+          .value();
   BatchBuilder bad;
   bad.insert(table, user(1, "bad"));
   Status status = stage->run(bad.batch);
@@ -289,7 +291,9 @@ TEST_CASE("NULL in a key that the entry gives stops the row") {
 
 TEST_CASE("DDL follows its table") {
   Folder folder;
-  std::string rules = "return { api = 1, tables = { ['shop.user_*'] = { to = 'dw.user', key = { 'id' }, columns = { card = false } }, ['shop.tmp'] = false } }";
+  std::string rules =
+      "return { api = 1, tables = { ['shop.user_*'] = { to = 'dw.user', key = { 'id' }, columns = { card = false } }, ['shop.tmp'] = false "
+      "} }";
   auto stage = try_stage(folder, rules).value();
   auto before = user_table();
   auto after = make_table("shop", "user_07", {"id int not null", "email varchar(80)", "card text", "nick text"});
@@ -317,7 +321,8 @@ TEST_CASE("DDL follows its table") {
   REQUIRE(ddl(nullptr, make_table("shop", "x", {"id int not null"}), created).ok());
   CHECK((*created.batch.events.at(0).new_schema)->qualified_name() == "shop.x");
   BatchBuilder renamed;
-  CHECK_THAT(ddl(before, make_table("shop", "tmp", {"id int not null"}), renamed).to_string(), Contains("SCH-0003") && Contains("shop.tmp"));
+  CHECK_THAT(ddl(before, make_table("shop", "tmp", {"id int not null"}), renamed).to_string(),
+             Contains("SCH-0003") && Contains("shop.tmp"));
   BatchBuilder heartbeat;
   heartbeat.batch.events.push_back(ChangeEvent{});
   heartbeat.batch.events[0].op = Op::kHeartbeat;
@@ -346,7 +351,8 @@ TEST_CASE("runs of several tables and plans share one batch") {
 }
 
 TEST_CASE("masks hide, natively and in a map") {
-  auto table = make_table("shop", "m", {"id int not null", "email varchar(80)", "phone bigint", "name varchar(20)", "h text", "n text not null"});
+  auto table =
+      make_table("shop", "m", {"id int not null", "email varchar(80)", "phone bigint", "name varchar(20)", "h text", "n text not null"});
   std::string natively = R"lua(local mask, hash = require "tailrace.mask", require "tailrace.hash"
     return { api = 1, options = { k = secret }, tables = { ["shop.m"] = { columns = { email = mask.email, phone = mask.phone,
       name = mask.keep { first = 1, last = 1, with = "#" }, h = hash.sha256 { salt = "k" }, n = mask.null } } } })lua";
@@ -354,7 +360,8 @@ TEST_CASE("masks hide, natively and in a map") {
   config.rules.options = {{"k", "a"}};
   auto rows = [&] {
     BatchBuilder builder;
-    builder.insert(table, {Value::of_int(1), text_value("jo@x.io"), Value::of_int(491701234567), text_value("Zo\xC3\xAB"), text_value("bc"), text_value("n")});
+    builder.insert(table, {Value::of_int(1), text_value("jo@x.io"), Value::of_int(491701234567), text_value("Zo\xC3\xAB"), text_value("bc"),
+                           text_value("n")});
     builder.insert(table, {Value::of_int(2), Value::null(), Value::null(), Value::null(), Value::null(), text_value("n")});
     return builder;
   };
@@ -387,5 +394,7 @@ TEST_CASE("a large batch keeps its order through drops and splits") {
     }
   }
   CHECK(run(entry("map = function(row) if row.id < 5000 and row.id % 3 == 2 then return false end row.v = row.v + 1 end"),
-            std::move(builder)) + "; " == expected);
+            std::move(builder)) +
+            "; " ==
+        expected);
 }

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "rule/decimal.h"
 #include "event/time_parse.h"
+#include "rule/decimal.h"
 #include "rule/value_write.h"
 #include "unit/catch.h"
 #include "unit/rule/rule_fixture.h"
@@ -49,8 +49,9 @@ std::vector<ColumnCase> edge_values() {
       {"float", {Value::of_float(0.1f), Value::of_float(FLT_MAX), Value::of_float(-FLT_MIN), Value::of_float(-0.0f)}},
       {"double", {Value::of_double(0.1), Value::of_double(DBL_MAX), Value::of_double(5e-324), Value::of_double(-0.0)}},
       {"decimal(10,2)", {decimal_value("0.00", 2), decimal_value("-99999999.99", 2), decimal_value("1.50", 2)}},
-      {"decimal(65,30)", {decimal_value("99999999999999999999999999999999999.999999999999999999999999999999", 30),
-                          decimal_value("0.000000000000000000000000000001", 30)}},
+      {"decimal(65,30)",
+       {decimal_value("99999999999999999999999999999999999.999999999999999999999999999999", 30),
+        decimal_value("0.000000000000000000000000000001", 30)}},
       {"decimal(65,0)", {decimal_value("99999999999999999999999999999999999999999999999999999999999999999", 0)}},
       {"char(4)", {text_value(""), text_value("ab"), text_value("\xF0\x9F\x98\x80xyz")}},
       {"varchar(5)", {text_value(""), text_value("a b  "), text_value("it's")}},
@@ -59,8 +60,9 @@ std::vector<ColumnCase> edge_values() {
       {"varbinary(9)", {Value::of_text(Kind::kBytes, binary, 3), Value::of_text(Kind::kBytes, binary, 0)}},
       {"blob", {Value::of_text(Kind::kBytes, binary, 2)}},
       {"json", {text_value("{\"a\": [1, null, \"x\"]}", Kind::kJson), text_value("1.0", Kind::kJson), text_value("null", Kind::kJson)}},
-      {"date", {Value::of_bits(Kind::kDate, 0), Value::of_bits(Kind::kDate, pack_date(9999, 12, 31)),
-                Value::of_bits(Kind::kDate, pack_date(2024, 0, 15))}},
+      {"date",
+       {Value::of_bits(Kind::kDate, 0), Value::of_bits(Kind::kDate, pack_date(9999, 12, 31)),
+        Value::of_bits(Kind::kDate, pack_date(2024, 0, 15))}},
       {"time(6)", {time_value(Kind::kTime, -3020399000000, 6), time_value(Kind::kTime, 1, 6), time_value(Kind::kTime, -1, 6)}},
       {"time", {time_value(Kind::kTime, 3020399000000, 0), time_value(Kind::kTime, 0, 0)}},
       {"datetime", {Value::of_bits(Kind::kDateTime, 0, 0), Value::of_bits(Kind::kDateTime, pack_datetime({2024, 2, 29}, {0, 0, 1, 0}), 0)}},
@@ -142,8 +144,8 @@ void check_identity(bool jit, const std::string& map) {
       const ChangeEvent& event = builder.batch.events[i];
       for (size_t c = 0; c < expected[i].size(); ++c) {
         if (identical(event.after[c], expected[i][c])) continue;
-        FAIL("column " << table.schema->columns[c].type_text << ": " << to_text(expected[i][c], table.schema->columns[c])
-                       << " became " << to_text(event.after[c], table.schema->columns[c]));
+        FAIL("column " << table.schema->columns[c].type_text << ": " << to_text(expected[i][c], table.schema->columns[c]) << " became "
+                       << to_text(event.after[c], table.schema->columns[c]));
       }
     }
   }
@@ -177,11 +179,19 @@ TEST_CASE("an assignment of what is there keeps even a date that no write would 
 }
 
 TEST_CASE("what each kind of column looks like in a map") {
-  auto table = make_table("shop", "t", {"i int not null", "b bigint", "d decimal(10,2)", "e enum('x','y')", "s set('p','q')",
-                                        "t datetime(3)", "f float", "n varchar(5)", "u bigint unsigned", "bit8 bit(8)"});
-  Cells row = {Value::of_int(7), Value::of_int(9007199254740993), decimal_value("1.50", 2), Value::of_bits(Kind::kEnum, 2),
-               Value::of_bits(Kind::kSet, 3), Value::of_bits(Kind::kDateTime, pack_datetime({2024, 2, 29}, {1, 2, 3, 450000}), 3),
-               Value::of_float(0.5f), Value::null(), Value::of_uint(UINT64_MAX), Value::of_bits(Kind::kBit, 200)};
+  auto table = make_table("shop", "t",
+                          {"i int not null", "b bigint", "d decimal(10,2)", "e enum('x','y')", "s set('p','q')", "t datetime(3)", "f float",
+                           "n varchar(5)", "u bigint unsigned", "bit8 bit(8)"});
+  Cells row = {Value::of_int(7),
+               Value::of_int(9007199254740993),
+               decimal_value("1.50", 2),
+               Value::of_bits(Kind::kEnum, 2),
+               Value::of_bits(Kind::kSet, 3),
+               Value::of_bits(Kind::kDateTime, pack_datetime({2024, 2, 29}, {1, 2, 3, 450000}), 3),
+               Value::of_float(0.5f),
+               Value::null(),
+               Value::of_uint(UINT64_MAX),
+               Value::of_bits(Kind::kBit, 200)};
   for (bool jit : {true, false}) {
     Folder folder;
     RuleStageConfig config;
@@ -199,7 +209,9 @@ TEST_CASE("what each kind of column looks like in a map") {
       row.u = row.u - 1
       row.n = null
       row.f = 0.25
-    end)lua"), config).value();
+    end)lua"),
+                           config)
+                     .value();
     for (int round = 0; round < 30; ++round) {
       BatchBuilder builder;
       for (int i = 0; i < 20; ++i) builder.insert(table, row);
@@ -222,31 +234,75 @@ TEST_CASE("writes are typed and range checked") {
     const char* result;  // canonical text, or "!" and a part of the fault
   };
   const Write writes[] = {
-      {"tinyint", "127", "127"}, {"tinyint", "128", "!out of the range"}, {"tinyint unsigned", "-1", "!out of the range"},
-      {"tinyint(1)", "true", "1"}, {"int", "true", "!cannot be written"}, {"int", "'5'", "!cannot be written"},
-      {"int", "bigint '5'", "5"}, {"int", "decimal '5.0'", "5"}, {"int", "decimal '5.5'", "!digits after the point"},
-      {"int", "0/0", "!NaN"}, {"bigint", "2^53", "9007199254740992"}, {"bigint", "2^60", "!out of the range"},
-      {"bigint", "'9223372036854775807'", "9223372036854775807"}, {"bigint", "'9223372036854775808'", "!out of the range"},
-      {"bigint", "bigint '18446744073709551615'", "!out of the range"}, {"bigint unsigned", "'18446744073709551615'", "18446744073709551615"},
-      {"bigint unsigned", "bigint '-1'", "!out of the range"}, {"bigint", "'1e3'", "!canonical form"},
-      {"decimal(5,2)", "'1.5'", "1.50"}, {"decimal(5,2)", "'-0'", "0.00"}, {"decimal(5,2)", "1.5", "!digits after the point"},
-      {"decimal(5,2)", "7", "7.00"}, {"decimal(5,2)", "'999.99'", "999.99"}, {"decimal(5,2)", "'1000'", "!out of the range"},
-      {"decimal(5,2)", "'1.234'", "!digits after the point"}, {"decimal(5,2)", "'1.230'", "1.23"},
-      {"float", "0.1", "0.1"}, {"float", "1e39", "!out of the range"}, {"double", "1/0", "!NaN"}, {"double", "'1'", "!cannot be written"},
-      {"varchar(3)", "'abc'", "abc"}, {"varchar(3)", "'abcd'", "!too long"}, {"varchar(3)", "'\\195\\164\\195\\164\\195\\164'", "äää"},
-      {"varchar(3)", "5", "!cannot be written"}, {"varchar(3)", "'\\237\\160\\128'", "!UTF-8"}, {"tinytext", "('x'):rep(256)", "!too long"},
-      {"varbinary(2)", "'\\255\\0'", nullptr}, {"binary(3)", "'ab'", nullptr}, {"varbinary(2)", "'abc'", "!too long"},
-      {"date", "'2024-02-29'", "2024-02-29"}, {"date", "'2023-02-29'", "!canonical form"}, {"date", "'0000-00-00'", "0000-00-00"},
-      {"date", "'2024-1-1'", "!canonical form"}, {"date", "'2024-13-01'", "!canonical form"}, {"datetime", "'2024-01-01 24:00:00'", "!canonical form"},
-      {"datetime(2)", "'2024-01-01 10:00:00.5'", "2024-01-01 10:00:00.50"}, {"datetime", "'2024-01-01 10:00:00.5'", "!canonical form"},
-      {"datetime", "'2024-01-01'", "!canonical form"}, {"time", "'-838:59:59'", "-838:59:59"}, {"time", "'839:00:00'", "!canonical form"},
-      {"time(1)", "'00:00:00.1'", "00:00:00.1"}, {"timestamp", "'1970-01-01 00:00:00'", "!canonical form"},
-      {"timestamp", "'1970-01-01 00:00:01'", "1970-01-01 00:00:01"}, {"timestamp", "'0000-00-00 00:00:00'", "0000-00-00 00:00:00"},
-      {"year", "1900", "!out of the range"}, {"year", "2024", "2024"}, {"bit(3)", "7", "7"}, {"bit(3)", "8", "!out of the range"},
-      {"enum('a','b')", "'b'", "b"}, {"enum('a','b')", "'c'", "!no label"}, {"set('a','b')", "'b,a'", "a,b"},
-      {"set('a','b')", "'a,,b'", "!no label"}, {"set('a','b')", "'a,'", "!no label"}, {"set('a','b')", "''", ""},
-      {"json", "'{\"a\": 1}'", "{\"a\": 1}"}, {"json", "'{a: 1}'", "!valid JSON"}, {"int not null", "nil", "!NOT NULL"},
-      {"int not null", "null", "!NOT NULL"}, {"int", "print", "!a function cannot be written"},
+      {"tinyint", "127", "127"},
+      {"tinyint", "128", "!out of the range"},
+      {"tinyint unsigned", "-1", "!out of the range"},
+      {"tinyint(1)", "true", "1"},
+      {"int", "true", "!cannot be written"},
+      {"int", "'5'", "!cannot be written"},
+      {"int", "bigint '5'", "5"},
+      {"int", "decimal '5.0'", "5"},
+      {"int", "decimal '5.5'", "!digits after the point"},
+      {"int", "0/0", "!NaN"},
+      {"bigint", "2^53", "9007199254740992"},
+      {"bigint", "2^60", "!out of the range"},
+      {"bigint", "'9223372036854775807'", "9223372036854775807"},
+      {"bigint", "'9223372036854775808'", "!out of the range"},
+      {"bigint", "bigint '18446744073709551615'", "!out of the range"},
+      {"bigint unsigned", "'18446744073709551615'", "18446744073709551615"},
+      {"bigint unsigned", "bigint '-1'", "!out of the range"},
+      {"bigint", "'1e3'", "!canonical form"},
+      {"decimal(5,2)", "'1.5'", "1.50"},
+      {"decimal(5,2)", "'-0'", "0.00"},
+      {"decimal(5,2)", "1.5", "!digits after the point"},
+      {"decimal(5,2)", "7", "7.00"},
+      {"decimal(5,2)", "'999.99'", "999.99"},
+      {"decimal(5,2)", "'1000'", "!out of the range"},
+      {"decimal(5,2)", "'1.234'", "!digits after the point"},
+      {"decimal(5,2)", "'1.230'", "1.23"},
+      {"float", "0.1", "0.1"},
+      {"float", "1e39", "!out of the range"},
+      {"double", "1/0", "!NaN"},
+      {"double", "'1'", "!cannot be written"},
+      {"varchar(3)", "'abc'", "abc"},
+      {"varchar(3)", "'abcd'", "!too long"},
+      {"varchar(3)", "'\\195\\164\\195\\164\\195\\164'", "äää"},
+      {"varchar(3)", "5", "!cannot be written"},
+      {"varchar(3)", "'\\237\\160\\128'", "!UTF-8"},
+      {"tinytext", "('x'):rep(256)", "!too long"},
+      {"varbinary(2)", "'\\255\\0'", nullptr},
+      {"binary(3)", "'ab'", nullptr},
+      {"varbinary(2)", "'abc'", "!too long"},
+      {"date", "'2024-02-29'", "2024-02-29"},
+      {"date", "'2023-02-29'", "!canonical form"},
+      {"date", "'0000-00-00'", "0000-00-00"},
+      {"date", "'2024-1-1'", "!canonical form"},
+      {"date", "'2024-13-01'", "!canonical form"},
+      {"datetime", "'2024-01-01 24:00:00'", "!canonical form"},
+      {"datetime(2)", "'2024-01-01 10:00:00.5'", "2024-01-01 10:00:00.50"},
+      {"datetime", "'2024-01-01 10:00:00.5'", "!canonical form"},
+      {"datetime", "'2024-01-01'", "!canonical form"},
+      {"time", "'-838:59:59'", "-838:59:59"},
+      {"time", "'839:00:00'", "!canonical form"},
+      {"time(1)", "'00:00:00.1'", "00:00:00.1"},
+      {"timestamp", "'1970-01-01 00:00:00'", "!canonical form"},
+      {"timestamp", "'1970-01-01 00:00:01'", "1970-01-01 00:00:01"},
+      {"timestamp", "'0000-00-00 00:00:00'", "0000-00-00 00:00:00"},
+      {"year", "1900", "!out of the range"},
+      {"year", "2024", "2024"},
+      {"bit(3)", "7", "7"},
+      {"bit(3)", "8", "!out of the range"},
+      {"enum('a','b')", "'b'", "b"},
+      {"enum('a','b')", "'c'", "!no label"},
+      {"set('a','b')", "'b,a'", "a,b"},
+      {"set('a','b')", "'a,,b'", "!no label"},
+      {"set('a','b')", "'a,'", "!no label"},
+      {"set('a','b')", "''", ""},
+      {"json", "'{\"a\": 1}'", "{\"a\": 1}"},
+      {"json", "'{a: 1}'", "!valid JSON"},
+      {"int not null", "nil", "!NOT NULL"},
+      {"int not null", "null", "!NOT NULL"},
+      {"int", "print", "!a function cannot be written"},
   };
   for (const Write& write : writes) {
     auto table = make_table("shop", "w", {"id int not null", std::string("v ") + write.type});

@@ -8,11 +8,14 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-SchemaRef items() { return make_table("shop", "items", {"id int not null", "name varchar(20)", "price decimal(10,2)", "count int not null", "seen timestamp"}); }
+SchemaRef items() {
+  return make_table("shop", "items",
+                    {"id int not null", "name varchar(20)", "price decimal(10,2)", "count int not null", "seen timestamp"});
+}
 
 Cells row(int id, const char* name, const char* price, int count) {
-  return {Value::of_int(id), name ? text_value(name) : Value::null(), price ? text_value(price, Kind::kDecimal) : Value::null(), Value::of_int(count),
-          Value::of_bits(Kind::kTimestamp, 0)};
+  return {Value::of_int(id), name ? text_value(name) : Value::null(), price ? text_value(price, Kind::kDecimal) : Value::null(),
+          Value::of_int(count), Value::of_bits(Kind::kTimestamp, 0)};
 }
 
 std::string run(const std::string& rules, BatchBuilder& builder, std::string* types = nullptr) {
@@ -38,21 +41,25 @@ TEST_CASE("a column made by SQL has the expression's type, over the row as it co
   CHECK(run(entry("columns = { seen = false, price = false, total = sql [[ price * count ]], count = sql [[ count + 1 ]], "
                   "label = sql { [[ CONCAT(name, '-', id) ]] }, big = { 'int', value = sql [[ price > 1.7 ]] } }"),
             builder, &types) ==
-        "update shop.items (id=1, name=a, count=3, big=0, label=a-1, total=3.00) -> (id=1, name=NULL, count=4, big=1, label=NULL, total=6.00)");
+        "update shop.items (id=1, name=a, count=3, big=0, label=a-1, total=3.00) -> (id=1, name=NULL, count=4, big=1, label=NULL, "
+        "total=6.00)");
   CHECK(types == "id int not null; name varchar(20); count bigint not null; big int; label varchar(47); total decimal(30,2); ");
 }
 
 TEST_CASE("SQL sees what map wrote, and what it makes must fit the declared type") {
   BatchBuilder builder;
   builder.insert(items(), row(1, "abc", "1.50", 2));
-  CHECK(run(entry("columns = { seen = false, price = false, twice = sql [[ CONCAT(name, name) ]] }, map = function(row) row.name = 'x' end"), builder) ==
-        "insert shop.items (id=1, name=x, count=2, twice=xx)");
+  CHECK(
+      run(entry("columns = { seen = false, price = false, twice = sql [[ CONCAT(name, name) ]] }, map = function(row) row.name = 'x' end"),
+          builder) == "insert shop.items (id=1, name=x, count=2, twice=xx)");
   BatchBuilder wide;
   wide.insert(items(), row(1, "abc", "1.50", 200));
-  CHECK_THAT(run(entry("columns = { small = { 'tinyint', value = sql [[ count ]] } }"), wide), Contains("RULE-0104") && Contains("columns.small") && Contains("key=id=1"));
+  CHECK_THAT(run(entry("columns = { small = { 'tinyint', value = sql [[ count ]] } }"), wide),
+             Contains("RULE-0104") && Contains("columns.small") && Contains("key=id=1"));
   BatchBuilder null;
   null.insert(items(), row(1, nullptr, "1.50", 200));
-  CHECK_THAT(run(entry("columns = { n = { 'varchar(9) not null', value = sql [[ name ]] } }"), null), Contains("RULE-0104") && Contains("columns.n"));
+  CHECK_THAT(run(entry("columns = { n = { 'varchar(9) not null', value = sql [[ name ]] } }"), null),
+             Contains("RULE-0104") && Contains("columns.n"));
 }
 
 TEST_CASE("mistakes in SQL columns are named") {
@@ -60,10 +67,12 @@ TEST_CASE("mistakes in SQL columns are named") {
   builder.insert(items(), row(1, "abc", "1.50", 2));
   CHECK_THAT(run("return { api = 1, tables = {\n ['shop.*'] = { columns = {\n  x = sql [[ prise ]] } } } }", builder),
              Contains("shop.lua:3: sql: unknown column `prise` in shop.items (did you mean `price`?)"));
-  CHECK_THAT(run(entry("columns = { x = sql [[ id + ]] }"), builder), Contains("RULE-0101") && Contains("sql: the expression ends too early"));
+  CHECK_THAT(run(entry("columns = { x = sql [[ id + ]] }"), builder),
+             Contains("RULE-0101") && Contains("sql: the expression ends too early"));
   CHECK_THAT(run(entry("columns = { x = sql [[ :nix ]] }"), builder), Contains("no readable option `nix`"));
   CHECK_THAT(run(entry("columns = { id = sql [[ id % 10 ]] }"), builder), Contains("RULE-0110") && Contains("columns.id"));
-  CHECK(run(entry("key = { 'id' }, columns = { id = sql [[ id + 10 ]], name = false, price = false, count = false, seen = false }"), builder) == "insert shop.items (id=11)");
+  CHECK(run(entry("key = { 'id' }, columns = { id = sql [[ id + 10 ]], name = false, price = false, count = false, seen = false }"),
+            builder) == "insert shop.items (id=11)");
   CHECK_THAT(run(entry("map = function(row) return sql [[ id ]] end"), builder), Contains("compiled once, at the top of the file"));
 }
 
@@ -91,7 +100,10 @@ TEST_CASE("where as a function of a row, with and without the JIT") {
     auto stage = try_stage(folder, rules, config);
     REQUIRE(stage.ok());
     BatchBuilder builder;
-    builder.insert(items(), row(1, "abc", "1.50", 2)).insert(items(), row(2, "Abc", "1.50", 2)).insert(items(), row(3, "Abc", "2.50", 2)).insert(items(), row(4, "b", "1.00", 2));
+    builder.insert(items(), row(1, "abc", "1.50", 2))
+        .insert(items(), row(2, "Abc", "1.50", 2))
+        .insert(items(), row(3, "Abc", "2.50", 2))
+        .insert(items(), row(4, "b", "1.00", 2));
     REQUIRE((*stage)->run(builder.batch).ok());
     CHECK(show(builder.batch) == "insert shop.items (id=1, name=abc, count=0); insert shop.items (id=2, name=Abc, count=1)");
   }
@@ -103,12 +115,16 @@ TEST_CASE("mistakes with where functions are named") {
   auto fails = [&](const std::string& rules) { return run(rules, builder); };
   CHECK_THAT(fails("local f = where [[ nam = 1 ]]\n" + entry("map = function(row) return f(row) end")),
              Contains("RULE-0105") && Contains("shop.lua:1: where: unknown column `nam` in shop.items (did you mean `name`?)"));
-  CHECK_THAT(fails("local f = where [[ id = ]]\n" + entry("map = function(row) return f(row) end")), Contains("RULE-0101") && Contains("shop.lua:1: where: the expression ends too early"));
+  CHECK_THAT(fails("local f = where [[ id = ]]\n" + entry("map = function(row) return f(row) end")),
+             Contains("RULE-0101") && Contains("shop.lua:1: where: the expression ends too early"));
   CHECK_THAT(fails("local f = where [[ id = 1 ]]\n" + entry("map = function(row) return f({}) end")), Contains("where needs a row"));
   CHECK_THAT(fails("local f = where [[ id = 1 ]]\n" + entry("row = function(ev) return f(ev) end")), Contains("where needs a row"));
-  CHECK_THAT(fails("local f = where [[ -9223372036854775807 - id - id = 1 ]]\n" + entry("map = function(row) return f(row) end")), Contains("RULE-0102") && Contains("out of the range"));
-  CHECK_THAT(fails(entry("map = function(row) local f = where [[ id = 1 ]] return f(row) end")), Contains("compiled once, at the top of the file"));
+  CHECK_THAT(fails("local f = where [[ -9223372036854775807 - id - id = 1 ]]\n" + entry("map = function(row) return f(row) end")),
+             Contains("RULE-0102") && Contains("out of the range"));
+  CHECK_THAT(fails(entry("map = function(row) local f = where [[ id = 1 ]] return f(row) end")),
+             Contains("compiled once, at the top of the file"));
   CHECK_THAT(fails("local f = where(5)\n" + entry("map = function(row) return f(row) end")), Contains("usage: where [[expression]]"));
-  CHECK_THAT(fails("local f = where [[ id = 1 ]]\nlocal kept\n" + entry("row = function(ev) kept = ev.after end, map = function(row) return f(kept) end")),
+  CHECK_THAT(fails("local f = where [[ id = 1 ]]\nlocal kept\n" +
+                   entry("row = function(ev) kept = ev.after end, map = function(row) return f(kept) end")),
              Contains("outside of the call"));
 }

@@ -34,7 +34,8 @@ Value cell_of(const json& in, const Column& column, Arena& arena) {
   WriteFault fault = WriteFault::kNone;
   switch (column.kind) {
     case Kind::kDouble:
-      out = column.type_name == "float" ? Value::of_float(std::strtof(text.c_str(), nullptr)) : Value::of_double(std::strtod(text.c_str(), nullptr));
+      out = column.type_name == "float" ? Value::of_float(std::strtof(text.c_str(), nullptr))
+                                        : Value::of_double(std::strtod(text.c_str(), nullptr));
       break;
     case Kind::kInt:
     case Kind::kUint:
@@ -50,7 +51,8 @@ Value cell_of(const json& in, const Column& column, Arena& arena) {
 }
 
 // As SELECT … WHERE (text) and WHERE NOT (text) tell rows apart.
-json filter(const std::string& text, WhereDialect dialect, const std::vector<Column>& columns, const std::vector<std::vector<Value>>& rows) {
+json filter(const std::string& text, WhereDialect dialect, const std::vector<Column>& columns,
+            const std::vector<std::vector<Value>>& rows) {
   std::shared_ptr<const WhereProgram> programs[2];
   for (int i = 0; i < 2; ++i) {
     WhereSource source;
@@ -79,7 +81,8 @@ json filter(const std::string& text, WhereDialect dialect, const std::vector<Col
   return {{"values", values}};
 }
 
-json compute(const std::string& text, WhereDialect dialect, const std::vector<Column>& columns, const std::vector<std::vector<Value>>& rows) {
+json compute(const std::string& text, WhereDialect dialect, const std::vector<Column>& columns,
+             const std::vector<std::vector<Value>>& rows) {
   WhereSource source;
   source.dialect = dialect;
   source.text = text;

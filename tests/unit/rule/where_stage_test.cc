@@ -56,10 +56,11 @@ TEST_CASE("the filter and map decide together, and map sees only what the filter
   builder.update(table, row(3, "eu", 20), row(3, "us", 20));  // the filter drops the one after
   builder.update(table, row(4, "us", 20), row(4, "eu", 1));   // neither is taken
   builder.insert(table, row(5, "us", 20));
-  CHECK(run(std::string(kFilter) + ", map = function(row) assert(row.region == 'eu') row.region = 'EU' return row.price > 10 end", builder) ==
-        "insert shop.orders (id=1, region=EU, price=20); "
-        "insert shop.orders (id=2, region=EU, price=20); "
-        "delete shop.orders (id=3, region=EU, price=20)");
+  CHECK(
+      run(std::string(kFilter) + ", map = function(row) assert(row.region == 'eu') row.region = 'EU' return row.price > 10 end", builder) ==
+      "insert shop.orders (id=1, region=EU, price=20); "
+      "insert shop.orders (id=2, region=EU, price=20); "
+      "delete shop.orders (id=3, region=EU, price=20)");
 }
 
 TEST_CASE("row decides after the filter, ops before it, and both key change and columns after") {
@@ -67,7 +68,9 @@ TEST_CASE("row decides after the filter, ops before it, and both key change and 
   BatchBuilder builder;
   builder.update(table, row(1, "us", 1), row(1, "eu", 1)).update(table, row(2, "eu", 1), row(9, "eu", 1));
   builder.insert(table, row(3, "eu", 7)).insert(table, row(4, "us", 7));
-  CHECK(run(std::string(kFilter) + ", row = function(ev) assert(ev.after.region == 'eu') return ev.price ~= 7 end, columns = { price = false }", builder) ==
+  CHECK(run(std::string(kFilter) +
+                ", row = function(ev) assert(ev.after.region == 'eu') return ev.price ~= 7 end, columns = { price = false }",
+            builder) ==
         "insert shop.orders (id=1, region=eu); delete shop.orders (id=2, region=eu); insert shop.orders (id=9, region=eu) #1");
   BatchBuilder inserts;
   inserts.insert(table, row(1, "eu", 1)).update(table, row(2, "us", 1), row(2, "eu", 1));
@@ -85,30 +88,36 @@ TEST_CASE("partial images: what an update leaves out is what it was; what neithe
   after[2] = Value::absent();
   BatchBuilder crossing;
   crossing.update(table, row(2, "us", 1), after);
-  CHECK(run(std::string(kFilter) + ", map = function(row) row.price = row.price + 1 end", crossing) == "insert shop.orders (id=2, region=eu, price=2)");
+  CHECK(run(std::string(kFilter) + ", map = function(row) row.price = row.price + 1 end", crossing) ==
+        "insert shop.orders (id=2, region=eu, price=2)");
   Cells before = row(3, "eu", 5);
   before[1] = Value::absent();
   BatchBuilder lacking;
   lacking.update(table, before, row(3, "eu", 6));
   CHECK_THAT(run(kFilter, lacking), Contains("RULE-0105") && Contains("column `region` is not in this row image") &&
-                                        Contains("hook=where, before image of update") && Contains("table=shop.orders") && Contains("key=id=3"));
+                                        Contains("hook=where, before image of update") && Contains("table=shop.orders") &&
+                                        Contains("key=id=3"));
 }
 
 TEST_CASE("errors of a filter name file, line, table and key") {
   Folder folder;
-  std::string file = "return {\n  api = 1,\n  options = { region = 'eu' },\n  tables = { ['shop.*'] = {\n    where = [[\n      regoin = :region ]] } } }";
+  std::string file =
+      "return {\n  api = 1,\n  options = { region = 'eu' },\n  tables = { ['shop.*'] = {\n    where = [[\n      regoin = :region ]] } } }";
   auto stage = try_stage(folder, file);
   REQUIRE(stage.ok());
   BatchBuilder builder;
   builder.insert(orders(), row(1, "eu", 1));
-  CHECK_THAT((*stage)->run(builder.batch).to_string(),
-             Contains("shop.lua:6: where: unknown column `regoin` in shop.orders (did you mean `region`?)") && Contains("table=shop.orders"));
+  CHECK_THAT(
+      (*stage)->run(builder.batch).to_string(),
+      Contains("shop.lua:6: where: unknown column `regoin` in shop.orders (did you mean `region`?)") && Contains("table=shop.orders"));
   CHECK_THAT(try_stage(folder, "return {\n  api = 1, tables = {\n ['shop.*'] = { where = [[ id > ]] } } }").status().to_string(),
              Contains("RULE-0101") && Contains("shop.lua:3: where: the expression ends too early"));
   CHECK_THAT(try_stage(folder, entry("where = 5")).status().to_string(), Contains("tables[\"shop.*\"].where: SQL is a text"));
   CHECK_THAT(try_stage(folder, entry("where = { 'id = 1', dialekt = 'oms' }")).status().to_string(), Contains("did you mean `dialect`?"));
-  CHECK_THAT(try_stage(folder, entry("where = { 'id = 1', dialect = 'db2' }")).status().to_string(), Contains("dialect is \"mysql\" or \"oms\""));
-  CHECK_THAT(try_stage(folder, entry("where = 'id' .. ' ='")).status().to_string(), Contains("tables[\"shop.*\"].where: the expression ends too early"));
+  CHECK_THAT(try_stage(folder, entry("where = { 'id = 1', dialect = 'db2' }")).status().to_string(),
+             Contains("dialect is \"mysql\" or \"oms\""));
+  CHECK_THAT(try_stage(folder, entry("where = 'id' .. ' ='")).status().to_string(),
+             Contains("tables[\"shop.*\"].where: the expression ends too early"));
 
   BatchBuilder overflow;
   overflow.insert(orders(), row(7, "eu", 1));
@@ -121,7 +130,10 @@ TEST_CASE("options and the dialect reach the filter") {
   Folder folder;
   RuleStageConfig config;
   config.rules.options = {{"region", "us"}};
-  auto stage = try_stage(folder, "return { api = 1, options = { region = 'eu' }, tables = { ['shop.*'] = { where = { [[ NOT (region = :region) ]], dialect = 'oms' } } } }", config);
+  auto stage = try_stage(folder,
+                         "return { api = 1, options = { region = 'eu' }, tables = { ['shop.*'] = { where = { [[ NOT (region = :region) ]], "
+                         "dialect = 'oms' } } } }",
+                         config);
   REQUIRE(stage.ok());
   BatchBuilder builder;
   builder.insert(table, row(1, "us ", 1)).insert(table, row(2, "US", 1)).insert(table, row(3, nullptr, 1));

@@ -11,9 +11,10 @@ using Catch::Matchers::Contains;
 namespace {
 
 SchemaRef user_table() {
-  return make_table("shop", "user_1", {"id int not null", "big bigint unsigned", "price decimal(10,2)", "name varchar(20)",
-                                       "deleted_at datetime", "state enum('new','old')", "tags set('a','b','c')", "doc json",
-                                       "raw varbinary(10)", "score double", "born year", "day date", "at time", "seen timestamp"});
+  return make_table("shop", "user_1",
+                    {"id int not null", "big bigint unsigned", "price decimal(10,2)", "name varchar(20)", "deleted_at datetime",
+                     "state enum('new','old')", "tags set('a','b','c')", "doc json", "raw varbinary(10)", "score double", "born year",
+                     "day date", "at time", "seen timestamp"});
 }
 
 struct Row14 {
@@ -38,7 +39,8 @@ Result<std::shared_ptr<const WhereProgram>> compile(const std::string& text, Whe
 }
 
 // "yes", "no", or the text of the failure.
-std::string test(const std::string& text, const Row14& row = {}, WhereDialect dialect = WhereDialect::kMysql, const WhereOptions& options = {}) {
+std::string test(const std::string& text, const Row14& row = {}, WhereDialect dialect = WhereDialect::kMysql,
+                 const WhereOptions& options = {}) {
   auto program = compile(text, dialect, options);
   if (!program.ok()) return program.status().to_string();
   WhereRun run;
@@ -54,7 +56,8 @@ std::string test(const std::string& text, const Row14& row = {}, WhereDialect di
 
 TEST_CASE("what a filter gets wrong is named with its place") {
   CHECK_THAT(test("deleted_at IS NULL AND\n delete_at = 1"),
-             Contains("RULE-0105") && Contains("rules/shop.lua:10: where: unknown column `delete_at` in shop.user_1 (did you mean `deleted_at`?)"));
+             Contains("RULE-0105") &&
+                 Contains("rules/shop.lua:10: where: unknown column `delete_at` in shop.user_1 (did you mean `deleted_at`?)"));
   struct Case {
     const char* text;
     const char* message;
@@ -101,7 +104,8 @@ TEST_CASE("what a filter gets wrong is named with its place") {
            {"id = 99999999999999999999999999999999999999999999999999999999999999999999", "at most 65 digits"},
        }) {
     INFO(c.text);
-    CHECK_THAT(test(c.text, {}, WhereDialect::kMysql, {{"region", std::string("eu")}}), Contains("rules/shop.lua:9: where: ") && Contains(c.message));
+    CHECK_THAT(test(c.text, {}, WhereDialect::kMysql, {{"region", std::string("eu")}}),
+               Contains("rules/shop.lua:9: where: ") && Contains(c.message));
   }
   CHECK_THAT(test(std::string(5000, '(')), Contains("nested too deeply"));
   CHECK_THAT(test(std::string(5000, '-') + "1"), Contains("nested too deeply"));
@@ -134,10 +138,30 @@ TEST_CASE("columns whose collation cannot be compared are refused by its name") 
 }
 
 TEST_CASE("precedence is MySQL's") {
-  for (const char* yes : {"1 OR 0 AND 0", "NOT 0 AND 1", "NOT 1 = 2", "1 XOR 0 OR 0", "2 + 3 * 4 = 14", "2 | 1 & 0 = 2", "-2 ^ 1 = -1 ^ 2 OR 1",
-                          "10 - 2 - 3 = 5", "100 DIV 7 % 5 = 4", "1 << 2 + 1 = 8", "!0 + 1 = 2", "3 BETWEEN 1 AND 5 AND 1", "NOT 3 BETWEEN 4 AND 5",
-                          "1 IS NOT NULL = 1", "1 = 1 IS TRUE", "NULL IS UNKNOWN", "~0 = 18446744073709551615", "7 NOT IN (1, 2)", "'a' LIKE 'A'",
-                          "1 < 2 < 3", "5 % 3 = 2 AND 5 MOD 3 = 2", "0x10 = 16", "b'101' = 5", "- - 5 = 5"}) {
+  for (const char* yes : {"1 OR 0 AND 0",
+                          "NOT 0 AND 1",
+                          "NOT 1 = 2",
+                          "1 XOR 0 OR 0",
+                          "2 + 3 * 4 = 14",
+                          "2 | 1 & 0 = 2",
+                          "-2 ^ 1 = -1 ^ 2 OR 1",
+                          "10 - 2 - 3 = 5",
+                          "100 DIV 7 % 5 = 4",
+                          "1 << 2 + 1 = 8",
+                          "!0 + 1 = 2",
+                          "3 BETWEEN 1 AND 5 AND 1",
+                          "NOT 3 BETWEEN 4 AND 5",
+                          "1 IS NOT NULL = 1",
+                          "1 = 1 IS TRUE",
+                          "NULL IS UNKNOWN",
+                          "~0 = 18446744073709551615",
+                          "7 NOT IN (1, 2)",
+                          "'a' LIKE 'A'",
+                          "1 < 2 < 3",
+                          "5 % 3 = 2 AND 5 MOD 3 = 2",
+                          "0x10 = 16",
+                          "b'101' = 5",
+                          "- - 5 = 5"}) {
     INFO(yes);
     CHECK(test(yes) == "yes");
   }
@@ -152,19 +176,32 @@ TEST_CASE("options are literals of their type") {
 
 TEST_CASE("NULL and trailing blanks, by dialect") {
   Row14 row;  // name is NULL
-  for (auto [text, mysql, oms] : {std::tuple{"name = NULL", "no", "no"}, {"NULL = NULL", "no", "no"}, {"NOT (name = 'a')", "no", "yes"},
-                                  {"name <> 'a'", "no", "no"}, {"name NOT IN ('a')", "no", "no"}, {"name NOT LIKE 'a'", "no", "no"},
-                                  {"name NOT BETWEEN 'a' AND 'b'", "no", "no"}, {"NOT (name IN ('a'))", "no", "yes"},
-                                  {"(name = 'a') IS NULL", "yes", "no"}, {"name IS NULL", "yes", "yes"}, {"name <=> NULL", "yes", "yes"},
-                                  {"CONCAT('x', name) = 'x'", "no", "yes"}, {"CONCAT(name, name) IS NULL", "yes", "yes"},
-                                  {"NOT name IS NULL", "no", "no"}, {"(name = 'a') XOR 1", "no", "yes"}}) {
+  for (auto [text, mysql, oms] : {std::tuple{"name = NULL", "no", "no"},
+                                  {"NULL = NULL", "no", "no"},
+                                  {"NOT (name = 'a')", "no", "yes"},
+                                  {"name <> 'a'", "no", "no"},
+                                  {"name NOT IN ('a')", "no", "no"},
+                                  {"name NOT LIKE 'a'", "no", "no"},
+                                  {"name NOT BETWEEN 'a' AND 'b'", "no", "no"},
+                                  {"NOT (name IN ('a'))", "no", "yes"},
+                                  {"(name = 'a') IS NULL", "yes", "no"},
+                                  {"name IS NULL", "yes", "yes"},
+                                  {"name <=> NULL", "yes", "yes"},
+                                  {"CONCAT('x', name) = 'x'", "no", "yes"},
+                                  {"CONCAT(name, name) IS NULL", "yes", "yes"},
+                                  {"NOT name IS NULL", "no", "no"},
+                                  {"(name = 'a') XOR 1", "no", "yes"}}) {
     INFO(text);
     CHECK(test(text, row) == mysql);
     CHECK(test(text, row, WhereDialect::kOms) == oms);
   }
   row.set(3, text_value("Ab  "));
-  for (auto [text, mysql, oms] : {std::tuple{"name = 'Ab'", "yes", "yes"}, {"name = 'ab'", "yes", "no"}, {"name = ' Ab'", "no", "no"},
-                                  {"name = 'Ab     '", "yes", "yes"}, {"name IN ('zz', 'Ab ')", "yes", "yes"}, {"name LIKE 'Ab'", "no", "no"},
+  for (auto [text, mysql, oms] : {std::tuple{"name = 'Ab'", "yes", "yes"},
+                                  {"name = 'ab'", "yes", "no"},
+                                  {"name = ' Ab'", "no", "no"},
+                                  {"name = 'Ab     '", "yes", "yes"},
+                                  {"name IN ('zz', 'Ab ')", "yes", "yes"},
+                                  {"name LIKE 'Ab'", "no", "no"},
                                   {"name LIKE 'ab%'", "yes", "no"}}) {
     INFO(text);
     CHECK(test(text, row) == mysql);
@@ -211,7 +248,8 @@ TEST_CASE("a cell that is not in the image is a named error, unless the other im
   row.set(2, Value::absent());
   WhereRun run;
   REQUIRE(run.test(**program, row.cells.data()) == WhereRun::Verdict::kFailed);
-  CHECK_THAT(run.error().to_string(), Contains("RULE-0105") && Contains("column `price` is not in this row image") && Contains("binlog_row_image=FULL"));
+  CHECK_THAT(run.error().to_string(),
+             Contains("RULE-0105") && Contains("column `price` is not in this row image") && Contains("binlog_row_image=FULL"));
   Row14 before;
   CHECK(run.test(**program, row.cells.data(), before.cells.data()) == WhereRun::Verdict::kYes);
   CHECK((*program)->reads() == std::vector<uint16_t>{0, 2});

@@ -51,7 +51,11 @@ std::string replayed(const std::string& text) {
 const std::vector<std::string> kStatements = {
     "CREATE TABLE shop.u (id BIGINT PRIMARY KEY, email VARCHAR(40), card TEXT, raw VARBINARY(9), amount DECIMAL(8,2), at DATETIME(3))",
     "INSERT INTO shop.u VALUES (9007199254740993, 'Jo.2@x.io', 'it''s', x'00ff', -12.50, '0000-00-00 00:00:00.000')",
-    "UPDATE shop.u SET card = NULL, raw = x''", "BEGIN", "DELETE FROM shop.u", "INSERT INTO shop.u VALUES (1, '', 'a\\nb', NULL, NULL, NULL)", "COMMIT"};
+    "UPDATE shop.u SET card = NULL, raw = x''",
+    "BEGIN",
+    "DELETE FROM shop.u",
+    "INSERT INTO shop.u VALUES (1, '', 'a\\nb', NULL, NULL, NULL)",
+    "COMMIT"};
 
 }  // namespace
 
@@ -64,8 +68,11 @@ TEST_CASE("a capture reads back as the same events") {
 }
 
 TEST_CASE("masked values never reach the capture") {
-  CaptureOptions options{0, {}, {parse_capture_mask("email=fake").value(), parse_capture_mask("shop.u.card=drop").value(),
-                                 parse_capture_mask("amount=fake").value(), parse_capture_mask("raw=null").value()}, {"email", "*card*"}};
+  CaptureOptions options{0,
+                         {},
+                         {parse_capture_mask("email=fake").value(), parse_capture_mask("shop.u.card=drop").value(),
+                          parse_capture_mask("amount=fake").value(), parse_capture_mask("raw=null").value()},
+                         {"email", "*card*"}};
   std::string text = captured(events_of(kStatements), options);
   CHECK_THAT(text, !Contains("Jo.2") && !Contains("it''s") && !Contains("card") && !Contains("12.50") && !Contains("00ff"));
   CHECK_THAT(replayed(text), Contains("insert shop.u (id=9007199254740993, email=") && Contains("raw=NULL") && Contains("amount=-"));

@@ -31,7 +31,9 @@ TEST_CASE("replay counts what a changed rule makes differently") {
     if row.id == 9 then row.v = string.rep('x', 30) end
     if row.id >= 9990 then row.v = 'new' end end)"));
   auto events = ScriptEvents::open(path).value();
-  ReplayReport report = replay_rules(old.get(), *now, [&] { return events->next(); }, 2).value();
+  ReplayReport report = replay_rules(
+                            old.get(), *now, [&] { return events->next(); }, 2)
+                            .value();
   CHECK(report.events == 10001);
   const ReplayTable& table = report.tables.at("shop.a");
   CHECK(table.added == 1);

@@ -63,16 +63,16 @@ TEST_CASE("statements become events with both images") {
         "delete s.t (id=2, v=NULL, d=3.00)");
   CHECK(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a', 2)", "UPDATE s.t SET v = 'b'", "DELETE FROM s.t"}) ==
         "delete s.t (id=1, v=b, d=2.00)");
-  CHECK(last_of({"USE s", "CREATE TABLE t (a INT)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD COLUMN b INT NOT NULL DEFAULT 7", "UPDATE t SET a = 2"}) ==
-        "update s.t (a=1, b=7) -> (a=2, b=7)");
+  CHECK(last_of({"USE s", "CREATE TABLE t (a INT)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD COLUMN b INT NOT NULL DEFAULT 7",
+                 "UPDATE t SET a = 2"}) == "update s.t (a=1, b=7) -> (a=2, b=7)");
   CHECK(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a', 2)", "TRUNCATE TABLE s.t"}) == "truncate s.t");
 }
 
 TEST_CASE("transactions: one per statement, or from BEGIN to COMMIT, with time and GTID") {
   RowScript script("t.case");
   EventBatch batch;
-  for (const char* sql : {kTable, "SET TIMESTAMP = 1700000000.000250", "SET GTID_NEXT = '0-1-42'", "BEGIN", "INSERT INTO s.t VALUES (1, 'a', 2)",
-                          "DELETE FROM s.t", "COMMIT", "INSERT INTO s.t VALUES (1, 'a', 2)"}) {
+  for (const char* sql : {kTable, "SET TIMESTAMP = 1700000000.000250", "SET GTID_NEXT = '0-1-42'", "BEGIN",
+                          "INSERT INTO s.t VALUES (1, 'a', 2)", "DELETE FROM s.t", "COMMIT", "INSERT INTO s.t VALUES (1, 'a', 2)"}) {
     REQUIRE(script.run(sql, 3, batch).ok());
   }
   REQUIRE(batch.txns.size() == 3);
@@ -85,7 +85,8 @@ TEST_CASE("transactions: one per statement, or from BEGIN to COMMIT, with time a
 }
 
 TEST_CASE("what cannot be followed is named, with file and line") {
-  CHECK_THAT(last_of({kTable, "INSERT INTO s.x VALUES (1)"}), Contains("RULE-0120") && Contains("t.case:7") && Contains("did you mean s.t?"));
+  CHECK_THAT(last_of({kTable, "INSERT INTO s.x VALUES (1)"}),
+             Contains("RULE-0120") && Contains("t.case:7") && Contains("did you mean s.t?"));
   CHECK_THAT(last_of({kTable, "INSERT INTO s.t (idd) VALUES (1)"}), Contains("`idd`") && Contains("did you mean `id`?"));
   CHECK_THAT(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a')"}), Contains("2 values for 3 columns"));
   CHECK_THAT(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a', 2, 3)"}), Contains("more than 3 values"));
@@ -116,7 +117,10 @@ TEST_CASE("in a capture the WHERE is the row before") {
 
 // Every value has one spelling: what is written reads back identical.
 TEST_CASE("literals round-trip at the edges of every type") {
-  struct Case { const char* type; std::vector<const char*> literals; };
+  struct Case {
+    const char* type;
+    std::vector<const char*> literals;
+  };
   const std::vector<Case> cases = {
       {"tinyint", {"-128", "127"}},
       {"bigint", {"-9223372036854775808", "9007199254740993"}},

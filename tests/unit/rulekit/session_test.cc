@@ -44,7 +44,8 @@ TEST_CASE("a rule's failure has its own code, a statement's RULE-0120") {
   Folder folder;
   auto session = open(folder, entry("map = function(row) row.n = row.n * 1000 end"));
   arrows(*session, "CREATE TABLE shop.a (id INT PRIMARY KEY, n SMALLINT)");
-  CHECK_THAT(arrows(*session, "INSERT INTO shop.a VALUES (1, 33)"), Contains("RULE-0104") && Contains("shop.lua:1") && Contains("shop.case"));
+  CHECK_THAT(arrows(*session, "INSERT INTO shop.a VALUES (1, 33)"),
+             Contains("RULE-0104") && Contains("shop.lua:1") && Contains("shop.case"));
   CHECK_THAT(arrows(*session, "INSERT INTO shop.a VALUES (1, 33", 5), Contains("RULE-0120") && Contains("shop.case:5"));
 }
 
@@ -70,7 +71,8 @@ TEST_CASE("check runs functions over edge rows and says what they read") {
       ["shop.gone"] = false, ["shop.typo_*"] = { to = "dw.x" } } })lua");
   auto report = check_rules(lua_kit(), options,
                             {make_table("shop", "user", {"id int not null", "email varchar(80) not null", "amount decimal(10,2)"}),
-                             make_table("shop", "gone", {"id int not null"})}).value();
+                             make_table("shop", "gone", {"id int not null"})})
+                    .value();
   std::string text;
   for (const CheckFinding& found : report.findings) text += (found.is_error ? "error " : "warn ") + found.code + " " + found.text + "\n";
   CHECK_THAT(text, Contains("warn read-masked map reads `email` in clear"));

@@ -85,8 +85,8 @@ TEST_CASE("segments end at the first transaction end past their size") {
 
 TEST_CASE("a torn last line is cut and a new segment begun") {
   Bench b;
-  std::string torn = GENERATE(std::string("{\"id\":1}\n{\"id\":2"), std::string("{\"id\":1}\n"),
-                              std::string("{\"i"), "{\"id\":1}\n" + std::string(200000, 'x'));
+  std::string torn = GENERATE(std::string("{\"id\":1}\n{\"id\":2"), std::string("{\"id\":1}\n"), std::string("{\"i"),
+                              "{\"id\":1}\n" + std::string(200000, 'x'));
   std::filesystem::create_directories(b.path);
   std::ofstream(b.path + "/changes-00000007.jsonl") << torn;
   std::ofstream(b.path + "/changes-00000003.jsonl") << "older, left alone";
@@ -128,8 +128,7 @@ TEST_CASE("a full disk is named and nothing is acknowledged") {
     Status status;
     for (int64_t i = 0; i < 20000 && status.ok(); ++i) status = b.insert(i);
     if (status.ok()) status = b.sink->flush({});
-    bool right = !status.ok() && status.code() == ErrorCode::kSinkFull && b.acks.sequences.empty() &&
-                 !b.sink->flush({}).ok();
+    bool right = !status.ok() && status.code() == ErrorCode::kSinkFull && b.acks.sequences.empty() && !b.sink->flush({}).ok();
     std::filesystem::remove_all(b.folder.path);
     ::_exit(right ? 0 : 2);
   }

@@ -33,8 +33,7 @@ class Acks final : public AckReceiver {
   Status failure;
 };
 
-inline std::unique_ptr<Sink> make_sink(const std::string& url_text,
-                                       const std::map<std::string, std::string>& options = {}) {
+inline std::unique_ptr<Sink> make_sink(const std::string& url_text, const std::map<std::string, std::string>& options = {}) {
   auto url = parse_url(url_text);
   REQUIRE(url.ok());
   for (const SinkInfo* info : builtin_sinks()) {
@@ -61,14 +60,12 @@ inline Column column(std::string name, std::string type, Kind kind, bool nullabl
   c.nullable = nullable;
   if (size_t open = type.find('('); open != std::string::npos && type.find('\'') == std::string::npos) {
     c.length = static_cast<uint32_t>(std::stoul(type.substr(open + 1)));
-    if (size_t comma = type.find(',', open); comma != std::string::npos)
-      c.scale = static_cast<uint8_t>(std::stoul(type.substr(comma + 1)));
+    if (size_t comma = type.find(',', open); comma != std::string::npos) c.scale = static_cast<uint8_t>(std::stoul(type.substr(comma + 1)));
   }
   return c;
 }
 
-inline SchemaRef table(std::string database, std::string name, std::vector<Column> columns,
-                       std::vector<uint16_t> key) {
+inline SchemaRef table(std::string database, std::string name, std::vector<Column> columns, std::vector<uint16_t> key) {
   auto schema = std::make_shared<TableSchema>();
   schema->schema_id = next_schema_id();
   schema->database = std::move(database);
@@ -86,8 +83,7 @@ inline std::shared_ptr<OutputTable> same(const SchemaRef& schema) {
 }
 
 // `source` renamed to `to`, e.g. a shard into a merged table.
-inline std::shared_ptr<OutputTable> into(const SchemaRef& source, std::string database, std::string name,
-                                         bool explicit_key) {
+inline std::shared_ptr<OutputTable> into(const SchemaRef& source, std::string database, std::string name, bool explicit_key) {
   auto schema = std::make_shared<TableSchema>(*source);
   schema->schema_id = next_schema_id();
   schema->database = std::move(database);
@@ -99,12 +95,8 @@ inline std::shared_ptr<OutputTable> into(const SchemaRef& source, std::string da
   return output;
 }
 
-inline Value text(std::string_view s, Kind kind = Kind::kText) {
-  return Value::of_text(kind, s.data(), static_cast<uint32_t>(s.size()));
-}
-inline Value num(int64_t v) {
-  return Value::of_int(v);
-}
+inline Value text(std::string_view s, Kind kind = Kind::kText) { return Value::of_text(kind, s.data(), static_cast<uint32_t>(s.size())); }
+inline Value num(int64_t v) { return Value::of_int(v); }
 
 using Cells = std::vector<Value>;
 
@@ -123,8 +115,7 @@ class BatchMaker {
     ordinal_ = value;
     return *this;
   }
-  BatchMaker& add(Op op, const std::shared_ptr<const OutputTable>& output, const Cells& before,
-                  const Cells& after) {
+  BatchMaker& add(Op op, const std::shared_ptr<const OutputTable>& output, const Cells& before, const Cells& after) {
     batch_.outputs.push_back(output);
     ChangeEvent event;
     event.op = op;
@@ -136,19 +127,13 @@ class BatchMaker {
     batch_.events.push_back(event);
     return *this;
   }
-  BatchMaker& insert(const std::shared_ptr<const OutputTable>& o, const Cells& row) {
-    return add(Op::kInsert, o, {}, row);
-  }
+  BatchMaker& insert(const std::shared_ptr<const OutputTable>& o, const Cells& row) { return add(Op::kInsert, o, {}, row); }
   BatchMaker& read(const std::shared_ptr<const OutputTable>& o, const Cells& row) {
     batch_.is_snapshot = true;
     return add(Op::kRead, o, {}, row);
   }
-  BatchMaker& update(const std::shared_ptr<const OutputTable>& o, const Cells& b, const Cells& a) {
-    return add(Op::kUpdate, o, b, a);
-  }
-  BatchMaker& remove(const std::shared_ptr<const OutputTable>& o, const Cells& row) {
-    return add(Op::kDelete, o, row, {});
-  }
+  BatchMaker& update(const std::shared_ptr<const OutputTable>& o, const Cells& b, const Cells& a) { return add(Op::kUpdate, o, b, a); }
+  BatchMaker& remove(const std::shared_ptr<const OutputTable>& o, const Cells& row) { return add(Op::kDelete, o, row, {}); }
   BatchMaker& truncate(const std::shared_ptr<const OutputTable>& o, bool snapshot = false) {
     batch_.is_snapshot = snapshot;
     return add(Op::kTruncate, o, {}, {});
@@ -189,8 +174,7 @@ class BatchMaker {
 inline std::string query(const std::string& path, const std::string& sql) {
   sqlite::OpenOptions options;
   options.mode = sqlite::OpenMode::kReadOnly;
-  auto db = sqlite::Database::open(path, options,
-                                   {ErrorCode::kSinkOpen, ErrorCode::kSinkWrite, ErrorCode::kSinkFull});
+  auto db = sqlite::Database::open(path, options, {ErrorCode::kSinkOpen, ErrorCode::kSinkWrite, ErrorCode::kSinkFull});
   if (!db.ok()) return db.status().to_string();
   auto s = (*db)->prepare(sql);
   if (!s.ok()) return s.status().to_string();

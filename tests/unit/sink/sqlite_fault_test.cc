@@ -19,26 +19,18 @@ SinkContext job(bool started) {
   return context;
 }
 
-SchemaRef counters() {
-  return table("d", "t", {column("id", "int(11)", Kind::kInt, false), column("v", "int(11)", Kind::kInt)},
-               {0});
-}
+SchemaRef counters() { return table("d", "t", {column("id", "int(11)", Kind::kInt, false), column("v", "int(11)", Kind::kInt)}, {0}); }
 
 // Transaction n inserts row n and adds one to row 0; every third comes in two batches.
 Status write_transaction(Sink& sink, const std::shared_ptr<OutputTable>& t, int64_t n) {
   auto sequence = static_cast<uint64_t>(n);
   if (n % 3 == 0) {
     TAILRACE_OK(sink.write(BatchMaker(sequence * 2).insert(t, {num(n), num(n)}).slice(), {}));
-    return sink.write(BatchMaker(sequence * 2 + 1, std::to_string(n))
-                          .update(t, {num(0), num(n - 1)}, {num(0), num(n)})
-                          .whole(),
-                      {});
+    return sink.write(BatchMaker(sequence * 2 + 1, std::to_string(n)).update(t, {num(0), num(n - 1)}, {num(0), num(n)}).whole(), {});
   }
-  return sink.write(BatchMaker(sequence * 2 + 1, std::to_string(n))
-                        .insert(t, {num(n), num(n)})
-                        .update(t, {num(0), num(n - 1)}, {num(0), num(n)})
-                        .whole(),
-                    {});
+  return sink.write(
+      BatchMaker(sequence * 2 + 1, std::to_string(n)).insert(t, {num(n), num(n)}).update(t, {num(0), num(n - 1)}, {num(0), num(n)}).whole(),
+      {});
 }
 
 }  // namespace
@@ -67,8 +59,7 @@ TEST_CASE("killed at any moment, rows and checkpoint agree") {
       auto stored = (*sink)->stored_checkpoint();
       if (!stored.ok()) ::_exit(2);
       int64_t n = *stored ? std::stoll((*stored)->position.text.substr(5)) : 0;
-      if (!*stored && !(*sink)->write(BatchMaker(1, "0").insert(t, {num(0), num(0)}).whole(), {}).ok())
-        ::_exit(3);
+      if (!*stored && !(*sink)->write(BatchMaker(1, "0").insert(t, {num(0), num(0)}).whole(), {}).ok()) ::_exit(3);
       char mark = 1;
       if (::write(ready[1], &mark, 1) != 1) ::_exit(4);
       for (;;)
@@ -94,8 +85,7 @@ TEST_CASE("killed at any moment, rows and checkpoint agree") {
     CHECK(n >= last);
     progressed += n > last;
     last = n;
-    CHECK(query(file, "SELECT count(*), max(id) FROM t") ==
-          std::to_string(n + 1) + "|" + std::to_string(n) + "\n");
+    CHECK(query(file, "SELECT count(*), max(id) FROM t") == std::to_string(n + 1) + "|" + std::to_string(n) + "\n");
     CHECK(query(file, "SELECT v FROM t WHERE id=0") == std::to_string(n) + "\n");
     CHECK(query(file, "PRAGMA integrity_check") == "ok\n");
   }
@@ -105,8 +95,7 @@ TEST_CASE("killed at any moment, rows and checkpoint agree") {
 TEST_CASE("a full disk is named, rolled back, and ends well when there is room again") {
   Folder folder;
   std::string file = folder.path + "/copy.db";
-  auto t = same(table(
-      "d", "t", {column("id", "int(11)", Kind::kInt, false), column("v", "mediumtext", Kind::kText)}, {0}));
+  auto t = same(table("d", "t", {column("id", "int(11)", Kind::kInt, false), column("v", "mediumtext", Kind::kText)}, {0}));
   std::string big(50000, 'x');
   int64_t kept = 0;
   {
@@ -128,8 +117,7 @@ TEST_CASE("a full disk is named, rolled back, and ends well when there is room a
     CHECK(acks.sequences.size() == static_cast<size_t>(kept));
   }
   REQUIRE(kept > 2);
-  CHECK(query(file, "SELECT count(*), max(id) FROM t") ==
-        std::to_string(2 * kept) + "|" + std::to_string(kept + 1000) + "\n");
+  CHECK(query(file, "SELECT count(*), max(id) FROM t") == std::to_string(2 * kept) + "|" + std::to_string(kept + 1000) + "\n");
   CHECK(query(file, "SELECT position FROM _tailrace_checkpoint") == "gtid=" + std::to_string(kept) + "\n");
   Acks acks;
   auto sink = make_sink("sqlite://" + file);
@@ -142,19 +130,14 @@ TEST_CASE("a transaction larger than every cache is one commit") {
   Folder folder;
   std::string file = folder.path + "/copy.db";
   Acks acks;
-  auto sink = make_sink("sqlite://" + file,
-                        {{"cache", "256KiB"}, {"commit_bytes", "64KiB"}, {"commit_every", "0ms"}});
+  auto sink = make_sink("sqlite://" + file, {{"cache", "256KiB"}, {"commit_bytes", "64KiB"}, {"commit_every", "0ms"}});
   REQUIRE(sink->open(job(false), acks).ok());
-  auto t = same(table(
-      "d", "t", {column("id", "int(11)", Kind::kInt, false), column("v", "mediumtext", Kind::kText)}, {0}));
+  auto t = same(table("d", "t", {column("id", "int(11)", Kind::kInt, false), column("v", "mediumtext", Kind::kText)}, {0}));
   std::string big(10000, 'x');
   uint64_t sequence = 0;
   for (; sequence < 500;) {
     ++sequence;
-    REQUIRE(
-        sink->write(BatchMaker(sequence).insert(t, {num(static_cast<int64_t>(sequence)), text(big)}).slice(),
-                    {})
-            .ok());
+    REQUIRE(sink->write(BatchMaker(sequence).insert(t, {num(static_cast<int64_t>(sequence)), text(big)}).slice(), {}).ok());
   }
   CHECK(query(file, "SELECT count(*) FROM sqlite_schema WHERE name='t'") == "0\n");
   CHECK(acks.sequences.empty());
@@ -169,8 +152,7 @@ TEST_CASE("waiting for a locked file ends when asked to stop") {
   Acks acks;
   auto sink = make_sink("sqlite://" + file);
   REQUIRE(sink->open(job(false), acks).ok());
-  auto other =
-      sqlite::Database::open(file, {}, {ErrorCode::kSinkOpen, ErrorCode::kSinkWrite, ErrorCode::kSinkFull});
+  auto other = sqlite::Database::open(file, {}, {ErrorCode::kSinkOpen, ErrorCode::kSinkWrite, ErrorCode::kSinkFull});
   REQUIRE(other.ok());
   auto held = sqlite::Transaction::begin(**other);
   REQUIRE(held.ok());

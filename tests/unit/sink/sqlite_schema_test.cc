@@ -33,16 +33,12 @@ struct Bench {
 const Column kId = column("id", "int(11)", Kind::kInt, false);
 const Column kName = column("name", "varchar(20)", Kind::kText);
 
-SchemaRef users(std::vector<Column> columns) {
-  return table("dw", "user", std::move(columns), {0});
-}
+SchemaRef users(std::vector<Column> columns) { return table("dw", "user", std::move(columns), {0}); }
 
 std::string added(const Column& c, std::string_view ddl) {
   using State = sqlite_layout::AddedValue::State;
   auto value = sqlite_layout::value_of_added(c, ddl);
-  return value.state == State::kKnown      ? value.literal
-         : value.state == State::kNotNamed ? "not named"
-                                           : "uncertain";
+  return value.state == State::kKnown ? value.literal : value.state == State::kNotNamed ? "not named" : "uncertain";
 }
 
 }  // namespace
@@ -53,9 +49,8 @@ TEST_CASE("ADD COLUMN is applied where rows stand already, at any place") {
   REQUIRE(b.write(b.next().insert(before, {num(1), text("a")})).ok());
   auto schema = users({kId, column("age", "int(11)", Kind::kInt), kName});
   auto after = same(schema);
-  Status status = b.write(b.next()
-                              .ddl(before, "ALTER TABLE user ADD COLUMN age INT NULL AFTER id", schema)
-                              .insert(after, {num(2), num(30), text("b")}));
+  Status status = b.write(
+      b.next().ddl(before, "ALTER TABLE user ADD COLUMN age INT NULL AFTER id", schema).insert(after, {num(2), num(30), text("b")}));
   INFO(status.to_string());
   REQUIRE(status.ok());
   CHECK(b.rows("SELECT id, name, age FROM user ORDER BY id") == "1|a|NULL\n2|b|30\n");
@@ -88,21 +83,18 @@ TEST_CASE("existing rows get what the statement gives them at the source") {
   Bench b;
   auto before = same(users({kId}));
   REQUIRE(b.write(b.next().insert(before, {num(1)})).ok());
-  Column level = column("level", "int(11)", Kind::kInt, false),
-         tag = column("tag", "varchar(9)", Kind::kText);
+  Column level = column("level", "int(11)", Kind::kInt, false), tag = column("tag", "varchar(9)", Kind::kText);
   Column price = column("price", "decimal(8,2)", Kind::kDecimal, false);
   auto schema = users({kId, level, tag, price});
   auto after = same(schema);
-  Status status = b.write(b.next().ddl(
-      before,
-      "ALTER TABLE `user` ADD `level` int NOT NULL DEFAULT 7, ADD COLUMN tag varchar(9) DEFAULT 'it''s', "
-      "ADD price decimal(8,2) NOT NULL",
-      schema));
+  Status status = b.write(b.next().ddl(before,
+                                       "ALTER TABLE `user` ADD `level` int NOT NULL DEFAULT 7, ADD COLUMN tag varchar(9) DEFAULT 'it''s', "
+                                       "ADD price decimal(8,2) NOT NULL",
+                                       schema));
   INFO(status.to_string());
   REQUIRE(status.ok());
   CHECK(b.rows("SELECT id, level, tag, price FROM user") == "1|7|it's|0.00\n");
-  REQUIRE(
-      b.write(b.next().insert(after, {num(2), num(1), Value::null(), text("1.50", Kind::kDecimal)})).ok());
+  REQUIRE(b.write(b.next().insert(after, {num(2), num(1), Value::null(), text("1.50", Kind::kDecimal)})).ok());
   CHECK(b.rows("SELECT level, tag, price FROM user WHERE id=2") == "1|NULL|1.50\n");
 }
 
@@ -115,8 +107,7 @@ TEST_CASE("a default that cannot be computed stops, naming statement, table and 
   Status status = b.write(b.next().ddl(before, sql, schema));
   REQUIRE_FALSE(status.ok());
   CHECK(status.code() == ErrorCode::kSchemaChange);
-  for (std::string part :
-       {"statement=" + sql, std::string("table=dw.user"), std::string("position=bin.000001:200")}) {
+  for (std::string part : {"statement=" + sql, std::string("table=dw.user"), std::string("position=bin.000001:200")}) {
     CAPTURE(status.to_string());
     CHECK(status.to_string().find(part) != std::string::npos);
   }
@@ -138,10 +129,9 @@ TEST_CASE("a schema newer than its statement waits for the statement that names 
   REQUIRE(b.write(b.next().ddl(after, "ALTER TABLE user ADD b INT NOT NULL DEFAULT 3", newest)).ok());
   CHECK(b.rows("SELECT id, a, b FROM user") == "1|NULL|3\n");
   SECTION("and a row with a column no statement named stops") {
-    auto more = users({kId, column("a", "int(11)", Kind::kInt), column("b", "int(11)", Kind::kInt, false),
-                       column("c", "int(11)", Kind::kInt)});
-    CHECK(b.write(b.next().insert(same(more), {num(2), num(1), num(1), num(1)})).code() ==
-          ErrorCode::kSchemaChange);
+    auto more =
+        users({kId, column("a", "int(11)", Kind::kInt), column("b", "int(11)", Kind::kInt, false), column("c", "int(11)", Kind::kInt)});
+    CHECK(b.write(b.next().insert(same(more), {num(2), num(1), num(1), num(1)})).code() == ErrorCode::kSchemaChange);
   }
 }
 
@@ -157,8 +147,7 @@ TEST_CASE("when nobody knows the layout after an ALTER, the next row tells it") 
   INFO(status.to_string());
   REQUIRE(status.ok());
   CHECK(b.rows("SELECT id, a FROM user ORDER BY id") == "1|4\n2|5\n");
-  CHECK(b.write(b.next().ddl(after, "ALTER TABLE user RENAME TO v", nullptr)).code() ==
-        ErrorCode::kSchemaChange);
+  CHECK(b.write(b.next().ddl(after, "ALTER TABLE user RENAME TO v", nullptr)).code() == ErrorCode::kSchemaChange);
 }
 
 TEST_CASE("a statement that comes with the layout before it is kept for the rows after it") {
@@ -184,39 +173,20 @@ TEST_CASE("what is not ADD COLUMN stops") {
     return b.write(b.next().ddl(before, "ALTER TABLE user …", schema));
   };
   Status status;
-  SECTION("drop") {
-    status = changed({kId, e});
-  }
-  SECTION("rename") {
-    status = changed({kId, column("title", "varchar(20)", Kind::kText), e});
-  }
-  SECTION("retype") {
-    status = changed({kId, column("name", "int(11)", Kind::kInt), e});
-  }
-  SECTION("narrow") {
-    status = changed({kId, column("name", "varchar(10)", Kind::kText), e});
-  }
-  SECTION("key") {
-    status = changed({kId, kName, e}, {0, 1});
-  }
+  SECTION("drop") { status = changed({kId, e}); }
+  SECTION("rename") { status = changed({kId, column("title", "varchar(20)", Kind::kText), e}); }
+  SECTION("retype") { status = changed({kId, column("name", "int(11)", Kind::kInt), e}); }
+  SECTION("narrow") { status = changed({kId, column("name", "varchar(10)", Kind::kText), e}); }
+  SECTION("key") { status = changed({kId, kName, e}, {0, 1}); }
   SECTION("label") {
     Column f = column("e", "enum('a','c')", Kind::kEnum);
     f.labels = {"a", "c"};
     status = changed({kId, kName, f});
   }
-  SECTION("not null") {
-    status = changed({kId, column("name", "varchar(20)", Kind::kText, false), e});
-  }
-  SECTION("drop table") {
-    status = b.write(b.next().ddl(before, "DROP TABLE user", nullptr));
-  }
-  SECTION("rename table") {
-    status =
-        b.write(b.next().ddl(before, "RENAME TABLE user TO u2", table("dw", "u2", {kId, kName, e}, {0})));
-  }
-  SECTION("seen in a row only") {
-    status = b.write(b.next().insert(same(users({kId, e})), {num(2), Value::null()}));
-  }
+  SECTION("not null") { status = changed({kId, column("name", "varchar(20)", Kind::kText, false), e}); }
+  SECTION("drop table") { status = b.write(b.next().ddl(before, "DROP TABLE user", nullptr)); }
+  SECTION("rename table") { status = b.write(b.next().ddl(before, "RENAME TABLE user TO u2", table("dw", "u2", {kId, kName, e}, {0}))); }
+  SECTION("seen in a row only") { status = b.write(b.next().insert(same(users({kId, e})), {num(2), Value::null()})); }
   REQUIRE_FALSE(status.ok());
   CHECK(status.code() == ErrorCode::kSchemaChange);
   CHECK(b.rows("SELECT id, name FROM user") == "1|a\n");
@@ -230,19 +200,20 @@ TEST_CASE("a statement that leaves the layout and not the values stops") {
   auto before = same(schema);
   REQUIRE(b.write(b.next().insert(before, {num(1), num(5), text("a"), num(10)})).ok());
   auto told = [&](std::string_view ddl) { return b.write(b.next().ddl(before, std::string(ddl), schema)); };
-  for (std::string_view ddl : {"ALTER TABLE user DROP COLUMN n, ADD COLUMN n INT DEFAULT 5", "ALTER TABLE user DROP `N`, ADD n INT",
-                               "ALTER TABLE user CHANGE n m INT, CHANGE m n INT", "ALTER TABLE user RENAME COLUMN n TO m, RENAME COLUMN m TO n",
-                               "ALTER TABLE user MODIFY g INT AS (n * 3)", "ALTER TABLE user CHANGE COLUMN g g INT AS (n * 3) STORED",
-                               "ALTER TABLE user DROP \"n\", ADD \"n\" INT", "ALTER TABLE user COMMENT 'a\\'b', DROP n, ADD n INT",
-                               "ALTER IGNORE TABLE user ADD UNIQUE (n)", "ALTER ONLINE IGNORE TABLE user ADD UNIQUE (n)"}) {
+  for (std::string_view ddl :
+       {"ALTER TABLE user DROP COLUMN n, ADD COLUMN n INT DEFAULT 5", "ALTER TABLE user DROP `N`, ADD n INT",
+        "ALTER TABLE user CHANGE n m INT, CHANGE m n INT", "ALTER TABLE user RENAME COLUMN n TO m, RENAME COLUMN m TO n",
+        "ALTER TABLE user MODIFY g INT AS (n * 3)", "ALTER TABLE user CHANGE COLUMN g g INT AS (n * 3) STORED",
+        "ALTER TABLE user DROP \"n\", ADD \"n\" INT", "ALTER TABLE user COMMENT 'a\\'b', DROP n, ADD n INT",
+        "ALTER IGNORE TABLE user ADD UNIQUE (n)", "ALTER ONLINE IGNORE TABLE user ADD UNIQUE (n)"}) {
     INFO(ddl);
     Bench fresh;
     REQUIRE(fresh.write(fresh.next().insert(before, {num(1), num(5), text("a"), num(10)})).ok());
     CHECK(fresh.write(fresh.next().ddl(before, std::string(ddl), schema)).code() == ErrorCode::kSchemaChange);
   }
-  for (std::string_view ddl : {"ALTER TABLE user DROP INDEX n, DROP KEY IF EXISTS n, DROP CONSTRAINT n", "ALTER TABLE user RENAME INDEX n TO m",
-                               "ALTER TABLE user CHANGE n N INT, MODIFY n INT COMMENT 'drop n'", "ALTER TABLE user ADD UNIQUE (n)",
-                               "ALTER IGNORE TABLE user DROP INDEX n", "DROP INDEX n ON user"}) {
+  for (std::string_view ddl : {"ALTER TABLE user DROP INDEX n, DROP KEY IF EXISTS n, DROP CONSTRAINT n",
+                               "ALTER TABLE user RENAME INDEX n TO m", "ALTER TABLE user CHANGE n N INT, MODIFY n INT COMMENT 'drop n'",
+                               "ALTER TABLE user ADD UNIQUE (n)", "ALTER IGNORE TABLE user DROP INDEX n", "DROP INDEX n ON user"}) {
     Status status = told(ddl);
     INFO(ddl << ": " << status.to_string());
     CHECK(status.ok());
@@ -256,8 +227,7 @@ TEST_CASE("changes nobody can see in the data pass") {
   wider.labels = {"a", "b", "c"};
   auto before = same(users({kId, kName, e}));
   REQUIRE(b.write(b.next().insert(before, {num(1), text("a"), Value::of_bits(Kind::kEnum, 1)})).ok());
-  auto schema = users(
-      {column("id", "bigint(20)", Kind::kInt, false), column("name", "varchar(200)", Kind::kText), wider});
+  auto schema = users({column("id", "bigint(20)", Kind::kInt, false), column("name", "varchar(200)", Kind::kText), wider});
   auto after = same(schema);
   Status status = b.write(b.next()
                               .ddl(before, "ALTER TABLE user ADD INDEX (name), MODIFY …", schema)
@@ -279,15 +249,13 @@ TEST_CASE("the value of an added column is read from the statement or not at all
   dt.scale = 2;
   CHECK(added(i, "ALTER TABLE t ADD c INT") == "NULL");
   CHECK(added(i, "alter table t add column `c` int default -5") == "-5");
-  CHECK(added(i, "ALTER TABLE t ADD COLUMN IF NOT EXISTS C INT DEFAULT '12' COMMENT 'x, c int default 3'") ==
-        "12");
+  CHECK(added(i, "ALTER TABLE t ADD COLUMN IF NOT EXISTS C INT DEFAULT '12' COMMENT 'x, c int default 3'") == "12");
   CHECK(added(i, "ALTER TABLE t ADD (b INT DEFAULT 1, c INT DEFAULT 2)") == "2");
   CHECK(added(i, "ALTER TABLE t ADD b INT DEFAULT 1") == "not named");
   CHECK(added(i, "ALTER TABLE t ADD c INT DEFAULT (1+1)") == "uncertain");
   CHECK(added(i, "ALTER TABLE t ADD c INT /*!50000 DEFAULT 1 */") == "uncertain");
   CHECK(added(i, "ALTER TABLE t ADD c INT AUTO_INCREMENT UNIQUE") == "uncertain");
-  CHECK(added(u, "ALTER TABLE t ADD c BIGINT UNSIGNED NOT NULL DEFAULT 18446744073709551615") ==
-        "'18446744073709551615'");
+  CHECK(added(u, "ALTER TABLE t ADD c BIGINT UNSIGNED NOT NULL DEFAULT 18446744073709551615") == "'18446744073709551615'");
   CHECK(added(u, "ALTER TABLE t ADD c BIGINT UNSIGNED NOT NULL") == "0");
   CHECK(added(v, "ALTER TABLE t ADD c VARCHAR(9) DEFAULT 'a''b'") == "'a''b'");
   CHECK(added(v, "ALTER TABLE t ADD c VARCHAR(9) DEFAULT 'a\\tb'") == "uncertain");
@@ -296,8 +264,7 @@ TEST_CASE("the value of an added column is read from the statement or not at all
   CHECK(added(d, "ALTER TABLE t ADD c DECIMAL(6,3) DEFAULT -.5") == "'-0.500'");
   CHECK(added(d, "ALTER TABLE t ADD c DECIMAL(6,3) DEFAULT 1.23456") == "uncertain");
   CHECK(added(f, "ALTER TABLE t ADD c FLOAT DEFAULT 0.1") == "0.1");
-  CHECK(added(dt, "ALTER TABLE t ADD c DATETIME(2) DEFAULT '2024-01-02 03:04:05'") ==
-        "'2024-01-02 03:04:05.00'");
+  CHECK(added(dt, "ALTER TABLE t ADD c DATETIME(2) DEFAULT '2024-01-02 03:04:05'") == "'2024-01-02 03:04:05.00'");
   CHECK(added(dt, "ALTER TABLE t ADD c DATETIME(2) DEFAULT NOW(2)") == "uncertain");
   Column generated = i;
   generated.generated = true;

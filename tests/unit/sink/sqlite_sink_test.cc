@@ -16,8 +16,7 @@ struct Bench {
   std::unique_ptr<Sink> sink;
   uint64_t sequence = 0;
 
-  Status try_open(const std::map<std::string, std::string>& options = {}, std::string job = "job-1",
-                  bool started = false) {
+  Status try_open(const std::map<std::string, std::string>& options = {}, std::string job = "job-1", bool started = false) {
     sink = make_sink("sqlite://" + file, options);
     SinkContext context;
     context.job_id = std::move(job);
@@ -44,8 +43,7 @@ struct Bench {
 };
 
 SchemaRef users() {
-  return table("dw", "user",
-               {column("id", "int(11)", Kind::kInt, false), column("name", "varchar(20)", Kind::kText)}, {0});
+  return table("dw", "user", {column("id", "int(11)", Kind::kInt, false), column("name", "varchar(20)", Kind::kText)}, {0});
 }
 
 }  // namespace
@@ -54,10 +52,7 @@ TEST_CASE("insert, update, delete and key change end as at the source") {
   Bench b;
   b.open();
   auto t = same(users());
-  b.write(b.next()
-              .insert(t, {num(1), text("a")})
-              .insert(t, {num(2), text("b")})
-              .insert(t, {num(3), Value::null()}));
+  b.write(b.next().insert(t, {num(1), text("a")}).insert(t, {num(2), text("b")}).insert(t, {num(3), Value::null()}));
   b.write(b.next().update(t, {num(1), text("a")}, {num(1), text("A")}).remove(t, {num(2), text("b")}));
   b.write(b.next().update(t, {num(3), Value::null()}, {num(30), text("c")}));
   b.flush();
@@ -80,24 +75,20 @@ TEST_CASE("rows not copied yet may be updated and deleted") {
 TEST_CASE("every kind is stored in its canonical form") {
   Bench b;
   b.open();
-  Column set = column("s", "set('x','y','z')", Kind::kSet),
-         enumeration = column("e", "enum('red','green')", Kind::kEnum);
+  Column set = column("s", "set('x','y','z')", Kind::kSet), enumeration = column("e", "enum('red','green')", Kind::kEnum);
   set.labels = {"x", "y", "z"};
   enumeration.labels = {"red", "green"};
-  Column dt = column("dt", "datetime(3)", Kind::kDateTime),
-         ts = column("ts", "timestamp(6)", Kind::kTimestamp);
+  Column dt = column("dt", "datetime(3)", Kind::kDateTime), ts = column("ts", "timestamp(6)", Kind::kTimestamp);
   dt.scale = 3;
   ts.scale = 6;
   Column bit64 = column("b64", "bit(64)", Kind::kBit), bit = column("b1", "bit(1)", Kind::kBit);
-  auto t = same(
-      table("d", "t",
-            {column("id", "int(11)", Kind::kInt, false), column("big", "bigint(20) unsigned", Kind::kUint),
-             column("small", "int(10) unsigned", Kind::kUint), column("f", "float", Kind::kDouble),
-             column("d", "double", Kind::kDouble), column("dec", "decimal(10,2)", Kind::kDecimal),
-             column("j", "json", Kind::kJson), column("bin", "varbinary(9)", Kind::kBytes),
-             column("day", "date", Kind::kDate), column("tm", "time", Kind::kTime), dt, ts,
-             column("y", "year(4)", Kind::kYear), enumeration, set, bit64, bit},
-            {0}));
+  auto t = same(table("d", "t",
+                      {column("id", "int(11)", Kind::kInt, false), column("big", "bigint(20) unsigned", Kind::kUint),
+                       column("small", "int(10) unsigned", Kind::kUint), column("f", "float", Kind::kDouble),
+                       column("d", "double", Kind::kDouble), column("dec", "decimal(10,2)", Kind::kDecimal),
+                       column("j", "json", Kind::kJson), column("bin", "varbinary(9)", Kind::kBytes), column("day", "date", Kind::kDate),
+                       column("tm", "time", Kind::kTime), dt, ts, column("y", "year(4)", Kind::kYear), enumeration, set, bit64, bit},
+                      {0}));
   auto row = [&](int64_t id, uint64_t big, double f, double d) {
     return Cells{num(id),
                  Value::of_uint(big),
@@ -141,9 +132,7 @@ TEST_CASE("every kind is stored in its canonical form") {
   CHECK(b.rows("SELECT f = 1e20, d = 1e300 FROM t WHERE id=2") == "1|1\n");
   CHECK(b.rows("SELECT f = -1.1754944e-38, d = 123456789012345680.0 FROM t WHERE id=3") == "1|1\n");
   // An update and a delete find rows by a key on either side of the signed range.
-  auto k = same(table(
-      "d", "k", {column("id", "bigint(20) unsigned", Kind::kUint, false), column("v", "int(11)", Kind::kInt)},
-      {0}));
+  auto k = same(table("d", "k", {column("id", "bigint(20) unsigned", Kind::kUint, false), column("v", "int(11)", Kind::kInt)}, {0}));
   b.write(b.next().insert(k, {Value::of_uint(UINT64_MAX), num(1)}).insert(k, {Value::of_uint(5), num(1)}));
   b.write(b.next()
               .update(k, {Value::of_uint(UINT64_MAX), num(1)}, {Value::of_uint(UINT64_MAX), num(2)})
@@ -158,8 +147,7 @@ TEST_CASE("a value of the wrong type is refused with table and key, and nothing 
   auto t = same(users());
   b.write(b.next().insert(t, {num(1), text("a")}));
   b.flush();
-  Status status =
-      b.sink->write(b.next().insert(t, {num(2), text("b")}).insert(t, {text("x"), text("c")}).whole(), {});
+  Status status = b.sink->write(b.next().insert(t, {num(2), text("b")}).insert(t, {text("x"), text("c")}).whole(), {});
   REQUIRE_FALSE(status.ok());
   CHECK(status.code() == ErrorCode::kSinkWrite);
   CHECK(status.to_string().find("table=dw.user") != std::string::npos);
@@ -175,10 +163,8 @@ TEST_CASE("a value of the wrong type is refused with table and key, and nothing 
 TEST_CASE("partial images change the columns they have") {
   Bench b;
   b.open();
-  auto t = same(table("d", "t",
-                      {column("id", "int(11)", Kind::kInt, false), column("a", "int(11)", Kind::kInt),
-                       column("b", "int(11)", Kind::kInt)},
-                      {0}));
+  auto t = same(table(
+      "d", "t", {column("id", "int(11)", Kind::kInt, false), column("a", "int(11)", Kind::kInt), column("b", "int(11)", Kind::kInt)}, {0}));
   Value gone = Value::absent();
   b.write(b.next().insert(t, {num(1), num(10), num(20)}));
   b.write(b.next().update(t, {num(1), gone, gone}, {gone, num(11), gone}));
@@ -216,8 +202,7 @@ TEST_CASE("partial images change the columns they have") {
     CHECK(status.code() == ErrorCode::kSourceImage);
   }
   SECTION("a missing row is an error once the snapshot is over") {
-    Status status =
-        b.sink->write(b.next().update(t, {num(99), gone, gone}, {gone, num(1), gone}).whole(), {});
+    Status status = b.sink->write(b.next().update(t, {num(99), gone, gone}, {gone, num(1), gone}).whole(), {});
     REQUIRE_FALSE(status.ok());
     CHECK(status.code() == ErrorCode::kSinkRow);
   }
@@ -226,21 +211,16 @@ TEST_CASE("partial images change the columns they have") {
 TEST_CASE("rows without key are told apart by where they were logged") {
   Bench b;
   b.open();
-  auto t = same(table("d", "log",
-                      {column("a", "int(11)", Kind::kInt), column("f", "float", Kind::kDouble),
-                       column("s", "text", Kind::kText)},
-                      {}));
+  auto t = same(
+      table("d", "log", {column("a", "int(11)", Kind::kInt), column("f", "float", Kind::kDouble), column("s", "text", Kind::kText)}, {}));
   Cells same_row{num(1), Value::of_float(0.1f), text("x")};
-  b.write(
-      b.next().insert(t, same_row).insert(t, same_row).insert(t, {Value::null(), Value::null(), text("y")}));
+  b.write(b.next().insert(t, same_row).insert(t, same_row).insert(t, {Value::null(), Value::null(), text("y")}));
   b.flush();
-  CHECK(b.rows("SELECT _tailrace_pos, a, s FROM log ORDER BY 1") ==
-        "0-1-1:0|1|x\n0-1-1:1|1|x\n0-1-1:2|NULL|y\n");
+  CHECK(b.rows("SELECT _tailrace_pos, a, s FROM log ORDER BY 1") == "0-1-1:0|1|x\n0-1-1:1|1|x\n0-1-1:2|NULL|y\n");
   // Delivered again: the same events, nothing new.
   b.write(BatchMaker(1).insert(t, same_row).insert(t, same_row));
   b.write(BatchMaker(++b.sequence).remove(t, same_row));
-  b.write(BatchMaker(++b.sequence)
-              .update(t, {Value::null(), Value::null(), text("y")}, {num(5), Value::null(), text("z")}));
+  b.write(BatchMaker(++b.sequence).update(t, {Value::null(), Value::null(), text("y")}, {num(5), Value::null(), text("z")}));
   b.flush();
   CHECK(b.rows("SELECT _tailrace_pos, a, s FROM log ORDER BY 1") == "0-1-1:1|1|x\n0-1-1:2|5|z\n");
   Status status = b.sink->write(BatchMaker(9).remove(t, {num(404), Value::null(), text("x")}).whole(), {});
@@ -259,8 +239,7 @@ TEST_CASE("the copy of a table without key can begin anew") {
   b.write(BatchMaker(4).truncate(t, true));
   b.write(BatchMaker(5, "snapshot").read(t, {num(1)}).read(t, {num(4)}));
   b.flush();
-  CHECK(b.rows("SELECT _tailrace_pos, a FROM log ORDER BY a") ==
-        "s:d.log:0|1\n0-1-3:0|3\ns:d.log:1|4\ns:d.log2:0|100\n");
+  CHECK(b.rows("SELECT _tailrace_pos, a FROM log ORDER BY a") == "s:d.log:0|1\n0-1-3:0|3\ns:d.log:1|4\ns:d.log2:0|100\n");
   // Two copied rows must not share an identity: one would be lost.
   CHECK_FALSE(b.sink->write(BatchMaker(6, "snapshot").read(t, {num(9)}).whole(), {}).ok());
 }
@@ -360,10 +339,10 @@ TEST_CASE("names keep databases apart when asked to") {
   }
   SECTION("odd names are only names") {
     b.open();
-    auto odd = same(table("d", "order \"by\" '1'",
-                          {column("select", "int(11)", Kind::kInt, false),
-                           column("a\"b", "int(11)", Kind::kInt), column("rowid", "int(11)", Kind::kInt)},
-                          {0}));
+    auto odd = same(table(
+        "d", "order \"by\" '1'",
+        {column("select", "int(11)", Kind::kInt, false), column("a\"b", "int(11)", Kind::kInt), column("rowid", "int(11)", Kind::kInt)},
+        {0}));
     b.write(b.next().insert(odd, {num(1), num(2), num(3)}));
     b.write(b.next().update(odd, {num(1), num(2), num(3)}, {num(1), num(5), num(6)}));
     b.flush();
@@ -376,8 +355,7 @@ TEST_CASE("names keep databases apart when asked to") {
       CHECK(make_sink("null:")->caps().asynchronous);
       Bench other;
       other.open();
-      CHECK(other.sink->write(other.next().insert(t, {num(1)}).whole(), {}).code() ==
-            ErrorCode::kConfigBadValue);
+      CHECK(other.sink->write(other.next().insert(t, {num(1)}).whole(), {}).code() == ErrorCode::kConfigBadValue);
     }
   }
 }
@@ -391,8 +369,9 @@ TEST_CASE("Tables whose rows SQLite could not tell apart are refused") {
     return b.sink->write(b.next().insert(t, row).whole(), {}).code();
   };
   auto three = [](const char* last) {
-    return same(table("d", "nk", {column("RowId", "int(11)", Kind::kInt), column("oid", "int(11)", Kind::kInt),
-                                  column(last, "int(11)", Kind::kInt)}, {}));
+    return same(table("d", "nk",
+                      {column("RowId", "int(11)", Kind::kInt), column("oid", "int(11)", Kind::kInt), column(last, "int(11)", Kind::kInt)},
+                      {}));
   };
   CHECK(code(same(table("d", "en", {label}, {0})), {Value::of_bits(Kind::kEnum, 0)}) == ErrorCode::kConfigBadValue);
   CHECK(code(three("_rowid_"), {num(1), num(2), num(3)}) == ErrorCode::kConfigBadValue);

@@ -39,8 +39,8 @@ class LogBuilder {
     std::string version = "8.0.36";
     version.resize(50, '\0');
     std::string lengths(41, '\0');
-    lengths[1] = 13;                      // QUERY
-    lengths[18] = 8;                      // TABLE_MAP
+    lengths[1] = 13;  // QUERY
+    lengths[18] = 8;  // TABLE_MAP
     for (int type : {23, 24, 25}) lengths[static_cast<size_t>(type - 1)] = 8;
     for (int type : {30, 31, 32}) lengths[static_cast<size_t>(type - 1)] = 10;
     add(15, le(4, 2) + version + le(0, 4) + "\x13" + lengths + "\x01");
@@ -58,7 +58,10 @@ class LogBuilder {
   }
   // d.t (id int, v varchar(10)) with full metadata.
   LogBuilder& map() {
-    return add(19, "\x07\0\0\0\0\0\x01\0\x01" "d\0\x01" "t\0\x02\x03\x0F\x02\x28\0\x02\x01\x01\0\x02\x01\x2D\x04\x05\x02id\x01v\x08\x01\0"s);
+    return add(19,
+               "\x07\0\0\0\0\0\x01\0\x01"
+               "d\0\x01"
+               "t\0\x02\x03\x0F\x02\x28\0\x02\x01\x01\0\x02\x01\x2D\x04\x05\x02id\x01v\x08\x01\0"s);
   }
   LogBuilder& insert(uint32_t id, const std::string& v) {
     return add(30, "\x07\0\0\0\0\0\x01\0\x02\0\x02\x03\0"s + le(id, 4) + std::string(1, static_cast<char>(v.size())) + v);
@@ -69,7 +72,9 @@ class LogBuilder {
   const std::vector<size_t>& ends() const { return ends_; }
 
  private:
-  std::string bytes_ = "\xFE" "bin";
+  std::string bytes_ =
+      "\xFE"
+      "bin";
   std::vector<size_t> ends_;
 };
 
@@ -90,10 +95,10 @@ class Folder {
 };
 
 struct Outcome {
-  std::string rows;       // "1=a 2=b "
-  std::string code;       // "" = read to the end
+  std::string rows;  // "1=a 2=b "
+  std::string code;  // "" = read to the end
   std::string message;
-  std::string last;       // last boundary
+  std::string last;  // last boundary
 };
 
 Outcome read_files(const std::string& url_text, const std::string& from = "") {
@@ -122,7 +127,8 @@ Outcome read_files(const std::string& url_text, const std::string& from = "") {
     }
     for (const ChangeEvent& event : batch.events) {
       if (event.after.empty()) continue;
-      for (const Value& v : event.after) out.rows += v.is_null() ? "NULL " : to_text(v, event.table->columns[static_cast<size_t>(&v - event.after.data())]) + " ";
+      for (const Value& v : event.after)
+        out.rows += v.is_null() ? "NULL " : to_text(v, event.table->columns[static_cast<size_t>(&v - event.after.data())]) + " ";
     }
     if (batch.boundary) out.last = batch.boundary->text;
     if (*state == ReadState::kEnd) return out;
@@ -218,9 +224,12 @@ TEST_CASE("Batches of a wide table with images of few columns stay small in memo
   constexpr size_t kColumns = 1000, kEvents = 20, kRows = 100;
   std::string names;
   for (size_t i = 0; i < kColumns; ++i) names += "\x04" + std::to_string(1000 + i);
-  std::string map = "\x07\0\0\0\0\0\x01\0\x01" "d\0\x01" "t\0"s + "\xFC"s + le(kColumns, 2) + std::string(kColumns, '\x01') + "\0"s +
-                    std::string(kColumns / 8, '\xFF') + "\x01\x7D"s + std::string(kColumns / 8, '\0') + "\x04\xFC"s +
-                    le(names.size(), 2) + names;
+  std::string map =
+      "\x07\0\0\0\0\0\x01\0\x01"
+      "d\0\x01"
+      "t\0"s +
+      "\xFC"s + le(kColumns, 2) + std::string(kColumns, '\x01') + "\0"s + std::string(kColumns / 8, '\xFF') + "\x01\x7D"s +
+      std::string(kColumns / 8, '\0') + "\x04\xFC"s + le(names.size(), 2) + names;
   std::string present = "\x01"s + std::string(kColumns / 8 - 1, '\0');
   std::string update = "\x07\0\0\0\0\0\0\0\x02\0\xFC"s + le(kColumns, 2) + present + present;
   for (size_t i = 0; i < kRows; ++i) update += "\0\x05\0\x06"s;
@@ -252,7 +261,7 @@ TEST_CASE("Several files are read in order") {
   CHECK(read_files("binlog://" + second + "," + first).rows == "2 b 1 a ");
   CHECK(read_files("binlog://" + first + "?files=2", "file=bin.000010;offset=4").rows == "2 b ");
   CHECK(read_files("binlog://" + first + "?files=3").code == "SRC-0014");
-  CHECK(read_files("binlog://" + first + ",/elsewhere/bin.000009").code == "CFG-0006");   // positions could not tell them apart
+  CHECK(read_files("binlog://" + first + ",/elsewhere/bin.000009").code == "CFG-0006");  // positions could not tell them apart
   CHECK(read_files("binlog:///a%3Bb.000009").code == "CFG-0006");
 }
 
@@ -275,9 +284,15 @@ TEST_CASE("A cut file is told with file and offset, after what was complete") {
     }
     CHECK(out.rows == (size >= log.ends()[4] ? "1 a " : ""));
   }
-  CHECK(read_files("binlog://" + folder.write("x", "\xFE" "b")).code == "SRC-0014");
+  CHECK(read_files("binlog://" + folder.write("x",
+                                              "\xFE"
+                                              "b"))
+            .code == "SRC-0014");
   CHECK(read_files("binlog://" + folder.write("x", "hello world")).code == "SRC-0014");
-  CHECK(read_files("binlog://" + folder.write("x", "\xFD" "bin....")).code == "SRC-0011");
+  CHECK(read_files("binlog://" + folder.write("x",
+                                              "\xFD"
+                                              "bin...."))
+            .code == "SRC-0011");
   CHECK(read_files("binlog:///no/such/file").code == "SRC-0014");
 }
 
@@ -308,13 +323,13 @@ TEST_CASE("Events that cannot be read are named") {
   };
   auto log = [] { return LogBuilder().transaction(1, "a"); };
   CHECK(code_of(log().add(99, "x")) == "SRC-0010");
-  CHECK(code_of(log().add(99, "x", 0x80)) == "SRC-0010");       // ignorable, but not known to be harmless
+  CHECK(code_of(log().add(99, "x", 0x80)) == "SRC-0010");  // ignorable, but not known to be harmless
   CHECK(code_of(log().add(28, "x", 0x80)) == "");
   CHECK(code_of(log().add(26, le(1, 2) + "\x01x")) == "SRC-0011");
   CHECK(code_of(log().add(164, "x")) == "SRC-0011");
   CHECK(code_of(log().query("INSERT INTO t VALUES (1)")) == "SRC-0006");
   CHECK(code_of(log().query("BEGIN").add(30, "\x09\0\0\0\0\0\x01\0\x02\0\x02\x03\0"s)) == "SRC-0008");  // no such map
-  CHECK(code_of(log().query("BEGIN").map().insert(2, "b").query("BEGIN")) == "SRC-0011");  // no end
+  CHECK(code_of(log().query("BEGIN").map().insert(2, "b").query("BEGIN")) == "SRC-0011");               // no end
 }
 
 TEST_CASE("A transaction that was rolled back or cut off is not delivered") {
@@ -326,10 +341,10 @@ TEST_CASE("A transaction that was rolled back or cut off is not delivered") {
   auto log = [] { return LogBuilder().transaction(1, "a").query("BEGIN").map().insert(2, "b"); };
   CHECK(rows_of(log().query("ROLLBACK").transaction(3, "c")) == "1 a 3 c ");
   CHECK(rows_of(log().query("SAVEPOINT s").insert(4, "d").query("ROLLBACK TO `S`").insert(5, "e").xid()) == "1 a 2 b 5 e ");
-  CHECK(rows_of(log().query("ROLLBACK TO s")) == "1 a SRC-0008");   // never set
+  CHECK(rows_of(log().query("ROLLBACK TO s")) == "1 a SRC-0008");  // never set
   CHECK(rows_of(log().query("SAVEPOINT É").insert(4, "d").query("SAVEPOINT e").query("ROLLBACK TO É").xid()) == "1 a SRC-0011");
   CHECK(rows_of(log().query("SAVEPOINT É").insert(4, "d").query("ROLLBACK TO `É`").xid()) == "1 a 2 b ");
-  CHECK(rows_of(log()) == "1 a SRC-0009");                          // the file ends
+  CHECK(rows_of(log()) == "1 a SRC-0009");  // the file ends
 }
 
 TEST_CASE("What large transactions are kept in: order, cutting back and reading again") {
@@ -376,7 +391,10 @@ TEST_CASE("What large transactions are kept in: order, cutting back and reading 
 
 TEST_CASE("A schema file stands in for metadata that the log lacks") {
   Folder folder;
-  std::string map = "\x07\0\0\0\0\0\x01\0\x01" "d\0\x01" "t\0\x02\x03\x0F\x02\x28\0\x02"s;
+  std::string map =
+      "\x07\0\0\0\0\0\x01\0\x01"
+      "d\0\x01"
+      "t\0\x02\x03\x0F\x02\x28\0\x02"s;
   LogBuilder log;
   log.query("BEGIN").add(19, map).insert(1, "a").xid();
   std::string path = folder.write("bin.000001", log.bytes());
@@ -393,7 +411,11 @@ TEST_CASE("A table that the log creates without a character set needs the one of
   Folder folder;
   // v is declared in characters and logged in bytes: 10 of latin1, 40 of utf8mb4.
   auto log_of = [](const std::string& database, char bytes) {
-    std::string map = "\x07\0\0\0\0\0\x01\0\x01" "d\0\x01" "t\0\x02\x03\x0F\x02"s + bytes + "\0\x02"s;
+    std::string map =
+        "\x07\0\0\0\0\0\x01\0\x01"
+        "d\0\x01"
+        "t\0\x02\x03\x0F\x02"s +
+        bytes + "\0\x02"s;
     LogBuilder log;
     if (!database.empty()) log.query(database);
     log.query("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(10))").query("BEGIN").add(19, map).insert(1, "a").xid();

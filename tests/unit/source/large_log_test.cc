@@ -51,7 +51,9 @@ std::string format_event() {
 }
 
 const std::string kMapBody =
-    "\x07\0\0\0\0\0\x01\0\x01" "d\0\x01" "t\0\x02\x03\x0F\x02\x28\0\x02\x01\x01\0\x02\x01\x2D\x04\x05\x02id\x01v\x08\x01\0"s;
+    "\x07\0\0\0\0\0\x01\0\x01"
+    "d\0\x01"
+    "t\0\x02\x03\x0F\x02\x28\0\x02\x01\x01\0\x02\x01\x2D\x04\x05\x02id\x01v\x08\x01\0"s;
 std::string rows_body(uint32_t id) { return "\x07\0\0\0\0\0\x01\0\x02\0\x02\x03\0"s + le(id, 4) + "\x01v"s; }
 
 }  // namespace
@@ -68,7 +70,7 @@ TEST_CASE("A stream's offsets go on where the 32 bits of its headers wrap") {
   take(event(kRotate, le(4, 8) + "b.000001", 0, kEventArtificial));
   take(format_event());
   uint64_t end = 4 + format_event().size();
-  constexpr uint64_t kStep = 900u << 20;   // an event is at most 1 GiB
+  constexpr uint64_t kStep = 900u << 20;  // an event is at most 1 GiB
   for (int i = 0; i < 15; ++i) {
     for (auto& [type, body, size] : {std::tuple{kQuery, query_body("BEGIN"), uint64_t{40}}, std::tuple{kRowsQuery, "x"s, kStep},
                                      std::tuple{kXid, le(5, 8), uint64_t{27}}}) {
@@ -92,7 +94,7 @@ TEST_CASE("A heartbeat moves the position past what the server has skipped, betw
   REQUIRE(assembler.start(LogPosition{true, "", "b.000001", 4, "7"}).ok());
   auto take = [&](const std::string& bytes) { REQUIRE(assembler.take(bytes).ok()); };
   take(event(kRotate, le(4, 8) + "b.000001", 0, kEventArtificial));
-  take(event(kHeartbeat, "b.000001", 900));   // nothing is known of the log yet
+  take(event(kHeartbeat, "b.000001", 900));  // nothing is known of the log yet
   CHECK(assembler.log_position().offset == 4);
   take(format_event());
   take(event(kHeartbeat, "b.000001", 1000));
@@ -115,7 +117,7 @@ TEST_CASE("A stream that begins beyond 4 GiB keeps its offsets") {
   REQUIRE(assembler.start(LogPosition{false, "", "b.000001", kBegin, ""}).ok());
   REQUIRE(assembler.take(event(kRotate, le(kBegin, 8) + "b.000001", 0, kEventArtificial)).ok());
   std::string format = format_event();
-  format.replace(13, 4, le(0, 4));   // a server says 0 when it is not in its place
+  format.replace(13, 4, le(0, 4));  // a server says 0 when it is not in its place
   format.replace(format.size() - 4, 4, le(log_crc32(0, format.substr(0, format.size() - 4)), 4));
   REQUIRE(assembler.take(format).ok());
   REQUIRE(assembler.take(event(kQuery, query_body("BEGIN"), kBegin + 40)).ok());
@@ -140,7 +142,9 @@ TEST_CASE("A file longer than 4 GiB is read, also from a place near its end") {
     write(event(kWriteRows, rows_body(id), 0));
     write(event(kXid, le(5, 8), 0));
   };
-  write("\xFE" "bin");
+  write(
+      "\xFE"
+      "bin");
   write(format_event());
   transaction(1);
   // Events whose bodies are holes of the file.

@@ -43,9 +43,7 @@ struct Stream {
     scratch.run("SET SESSION sql_mode=''");
   }
   Position now() { return must(current_position(scratch.connection())); }
-  std::unique_ptr<MysqlSource> source() const {
-    return std::make_unique<MysqlSource>(server.options, SourceContext{&filter, nullptr});
-  }
+  std::unique_ptr<MysqlSource> source() const { return std::make_unique<MysqlSource>(server.options, SourceContext{&filter, nullptr}); }
   std::string read(const Position& from, const Position& to, size_t max_bytes = 256 * 1024) {
     auto stream = source();
     must(stream->open(from));
@@ -168,7 +166,7 @@ TEST_CASE("Dropping a database drops each of its tables that is wanted") {
     s.scratch.run("CREATE TABLE skipped (id int primary key)");
     auto stream = s.source();
     Position from = s.now();
-    must(stream->open(from));   // the tables are there when it opens
+    must(stream->open(from));  // the tables are there when it opens
     s.scratch.run("INSERT INTO t VALUES (1)");
     s.scratch.run("DROP DATABASE " + s.scratch.name());
     Position to = s.now();
@@ -189,7 +187,7 @@ TEST_CASE("A replaced table is dropped first") {
   for (const LiveServer& server : live_servers()) {
     INFO(server.name);
     Stream s(server);
-    if (!s.scratch.connection().server().is_mariadb) continue;   // MySQL has no CREATE OR REPLACE TABLE
+    if (!s.scratch.connection().server().is_mariadb) continue;  // MySQL has no CREATE OR REPLACE TABLE
     s.scratch.run("CREATE TABLE t (id int primary key)");
     auto stream = s.source();
     must(stream->open(s.now()));
@@ -210,18 +208,18 @@ TEST_CASE("Rows that were logged and then rolled back are not delivered, whether
   for (const LiveServer& server : live_servers()) {
     INFO(server.name);
     Stream s(server);
-    if (!s.scratch.connection().server().is_mariadb) continue;   // with GTIDs MySQL logs no such transaction
+    if (!s.scratch.connection().server().is_mariadb) continue;  // with GTIDs MySQL logs no such transaction
     s.scratch.run("CREATE TABLE t (id int primary key, v varchar(2000))");
     s.scratch.run("CREATE TABLE m (id int primary key) ENGINE=MyISAM");
     Position from = s.now();
     auto rows = [&](int first, int n) {
       for (int i = 0; i < n; ++i) s.scratch.run("INSERT INTO t VALUES (" + std::to_string(first + i) + ",repeat('x',1500))");
     };
-    for (int n : {1, 40}) {   // of rows in each part
+    for (int n : {1, 40}) {  // of rows in each part
       int base = n * 1000;
       s.scratch.run("BEGIN");
       rows(base, n);
-      s.scratch.run("CREATE TEMPORARY TABLE x (a int)");   // from here the server logs a rollback instead of nothing
+      s.scratch.run("CREATE TEMPORARY TABLE x (a int)");  // from here the server logs a rollback instead of nothing
       s.scratch.run("DROP TEMPORARY TABLE x");
       rows(base + 100, n);
       s.scratch.run("ROLLBACK");
@@ -286,7 +284,7 @@ TEST_CASE("An XA transaction from before the start is named at its commit, and w
     CHECK(failure.find("SRC-0011") != std::string::npos);
     CHECK(failure.find("before its XA PREPARE") != std::string::npos);
     CHECK(failure.find("XA RECOVER") != std::string::npos);
-    CHECK(s.read(before, to) == "");   // read from before it, it is no trouble
+    CHECK(s.read(before, to) == "");  // read from before it, it is no trouble
   }
 }
 
@@ -344,11 +342,11 @@ TEST_CASE("A prepared XA transaction is delivered where it is committed, also af
     auto again = s.source();
     must(again->open(stored));
     batches = read_all(*again, &to);
-    CHECK(batches.back()->boundary->text.find(";xa_") == std::string::npos);   // nothing is waiting any more
+    CHECK(batches.back()->boundary->text.find(";xa_") == std::string::npos);  // nothing is waiting any more
 
     Status status;
     try {
-      s.read(between, to);   // a place that does not tell of the prepared ones
+      s.read(between, to);  // a place that does not tell of the prepared ones
     } catch (const std::exception& error) {
       CHECK(std::string(error.what()).find("prepared before reading began") != std::string::npos);
       continue;
@@ -389,7 +387,9 @@ TEST_CASE("What cannot be read stops with its name") {
     CHECK(statement.find("SRC-0006") != std::string::npos);
     CHECK(statement.find("INSERT INTO t VALUES (2)") != std::string::npos);
     CHECK(statement.find("position=") != std::string::npos);
-    s.scratch.run("CREATE TABLE p (id int primary key) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (9), PARTITION p1 VALUES LESS THAN (99))");
+    s.scratch.run(
+        "CREATE TABLE p (id int primary key) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (9), PARTITION p1 VALUES LESS THAN "
+        "(99))");
     std::string partition = refusal({"ALTER TABLE p TRUNCATE PARTITION p0"});
     CHECK(partition.find("SRC-0011") != std::string::npos);
     CHECK(partition.find(".p") != std::string::npos);

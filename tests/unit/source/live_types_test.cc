@@ -2,10 +2,10 @@
 #include <cstdlib>
 
 #include "event/value_text.h"
-#include "unit/mysql_conn/live_server.h"
 #include "mysql/charset.h"
 #include "source/mysql_source.h"
 #include "unit/catch.h"
+#include "unit/mysql_conn/live_server.h"
 #include "unit/source/stream_reader.h"
 
 using namespace tailrace;
@@ -16,7 +16,7 @@ namespace {
 struct TypeCase {
   std::string type;
   std::vector<std::string> literals;
-  std::string server;       // "" = all of them
+  std::string server;  // "" = all of them
 };
 
 const std::vector<TypeCase>& type_cases() {
@@ -35,7 +35,9 @@ const std::vector<TypeCase>& type_cases() {
       {"float", {"1.5", "-0.1", "3.4e38", "1e-38", "16777217"}, ""},
       {"double", {"0.1", "-1.7976931348623157e308", "5e-324", "1e15"}, ""},
       {"float(7,3)", {"12.345"}, ""},
-      {"decimal(65,30)", {"12345678901234567890123456789012345.123456789012345678901234567891", "-0.000000000000000000000000000001", "0"}, ""},
+      {"decimal(65,30)",
+       {"12345678901234567890123456789012345.123456789012345678901234567891", "-0.000000000000000000000000000001", "0"},
+       ""},
       {"decimal(9,0)", {"-999999999", "1"}, ""},
       {"decimal(10,10)", {"0.0000000001", "-0.9999999999"}, ""},
       {"decimal(20,9) unsigned", {"99999999999.999999999"}, ""},
@@ -90,12 +92,21 @@ const std::vector<TypeCase>& type_cases() {
       {"set('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17')", {"'17,1'"}, ""},
       {"geometry", {"st_geomfromtext('POINT(1 2)')", "st_geomfromtext('POLYGON((0 0,1 0,1 1,0 0))', 4326)"}, ""},
       {"point", {"st_geomfromtext('POINT(-1.5 2.25)')"}, ""},
-      {"json", {"'{\"b\": [1, 2.50, -3e100, true, null], \"a\": {\"\xC3\xA9\": \"x\\\\ty\\\\u0001\"}}'", "'[]'", "'\"s\"'", "'18446744073709551615'", "'null'", "concat('[', repeat('123456,', 20000), '0.1]')"}, ""},
-      {"json", {"json_object('dec', cast('12345.678900' as decimal(20,6)), 'dt', cast('2020-01-02 03:04:05.123456' as datetime(6)), 'd', cast('2020-01-02' as date), 't', cast('-100:11:12' as time), 'b', x'00112233', 'bit', b'101')",
-                "json_array(cast(repeat(x'01', 100) as char character set binary))", "cast(1e0 as json)", "cast(-0.1e0 as json)", "cast(123456789012345678e0 as json)", "cast(1e-20 as json)"}, "mysql9"},
+      {"json",
+       {"'{\"b\": [1, 2.50, -3e100, true, null], \"a\": {\"\xC3\xA9\": \"x\\\\ty\\\\u0001\"}}'", "'[]'", "'\"s\"'",
+        "'18446744073709551615'", "'null'", "concat('[', repeat('123456,', 20000), '0.1]')"},
+       ""},
+      {"json",
+       {"json_object('dec', cast('12345.678900' as decimal(20,6)), 'dt', cast('2020-01-02 03:04:05.123456' as datetime(6)), 'd', "
+        "cast('2020-01-02' as date), 't', cast('-100:11:12' as time), 'b', x'00112233', 'bit', b'101')",
+        "json_array(cast(repeat(x'01', 100) as char character set binary))", "cast(1e0 as json)", "cast(-0.1e0 as json)",
+        "cast(123456789012345678e0 as json)", "cast(1e-20 as json)"},
+       "mysql9"},
       {"vector(3)", {"string_to_vector('[1,2.5,-3]')"}, "mysql9"},
       {"inet4", {"'1.2.3.4'", "'1.2.0.0'", "'0.0.0.0'"}, "mariadb"},
-      {"inet6", {"'::'", "'::1'", "'fe80::1:0:0:1'", "'::ffff:1.2.3.4'", "'1::'", "'1:0:2:3:4:5:6:7'", "'::1.2.3.4'", "'1:2:0:0:5:0:0:8'"}, "mariadb"},
+      {"inet6",
+       {"'::'", "'::1'", "'fe80::1:0:0:1'", "'::ffff:1.2.3.4'", "'1::'", "'1:0:2:3:4:5:6:7'", "'::1.2.3.4'", "'1:2:0:0:5:0:0:8'"},
+       "mariadb"},
       {"uuid", {"'00112233-4455-1677-8899-aabbccddee00'", "'00112233-4455-4677-8899-aabbccddeeff'"}, "mariadb"},
       {"varchar(300) compressed", {"repeat('abc', 90)", "'short'", "''"}, "mariadb"},
       {"blob compressed", {"repeat(x'00ff', 400)", "x'00'"}, "mariadb"},
@@ -142,7 +153,8 @@ void check_server(const LiveServer& server, const std::string& metadata) {
     if (!type.server.empty() && type.server != server.name) continue;
     std::string table = scratch.name() + ".t" + std::to_string(tables.size());
     INFO(type.type);
-    scratch.run("CREATE TABLE " + table + " (id int primary key, c " + type.type + (type.type.find(" null") == std::string::npos ? " null)" : ")"));
+    scratch.run("CREATE TABLE " + table + " (id int primary key, c " + type.type +
+                (type.type.find(" null") == std::string::npos ? " null)" : ")"));
     for (size_t i = 0; i < type.literals.size(); ++i) {
       scratch.run("INSERT INTO " + table + " VALUES (" + std::to_string(i) + ", " + type.literals[i] + ")");
     }
@@ -216,8 +228,8 @@ TEST_CASE("Every one- and two-byte code converts as the server does") {
       CHECK(checked > 80);
       CHECK(refused == 0);
     };
-    for (const char* charset : {"latin1", "latin2", "latin5", "latin7", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866",
-                                "koi8r", "koi8u", "greek", "hebrew", "tis620", "macroman", "macce", "dec8", "hp8"}) {
+    for (const char* charset : {"latin1", "latin2", "latin5", "latin7", "cp1250", "cp1251", "cp1256",   "cp1257", "cp850", "cp852",
+                                "cp866",  "koi8r",  "koi8u",  "greek",  "hebrew", "tis620", "macroman", "macce",  "dec8",  "hp8"}) {
       codes(charset, 128, 255);
     }
     for (const char* charset : {"gbk", "gb2312", "big5", "ujis", "eucjpms", "euckr"}) codes(charset, 0x8140, 0xFEFE);

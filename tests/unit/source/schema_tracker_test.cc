@@ -162,11 +162,11 @@ TEST_CASE("A table of a database that was made in the log is not there before it
   for (bool restarted : {false, true}) {
     INFO(restarted);
     MemoryStore store;
-    FixedCatalogue server;   // knows of no such table any more
+    FixedCatalogue server;  // knows of no such table any more
     server.now = 1000;
     auto make = [&](Reader& reader) { REQUIRE(reader.tracker.apply_database(ddl("CREATE DATABASE shop", false), at(100), at(200)).ok()); };
     Reader reader(&store, &server, 100);
-    CHECK(reader.run(create, 100, 100, false) == "a:;");   // it may have been there, and been another
+    CHECK(reader.run(create, 100, 100, false) == "a:;");  // it may have been there, and been another
     MemoryStore fresh;
     Reader first(&fresh, &server, 100);
     make(first);
@@ -183,7 +183,7 @@ TEST_CASE("A CREATE DATABASE that is read again takes no table away that was mad
   MemoryStore store;
   FixedCatalogue server;
   server.now = 1000;
-  for (int pass = 0; pass < 2; ++pass) {   // killed before the checkpoint had moved
+  for (int pass = 0; pass < 2; ++pass) {  // killed before the checkpoint had moved
     Reader reader(&store, &server, 100);
     REQUIRE(reader.tracker.apply_database(ddl("CREATE DATABASE shop", false), at(100), at(200)).ok());
     CHECK(reader.run("CREATE TABLE t (id INT)", 200, 300, false) == "t: id;");
@@ -275,8 +275,9 @@ TEST_CASE("A job file with 15,000 tables is open again within a second") {
     REQUIRE(job.ok());
     FixedCatalogue server;
     server.now = 100;
-    server.add("CREATE TABLE t (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(80), state ENUM('new','paid','sent'), price DECIMAL(10,2), "
-               "created DATETIME(3), note TEXT, flags SET('a','b'), x INT, y INT, z INT, city VARCHAR(40) CHARACTER SET latin1, UNIQUE (name))");
+    server.add(
+        "CREATE TABLE t (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(80), state ENUM('new','paid','sent'), price DECIMAL(10,2), "
+        "created DATETIME(3), note TEXT, flags SET('a','b'), x INT, y INT, z INT, city VARCHAR(40) CHARACTER SET latin1, UNIQUE (name))");
     SchemaRef one = server.known.begin()->second;
     server.known.clear();
     for (int i = 0; i < kTables; ++i) {
@@ -287,7 +288,7 @@ TEST_CASE("A job file with 15,000 tables is open again within a second") {
   }
   double best = 1e9;
   for (int round = 0; round < 3; ++round) {
-    std::clock_t begin = std::clock();   // of the processor: others may be using it
+    std::clock_t begin = std::clock();  // of the processor: others may be using it
     auto job = JobFile::open(path, JobFile::Mode::kOwn);
     REQUIRE(job.ok());
     Reader reader(job->get(), nullptr, 100);
@@ -296,7 +297,7 @@ TEST_CASE("A job file with 15,000 tables is open again within a second") {
     CHECK(reader.run("ALTER TABLE orders_14999 DROP note", 100, 200).find("flags") != std::string::npos);
   }
   std::cout << kTables << " tables: open and history in " << best << " s of processor time" << std::endl;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)   // they cost two to ten times as much
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they cost two to ten times as much
   CHECK(best < 1.0);
 #endif
   std::filesystem::remove_all(folder);

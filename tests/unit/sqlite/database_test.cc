@@ -96,8 +96,8 @@ TEST_CASE("a reading connection refuses writes, ATTACH and PRAGMA") {
   REQUIRE((*db)->execute("CREATE TABLE t(a); INSERT INTO t VALUES (1)").ok());
   (*db)->allow_reading_only();
   CHECK((*db)->prepare("SELECT * FROM t").ok());
-  for (std::string sql : {"DELETE FROM t", "INSERT INTO t VALUES (2)", "CREATE TABLE u(a)",
-                          "PRAGMA query_only=OFF", "ATTACH '/tmp/x.db' AS x", "SELECT load_extension('x')"}) {
+  for (std::string sql : {"DELETE FROM t", "INSERT INTO t VALUES (2)", "CREATE TABLE u(a)", "PRAGMA query_only=OFF",
+                          "ATTACH '/tmp/x.db' AS x", "SELECT load_extension('x')"}) {
     CAPTURE(sql);
     auto s = (*db)->prepare(sql);
     CHECK((!s.ok() || !s->run().ok()));
