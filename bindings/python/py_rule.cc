@@ -397,6 +397,24 @@ class PyCapture {
   uint64_t seen_ = 0;
 };
 
+// A span of a server's binary log, step by step likewise.
+class PyLogCapture {
+ public:
+  PyLogCapture(const std::string& folder, const std::string& url, const OptionMap& options, const std::vector<std::string>& tables,
+               const std::string& start)
+      : capture_(take(without_gil([&] { return record_log(raw_stream(url, options, tables, start), folder); }))) {}
+  bool step(int64_t timeout_ms) {
+    return take(without_gil([&] { return capture_->step(std::chrono::milliseconds(timeout_ms)); }));
+  }
+  void close() {
+    check(without_gil([&] { return capture_->close(); }));
+  }
+  const LogCapture& capture() const { return *capture_; }
+
+ private:
+  std::unique_ptr<LogCapture> capture_;
+};
+
 }  // namespace
 
 void bind_rules(py::module_& m) {
@@ -417,6 +435,15 @@ void bind_rules(py::module_& m) {
       .def("outputs", &PySession::outputs)
       .def_property_readonly("unmatched", &PySession::unmatched)
       .def_property_readonly("version", &PySession::version);
+  py::class_<PyLogCapture>(m, "LogCapture")
+      .def(py::init<const std::string&, const std::string&, const OptionMap&, const std::vector<std::string>&, const std::string&>(),
+           py::kw_only(), py::arg("folder"), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("start"))
+      .def("step", &PyLogCapture::step, py::arg("timeout_ms"))
+      .def("close", &PyLogCapture::close)
+      .def_property_readonly("transactions", [](const PyLogCapture& self) { return self.capture().transactions(); })
+      .def_property_readonly("bytes", [](const PyLogCapture& self) { return self.capture().bytes(); })
+      .def_property_readonly("files", [](const PyLogCapture& self) { return self.capture().files(); })
+      .def_property_readonly("knows_columns", [](const PyLogCapture& self) { return self.capture().knows_columns(); });
   py::class_<PyCapture>(m, "Capture")
       .def(py::init<const std::string&, const std::string&, const OptionMap&, const std::vector<std::string>&, const std::string&, uint64_t,
                     const std::vector<std::string>&, const std::vector<std::string>&, const std::vector<std::string>&>(),

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <exception>
 
@@ -16,9 +17,11 @@
 namespace tailrace {
 namespace {
 
-constexpr size_t kChunk = 256;         // without a host
-constexpr uint64_t kSampleEvery = 64;  // batches; one of them is timed
-constexpr uint64_t kSampled = 1;       // which: not the first, when nothing is compiled yet
+constexpr size_t kChunk = 256;        // without a host
+constexpr uint64_t kTimedEvery = 64;  // batches
+
+// Of the first ones more, for a job of few; but not the very first, when nothing is compiled yet.
+bool is_timed(uint64_t batch) { return batch < kTimedEvery ? std::has_single_bit(batch) : batch % kTimedEvery == 1; }
 
 int64_t ns_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
@@ -86,7 +89,7 @@ class PlannedStage final : public RuleStage {
  private:
   Status run_batch(EventBatch& batch) {
     running_ = &batch;
-    is_timed_ = batches_++ % kSampleEvery == kSampled;
+    is_timed_ = !batch.events.empty() && is_timed(batches_++);
     std::chrono::steady_clock::time_point began;
     if (is_timed_) began = std::chrono::steady_clock::now();
     functions_ns_ = 0;

@@ -10,8 +10,9 @@ import typer
 
 import tailrace
 from tailrace import errors
-from tailrace.cli_common import is_job_file, print_json, source_of
-from tailrace.endpoint import Endpoint
+from tailrace.cli_common import is_job_file, print_json, settings_of, source_of
+from tailrace.endpoint import Endpoint, make_endpoint
+from tailrace.rules.capture import CapturedLog
 from tailrace.rules.replay import Letters, dead_letters
 
 EXIT_OK, EXIT_DIFFERENT = 0, 4
@@ -106,12 +107,12 @@ def schema(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, o
     if as_json:
         print_json([{key: table[key] for key in ("source", "target", "purity", "create")} for table in report.tables])
     else:
-        made: dict[str, list[str]] = {}
+        made: dict[tuple[str, str], list[str]] = {}
         for table in report.tables:
             if table["target"]:
-                made.setdefault(table["create"], []).append(table["source"])
-        for create, sources in made.items():
-            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else ""))
+                made.setdefault((table["create"], report.purity(table)), []).append(table["source"])
+        for (create, purity), sources in made.items():
+            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "") + (f", {purity}" if purity else ""))
             print(create + ";")
     for finding in report.findings:
         if finding.is_error:
@@ -155,6 +156,11 @@ def _events(from_: str, settings: list[str] | None, tables: list[str] | None) ->
     """What --from names: a file of statements, or a source; and the tables to take."""
     if "://" not in from_ and Path(from_).suffix in (".case", ".capture", ".sql"):
         return Path(from_), tables or ["*.*"]
+    if "://" not in from_ and Path(from_).is_dir():
+        from tailrace.rules.capture import log_source
+
+        kept = log_source(from_)
+        return make_endpoint("source", kept.url, {**kept.options, **settings_of(settings or [])}), tables or ["*.*"]
     source, configured = source_of(from_, settings)
     return source, tables or configured
 
@@ -198,21 +204,28 @@ def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
 @app.command()
 def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A rule file, or a job that has one.", show_default=False)],
             from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB", show_default=False,
-                                               help="Events, as for replay (default for a job: its source's log).")] = "",
+                                               help="Events, as for replay, to run the rules over (a job: else what it counted).")] = "",
             option: OptionFlag = None,
             tables: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Tables of a log.", show_default=False)] = None,
             start: Annotated[str, typer.Option(help="Where in a server's log to begin.")] = "earliest",
             set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
                                                            help="An option of the source.")] = None,
             as_json: JsonFlag = False) -> None:
-    """Measure what rules cost per table, over recorded events. Nothing is written. Exit code 4 when a rule fails."""
+    """What rules cost per table: of a job, running or not, what it counted; with --from, over recorded events, of which nothing is
+    written. Exit code 4 when a rule fails over them."""
     from tailrace.rules.profile import profile as run_profile
 
-    file, options = (rules, {}) if not is_job_file(rules) else _job_rules(rules)
+    is_job = is_job_file(rules)
     if not from_:
-        if file is rules:
+        if not is_job:
             raise errors.make("CFG-0003", "--from: give the events to run the rules over")
-        from_ = str(rules)
+        counted = tailrace.attach(rules).rule_profile()
+        if as_json:
+            print_json(counted.to_dict())
+        else:
+            print(counted)
+        return
+    file, options = _job_rules(rules) if is_job else (rules, {})
     on, patterns = _events(from_, set_, tables)
     result = run_profile(file, on=on, options={**options, **_pairs(option)}, tables=patterns, start=start)
     if as_json:
@@ -266,8 +279,21 @@ def replay(file: FileArgument,
     raise typer.Exit(EXIT_OK if result.ok else EXIT_DIFFERENT)
 
 
+def _show_log(log: CapturedLog, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(log.path), "transactions": log.transactions, "bytes": log.bytes, "files": list(log.files),
+                    "knows_columns": log.knows_columns})
+        return
+    print(f"{log.path}  {log.transactions} transactions, {log.bytes:,} bytes in {', '.join(log.files)}")
+    if not log.knows_columns:
+        print("the log does not name columns (binlog_row_metadata): replay it with --set schema=FILE, the tables as they were where it begins",
+              file=sys.stderr)
+
+
 def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help="What to read.", show_default=False)],
-            out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The case file to write.", show_default=False)],
+            out: Annotated[Path, typer.Option("--out", metavar="FILE|FOLDER", show_default=False,
+                                              help="The case file to write; with --raw the folder.")],
+            raw: Annotated[bool, typer.Option("--raw", help="Keep the server's binary log as it is, unmasked, for replay and profile.")] = False,
             tables: Annotated[list[str] | None, typer.Option(metavar="PATTERN", show_default=False,
                                                              help="Tables to take (default: the job's).")] = None,
             start: Annotated[str, typer.Option(help="now, earliest, a time or a position.")] = "now",
@@ -282,16 +308,24 @@ def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help
             set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
                                                            help="An option of the source.")] = None,
             as_json: JsonFlag = False) -> None:
-    """Write events of a source as a case file. Ctrl-C ends the capture and keeps it."""
+    """Write events of a source as a case file, or keep its binary log (--raw). Ctrl-C ends the capture and keeps it."""
     from tailrace.rules.capture import capture as run_capture
+    from tailrace.rules.capture import capture_raw
     from tailrace.status import seconds
 
+    if raw and (mask or sensitive):
+        raise errors.make("CFG-0003", "--raw keeps all bytes of the log, so it cannot mask a column: leave --mask and --sensitive out, or --raw")
     endpoint, configured = source_of(source, set_)
     interrupted: list[Any] = []
     import signal
 
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(1))
     try:
+        if raw:
+            log = capture_raw(endpoint, out, tables=tables or configured, start=start, seconds=seconds(for_) if for_ else None,
+                              idle=seconds(idle) if idle else None, stop=lambda: bool(interrupted))
+            _show_log(log, as_json)
+            return
         done = run_capture(endpoint, out, tables=tables or configured, start=start, per_table=per_table,
                            cover=[word for word in cover.split(",") if word],
                            masks=[part for text in mask or [] for part in text.split(",")],

@@ -22,6 +22,8 @@ from tailrace._waiting import SLICE_MS, SLICE_S, PendingCall, run_interruptibly
 from tailrace.endpoint import Endpoint
 from tailrace.metadb import MetaDB
 from tailrace.rule_swap import RuleSwap
+from tailrace.rules.check import placed
+from tailrace.rules.profile import JobProfile, job_profile
 from tailrace.rules.python import RulesLike, file_of
 from tailrace.status import Duration, Position, Status, seconds
 
@@ -237,7 +239,10 @@ class Migration(AbstractContextManager["Migration"]):
         file = functions or os.path.abspath(str(rules))
         if test and functions is None:
             rule_swap.check_cases(file, options or {})
-        return self._swap(file, options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
+        try:
+            return self._swap(file, options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
+        except errors.RuleError as error:
+            raise placed(file, error) from None
 
     def rules_back(self, *, apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
         """Swaps to the rules that the job had before those in force."""
@@ -364,6 +369,14 @@ class Migration(AbstractContextManager["Migration"]):
         """"pid@host" of the process that runs the job, empty when none does."""
         return _core.job_owner(str(self.path))
 
+    def rule_profile(self) -> JobProfile:
+        """What the rules of each table did and cost, as `tailrace rule profile JOB` prints it; of a running job at most about a
+        second old."""
+        rows = self.meta.sql("SELECT * FROM v1_rule_profile WHERE version = (SELECT version FROM v1_rule_profile ORDER BY updated_us "
+                             'DESC LIMIT 1) ORDER BY "table"').to_dicts()
+        stored = self.meta.sql("SELECT config FROM v1_job").to_dicts()
+        return job_profile(rows, json.loads(str(stored[0]["config"])).get("rules") if stored else None)
+
     def watch(self, every: Duration = "500ms") -> LiveView:
         """A live picture, in a terminal or a notebook cell. It ends with the job, or with .stop()."""
         from tailrace.watch import LiveView
@@ -431,7 +444,9 @@ def _goal_of(until: Until) -> tuple[str, str, float | None]:
         return "end", "", seconds(until)
     if re.search(r"[=:]", until):
         return "position", until, None
-    raise errors.make("CFG-0003", f"until: snapshot, caught_up, forever, a position or a duration expected, got {until!r}")
+    near = _core.nearest_name(until, ["snapshot", "caught_up", "forever"])
+    raise errors.make("CFG-0003", f"until: snapshot, caught_up, forever, a position or a duration expected, got {until!r}"
+                      + (f" (did you mean {near!r}?)" if near else ""))
 
 
 def _too_long(until: Until, status: Status) -> errors.TailraceError:

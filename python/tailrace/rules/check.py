@@ -42,6 +42,14 @@ class CheckReport:
     def ok(self) -> bool:
         return not any(finding.is_error for finding in self.findings)
 
+    def purity(self, table: Mapping[str, Any]) -> str:
+        """pure, decides or ordered; empty where it is not known: rows that functions add, Python that does not say."""
+        if table["source"] == "(outputs)" or not table["target"]:
+            return ""
+        if self.file.suffix == ".py" and table["map"]:
+            return "pure" if table["pattern"] in self.pure else ""
+        return str(table["purity"])
+
     def plans(self) -> Iterator[str]:
         """One line per pattern and target."""
         is_python = self.file.suffix == ".py"
@@ -50,13 +58,13 @@ class CheckReport:
             if not table["target"]:
                 kind = "dropped" if not any(f.is_error and table["source"] in f.text for f in self.findings) else "failed"
             elif table["map"] or table["row"]:
-                kind = "+".join(name for name in ("row", "map") if table[name]) + f", {table['purity']}"
-                if is_python:
-                    kind = "map in Python" + (", pure" if table["pattern"] in self.pure else "")
+                kind = "map in Python" if is_python else "+".join(name for name in ("row", "map") if table[name])
+                if purity := self.purity(table):
+                    kind += f", {purity}"
             elif table["source"] == "(outputs)":
                 kind = "rows that map and row add"
             else:
-                kind = f"native, {table['purity']}, 0 Lua/row" if table["pattern"] else "as it is"
+                kind = f"native, {table['purity']}, 0 Lua/row" if table["pattern"] else f"as it is, {table['purity']}"
             groups.setdefault((table["pattern"] or "(no pattern)", table["target"], kind), []).append(table["source"])
         for (pattern, target, kind), sources in sorted(groups.items()):
             count = f"{len(sources)} tables" if len(sources) != 1 else sources[0]
@@ -88,7 +96,19 @@ def _finding(file: Path, source: str, raw: Mapping[str, Any]) -> Finding:
     named = re.match(r'tables\["(.*?)"\]: (?:columns\.(\w+)|(\w+))?', text)
     pattern = named[1] if named else raw["pattern"]
     name = (named[2] or named[3] or "") if named else raw["name"]
+    if not pattern and not name and raw["is_error"] and (quoted := re.search(r"`(\w+)`", text)):
+        name = quoted[1]
     return Finding(raw["is_error"], raw["code"], _with_table(text, raw["table"]), file.name, _line_of(source, pattern, name))
+
+
+def placed(file: str | Path, error: errors.TailraceError) -> errors.TailraceError:
+    """An error of a rule file with file and line in front of its text, where they can be told."""
+    path = Path(file)
+    if not error.code.startswith("RULE-01") or _PLACE.search(error.detail) or not path.is_file():
+        return error
+    raw = {"is_error": True, "code": error.code, "text": error.detail, "table": "", "pattern": "", "name": ""}
+    line = _finding(path, path.read_text(encoding="utf-8", errors="replace"), raw).line
+    return errors.make(error.code, f"{path.name}:{line}: {error.detail}", **error.context) if line else error
 
 
 def _with_table(text: str, table: str) -> str:
