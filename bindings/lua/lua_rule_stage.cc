@@ -10,6 +10,7 @@
 
 #include "lua_state.h"
 #include "rule/digest.h"
+#include "rule/rule_chain.h"
 
 namespace tailrace {
 namespace {
@@ -121,7 +122,7 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
   TAILRACE_TRY(RuleNode root, state->load_file());
   const LuaFiles::File& main_file = rules->files.files[""];
-  auto spec = parse_rule_spec(root, options.options, {main_file.chunk.substr(1), main_file.text});
+  auto spec = parse_rule_spec(root, options_for(options, root), {main_file.chunk.substr(1), main_file.text});
   if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
   TAILRACE_OK(state->start(rules->spec));

@@ -7,6 +7,7 @@
 
 #include "event/value_text.h"
 #include "rule/event_place.h"
+#include "rule/source_trail.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -93,13 +94,15 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
   for (size_t i = begin; i < begin + fates.size(); ++i) {
     const Fate& fate = fates[i - begin];
     if (fate.hook_event == Fate::kDrop) continue;
-    if (!failed_) {
+    if (!tracks()) {
       TAILRACE_OK(rewrite_one(batch, events[i], fate, hooks));
       continue;
     }
+    index_ = static_cast<uint32_t>(i);
     size_t kept = kept_, splits = splits_.size();
     Status status = rewrite_one(batch, events[i], fate, hooks);
     if (!status.ok()) {
+      if (!failed_) return status;
       kept_ = kept;
       splits_.resize(splits);
       TAILRACE_OK((*failed_)(std::move(status), static_cast<uint32_t>(i)));
@@ -110,10 +113,21 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
   return Status();
 }
 
+// What happened at the source, also behind other files of a chain.
+void RowRewriter::set_meta(const EventBatch& batch, const ChangeEvent& event) {
+  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  if (!trail_) return;
+  const ChangeEvent& source = trail_->source_of(index_);
+  meta_.op = source.op;
+  meta_.table = source.table;
+  meta_.ordinal = source.ordinal;
+  meta_.rule = trail_->version;
+}
+
 Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
   made_ = 0;
-  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  set_meta(batch, event);
   said_ = fate.hook_event >= 0 ? hooks.event(fate.hook_event).route : nullptr;
   extra_.clear();
   if (fate.hook_event >= 0 && hooks.has_emitted() && fan_out_.collect(event, fate.image, hooks)) {
@@ -217,7 +231,7 @@ void RowRewriter::end_batch(EventBatch& batch) {
     while (from > splits_[s].first + 1) events[--to] = events[--from];
     events[--to] = splits_[s].second;
   }
-  if (!failed_) return;
+  if (!tracks()) return;
   // The same for the origins.
   from = kept_;
   origins_.resize(events.size());

@@ -33,7 +33,7 @@ enum class OnRuleError : uint8_t { kStop, kDeadLetter, kSkip };
 enum class ErrorScope : uint8_t { kRow, kTransaction };
 
 struct RuleOptions {
-  std::string file;                            // "" = no rules: every table as it is
+  std::string file;                            // "" = no rules: every table as it is; a chain: one file a line
   std::map<std::string, std::string> options;  // rules.options of the job
   size_t memory_bytes = 64u << 20;             // per state
   bool trusted = true;                         // false: no JIT, every event within `steps`
@@ -43,6 +43,7 @@ struct RuleOptions {
   ErrorScope error_scope = ErrorScope::kRow;  // what is left out
   int64_t wall_ms = 30'000;                   // for loading, and per batch when not trusted
   std::shared_ptr<const RuleSource> stored;   // set: read from here and not from the disk
+  bool is_link = false;                       // of a chain: options that only other files of it declare are left aside
 };
 
 // Is the file of rules in Python? They have a host of their own, where there is one.
@@ -55,6 +56,7 @@ struct RuleStats {
 };
 
 class RuleMemory;
+class SourceTrail;
 
 class RuleStage {
  public:
@@ -85,6 +87,7 @@ struct RuleStageConfig {
   bool writes_statements = false;           // the sink passes schema changes on as text
   DdlDesk* ddl = nullptr;                   // where statements are held; null = nowhere, so they stop. Outlives the stage
   std::string job_file = {};                // that has the dead letters; for advice
+  SourceTrail* trail = nullptr;             // the stage is one of a chain; outlives it
 };
 
 }  // namespace tailrace

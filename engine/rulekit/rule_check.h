@@ -13,6 +13,7 @@ struct CheckFinding {
   std::string code;  // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched"
   std::string text;
   std::string table, pattern, name;  // what it is about, "" = nothing of the kind; `name`: column
+  size_t file = 0;                   // of a chain
 };
 
 struct CheckedTable {
@@ -23,6 +24,8 @@ struct CheckedTable {
   std::string purity = "pure";
   std::vector<std::string> reads;  // columns that map or row read
   uint64_t rows = 0;               // synthetic events run
+  size_t file = 0;                 // of a chain: `source` is what the file before it gave
+  bool is_last = true;             // `target` is where the rows go, not the next file's source
 };
 
 struct CheckReport {
@@ -32,7 +35,7 @@ struct CheckReport {
   std::vector<std::string> options;  // of the rule file
 };
 
-// Fails only when the file cannot be loaded.
+// Fails only when the file cannot be loaded. Each file of a chain is checked with the tables that the one before it gave.
 Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables);
 
 }  // namespace tailrace
