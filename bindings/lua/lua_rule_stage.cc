@@ -15,11 +15,15 @@
 namespace tailrace {
 namespace {
 
+// A kept file that is no module, but what a lookup was read from.
+const std::string kLookup = "lookup:";
+
 // A rule set and the bytes of its files.
 class LuaRuleSet final : public RuleSet {
  public:
   RuleOptions options;
   LuaFiles files;
+  std::map<std::string, RuleSource::File> lookups;  // what they were read from, by name
   std::string hash;
 
   RuleSource source() const override {
@@ -28,6 +32,7 @@ class LuaRuleSet final : public RuleSet {
     out.version = version;
     out.file = file;
     for (const auto& [name, text] : files.files) out.files[name] = {text.text, text.chunk};
+    for (const auto& [name, kept] : lookups) out.files[kLookup + name] = kept;
     return out;
   }
 };
@@ -72,6 +77,7 @@ class LuaRuleHost final : public RuleHost {
 std::string hash_of(const LuaRuleSet& rules) {
   std::string all = "api=1\n";
   for (const auto& [name, file] : rules.files.files) all += fmt::format("{}\n{}\n{}\n", name, file.text.size(), file.text);
+  for (const auto& [name, file] : rules.lookups) all += fmt::format("{}{}\n{}\n{}\n", kLookup, name, file.text.size(), file.text);
   for (const auto& [name, value] : rules.spec.options) {
     all += name + "=";
     if (const bool* flag = std::get_if<bool>(&value)) all += *flag ? "true" : "false";
@@ -102,6 +108,26 @@ Status read_file(const RuleOptions& options, LuaRuleSet& rules) {
   return Status();
 }
 
+// From the disk, or as a job kept them.
+Status read_lookups(const RuleOptions& options, LuaRuleSet& rules) {
+  for (const LookupSpec& spec : rules.spec.lookups) {
+    RuleSource::File& file = rules.lookups[spec.name];
+    if (options.stored) {
+      auto kept = options.stored->files.find(kLookup + spec.name);
+      if (kept == options.stored->files.end()) {
+        return Status(ErrorCode::kMetaOpen, fmt::format("what lookups.{} held is not kept with this version of the rules", spec.name));
+      }
+      file = kept->second;
+    } else {
+      TAILRACE_TRY(file.chunk, LookupTable::path_of(spec, rules.files.folder, options.trusted));
+      TAILRACE_TRY(file.text, LookupTable::read(spec, file.chunk));
+    }
+    TAILRACE_TRY(auto table, LookupTable::make(spec, file.text, file.chunk));
+    rules.spec.lookup_tables.push_back(std::move(table));
+  }
+  return Status();
+}
+
 Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   auto rules = std::make_shared<LuaRuleSet>();
   rules->options = options;
@@ -114,7 +140,9 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
                                                     rules->file));
   }
   if (options.stored) {
-    for (const auto& [name, file] : options.stored->files) rules->files.files[name] = {file.text, file.chunk};
+    for (const auto& [name, file] : options.stored->files) {
+      if (!name.starts_with(kLookup)) rules->files.files[name] = {file.text, file.chunk};
+    }
     rules->files.is_sealed = true;
   } else {
     TAILRACE_OK(read_file(options, *rules));
@@ -125,6 +153,8 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   auto spec = parse_rule_spec(root, options_for(options, root), {main_file.chunk.substr(1), main_file.text});
   if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
+  Status lookups = read_lookups(options, *rules);
+  if (!lookups.ok()) return std::move(lookups).with("rule", rules->file);
   TAILRACE_OK(state->start(rules->spec));
   rules->files.is_sealed = true;
   rules->hash = hash_of(*rules);

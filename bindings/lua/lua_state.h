@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "lua_abi.h"
 #include "lua_allocator.h"
+#include "lua_lookup.h"
 #include "lua_memory.h"
 #include "rule/rule_node.h"
 #include "rule/rule_spec.h"
@@ -90,6 +91,7 @@ class LuaState {
 
   LuaPlan* add_plan(const std::vector<Column>& columns);
   Status prepare_outputs(const RuleSpec& spec);
+  Status show_lookups(const RuleSpec& spec);  // lua_lookup.cc; after its part of the prelude
   Status run_start(int function);
   Status adopt_callables(const RuleSpec& spec);  // native functions and `where` made since the last call
   void show(const HookBatch& batch);             // to the prelude
@@ -109,6 +111,7 @@ class LuaState {
   LuaFiles& files_;
   LuaHostData data_;
   LuaMemory memory_abi_;
+  LuaLookups lookups_abi_;
   LuaAllocator memory_;
   lua_State* lua_ = nullptr;
   int core_ref_ = -1;

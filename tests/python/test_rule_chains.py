@@ -1,6 +1,8 @@
-"""Chains of rule files where people meet them: configurations, tools, jobs."""
+"""Chains of rule files, and lookups, where people meet them: configurations, tools, jobs."""
+import json
 import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 from conftest import write
@@ -9,6 +11,7 @@ import tailrace as tr
 from tailrace import config, errors, testing
 from tailrace.rules import cases, check, replay
 
+REPO = Path(__file__).resolve().parents[2]
 TABLE = "CREATE TABLE shop.user (id BIGINT PRIMARY KEY, email VARCHAR(80), card TEXT)"
 MASK = """local mask = require("tailrace.mask")
 return { api = 1, tables = { ["shop.user"] = { to = "safe.user", columns = { email = mask.email, card = false } } } }
@@ -175,3 +178,56 @@ def test_the_command_line_runs_a_configuration_with_a_chain(shop, folder, cli):
     done = cli("run", "job.toml", "--until", "caught_up")
     assert done.returncode == 0, done.stdout + done.stderr
     assert rows() == [[1, "onex"]]
+
+
+# -- lookups ------------------------------------------------------------------------------------------------------------
+def example(heading):
+    """The first Lua text of a part of the manual."""
+    part = (REPO / "docs/rules.md").read_text().split(f"\n## {heading}\n", 1)[1]
+    return part.split("```lua\n", 1)[1].split("```", 1)[0]
+
+
+def test_the_example_of_the_manual(folder):
+    write(folder / "shop.lua", example("Lookups"))
+    write(folder / "country.csv", "code,name,vat\nDE,Germany,19.0\n")
+    with sqlite3.connect(folder / "ref.db") as made:
+        made.execute("CREATE TABLE fx (code TEXT PRIMARY KEY, rate INTEGER)")
+        made.execute("INSERT INTO fx VALUES ('EUR', 2)")
+    orders = testing.Rule(folder / "shop.lua").table(
+        "CREATE TABLE shop.orders (id INT PRIMARY KEY, country CHAR(2), currency CHAR(3), amount DECIMAL(10,2))")
+    outs = [orders.insert(id=i, country=country, currency="EUR", amount="1.25")[0].after for i, country in enumerate(["DE", "ZZ", None])]
+    assert [(out["country_name"], str(out["amount"])) for out in outs] == [("Germany", "2.50"), (None, "2.50"), (None, "2.50")]
+    with pytest.raises(errors.RuleError, match="no row with code = USD") as caught:
+        orders.insert(id=9, country="DE", currency="USD", amount="1")
+    assert caught.value.code == "RULE-0102" and "ref.db" in str(caught.value)
+
+
+def test_an_edited_lookup_is_another_version_that_a_swap_takes_over(shop, folder):
+    shop.query(f"USE {shop.database}; CREATE TABLE client (id INT PRIMARY KEY, name VARCHAR(20), country CHAR(2)); "
+               "INSERT INTO client VALUES (1, 'one', 'DE')")
+    write(folder / "country.csv", "code,name\nDE,Germany\n")
+    write(folder / "a.lua", 'return { api = 1, lookups = { country = { csv = "country.csv", key = "code" } }, tables = { ["*.client"] = { '
+                            'to = "dw.person", map = function(row, _, ctx) row.name = ctx.lookup.country:must(row.country).name end } } }')
+    with migration(shop, folder / "a.lua") as job:
+        job.run(until="caught_up", timeout=60)
+        first = job.status.rules
+        write(folder / "country.csv", "code,name\nDE,Deutschland\n")
+        answer = job.swap_rules(folder / "a.lua")
+        assert answer.before == first and answer.after != first
+        shop.query(f"INSERT INTO {shop.database}.client VALUES (2, 'two', 'DE')")
+        job.run(until="caught_up", timeout=60)
+        (folder / "country.csv").unlink()
+        job.rules_back()
+        shop.query(f"INSERT INTO {shop.database}.client VALUES (3, 'three', 'DE')")
+        job.run(until="caught_up", timeout=60)
+        assert rows() == [[1, "Germany", "DE"], [2, "Deutschland", "DE"], [3, "Germany", "DE"]]
+        assert job.status.rules == first
+
+
+def test_check_tells_of_a_lookup_that_is_none(folder, cli):
+    write(folder / "a.lua", 'return { api = 1, lookups = { country = { csv = "country.csv", key = "code" } } }')
+    write(folder / "country.csv", "code,name\nDE,Germany\nDE,again\n")
+    done = cli("rule", "check", "a.lua", "--json")
+    assert done.returncode == 4
+    (found,) = json.loads(done.stdout)["findings"]
+    assert (found["code"], found["file"], found["line"]) == ("RULE-0101", "country.csv", 3), found
