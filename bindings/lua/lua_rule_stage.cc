@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -108,6 +109,24 @@ Status read_file(const RuleOptions& options, LuaRuleSet& rules) {
   return Status();
 }
 
+// Is there something like `ev.to = …`? Takes too much for it rather than too little.
+bool writes_to(std::string_view text) {
+  for (size_t at = text.find("to"); at != std::string_view::npos; at = text.find("to", at + 1)) {
+    char before = at ? text[at - 1] : ' ';
+    std::string_view rest = text.substr(at + 2);
+    if (before == '.') {
+      size_t next = rest.find_first_not_of(" \t");
+      bool is_name = !rest.empty() && (std::isalnum(static_cast<unsigned char>(rest[0])) || rest[0] == '_');
+      if (!is_name && next != std::string_view::npos && rest[next] == '=') return true;
+    }
+    bool is_quoted = (before == '"' || before == '\'') && rest.starts_with(before);
+    if (is_quoted && rest.substr(1).find_first_not_of(" \t") != std::string_view::npos &&
+        rest[1 + rest.substr(1).find_first_not_of(" \t")] == ']')
+      return true;
+  }
+  return false;
+}
+
 // From the disk, or as a job kept them.
 Status read_lookups(const RuleOptions& options, LuaRuleSet& rules) {
   for (const LookupSpec& spec : rules.spec.lookups) {
@@ -153,6 +172,7 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   auto spec = parse_rule_spec(root, options_for(options, root), {main_file.chunk.substr(1), main_file.text});
   if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
+  for (const auto& [name, file] : rules->files.files) rules->spec.rows_name_targets |= writes_to(file.text);
   Status lookups = read_lookups(options, *rules);
   if (!lookups.ok()) return std::move(lookups).with("rule", rules->file);
   TAILRACE_OK(state->start(rules->spec));

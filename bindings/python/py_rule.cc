@@ -198,6 +198,7 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["rows"] = table.rows;
     one["file"] = table.file;
     one["is_last"] = table.is_last;
+    one["names_target"] = table.names_target;
     tables.append(one);
   }
   for (const SchemaRef& schema : schemas) sources.append(schema_of(*schema));

@@ -132,8 +132,9 @@ class ChainStage final : public RuleStage {
     auto [at, is_new] = joins_.try_emplace({&before, &after});
     Join& join = at->second;
     if (!is_new) return &join;
-    TAILRACE_TRY(auto main, stages_[stage]->output(after.source));
-    join.is_main = main.get() == &after;
+    const std::vector<OutputRule>& others = rules_->links[stage]->spec.outputs;
+    std::string target = after.schema->qualified_name();
+    join.is_main = std::none_of(others.begin(), others.end(), [&](const OutputRule& rule) { return rule.name == target; });
     join.output = std::make_shared<const OutputTable>(joined(before, after, join.is_main));
     bool has_body = makes_message(after);
     if (join.is_main && !has_body && after.format.empty() && (bodies_.contains(&before) || (stage == 1 && makes_message(before)))) {

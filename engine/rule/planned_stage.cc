@@ -165,7 +165,7 @@ class PlannedStage final : public RuleStage {
     plans_.use_output(batch, *entry);
     if (event.op == Op::kTruncate) {
       TAILRACE_OK(judge(batch, index, entry, nullptr, fate));
-      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan, fate);
+      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, *entry, fate);
     }
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
@@ -214,7 +214,8 @@ class PlannedStage final : public RuleStage {
   }
 
   // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
-  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
+  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const PlanEntry& entry, Fate& fate) {
+    const RulePlan& plan = entry.plan;
     if (batch.is_snapshot) return Status();
     if (plan.deletes == DeleteRule::Action::kDrop) {
       stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
@@ -224,6 +225,8 @@ class PlannedStage final : public RuleStage {
     std::string why;
     if (plan.deletes == DeleteRule::Action::kSet) {
       why = "and `deletes` keeps its rows at the target";
+    } else if (!entry.elsewhere.empty() || (plan.row >= 0 && rules_->spec.rows_name_targets)) {
+      why = "and `row` sends events of it to tables that ev.to names";
     } else if (plan.may_merge || plans_.sources(plan.output->schema->qualified_name()) >= 2) {
       why = fmt::format("which shares {} with other tables", plan.output->schema->qualified_name());
     } else if (plan.map >= 0 && !plan.outputs.empty() && !fills_outputs_alone(*plan.rule, *event.table)) {

@@ -137,6 +137,7 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
   if (derive_op(event, fate, hooks)) {
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (said_ && !said_->to.empty()) TAILRACE_OK(send_elsewhere(batch, event, *fate.entry));
     TAILRACE_OK(add_main(batch, event, plan));
   }
   for (ChangeEvent& row : extra_) {
@@ -157,11 +158,21 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   return Status();
 }
 
+// To the table that `row` named, which has the layout of the plan's output.
+Status RowRewriter::send_elsewhere(EventBatch& batch, ChangeEvent& event, PlanEntry& entry) {
+  auto output = plans_.elsewhere(batch, entry, said_->to);
+  if (!output.ok()) return at_output(std::move(output).status().with("hook", "row"), version_, batch, event, *entry.plan.output);
+  event.output = *output;
+  event.table = (*output)->schema.get();
+  return Status();
+}
+
 Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
+  const auto& output = *static_cast<const RuleOutput*>(event.output);
   // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
   bool splits = event.op == Op::kUpdate && key_changed(event);
-  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() && lacking_column(event) < 0) {
-    TAILRACE_TRY(splits, goes_elsewhere(batch, event, *plan.output));
+  if (!splits && event.op == Op::kUpdate && output.message && output.message->routes_by_row() && lacking_column(event) < 0) {
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, output));
   }
   if (splits && lacking_column(event) < 0) {
     complete_after(event);

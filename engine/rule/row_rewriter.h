@@ -62,6 +62,7 @@ class RowRewriter {
   Status rewrite_one(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
+  Status send_elsewhere(EventBatch& batch, ChangeEvent& event, PlanEntry& entry);
   Status add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status add_deleted(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status put(EventBatch& batch, ChangeEvent& event, const EventRoute* said);
@@ -92,10 +93,10 @@ class RowRewriter {
   // Of the source event that is being rewritten.
   uint32_t index_ = 0;
   MetaSource meta_{};
-  const EventRoute* said_ = nullptr;  // by `row`, of the message
-  uint32_t made_ = 0;                 // events it has become so far
-  Status fault_;                      // of a column that is computed
-  std::vector<ChangeEvent> extra_;    // rows for `outputs`
+  const RowSaid* said_ = nullptr;   // by `row`
+  uint32_t made_ = 0;               // events it has become so far
+  Status fault_;                    // of a column that is computed
+  std::vector<ChangeEvent> extra_;  // rows for `outputs`
   WhereRun sql_;
   std::vector<Value> sql_values_;  // of the row that is laid out, by RulePlan::sql
   std::string scratch_;

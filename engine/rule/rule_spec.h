@@ -62,6 +62,7 @@ struct RuleSpec {
   std::vector<OutputRule> outputs;  // sorted by name
   Default fallback = Default::kKeep;
   int on_error = -1, txn = -1, start = -1;  // the host's numbers of the functions
+  bool rows_name_targets = false;           // a `row` may write ev.to, as the host reads its text
   DdlSpec ddl;
   MemorySpec memory;                                                       // of ordered rules
   std::vector<LookupSpec> lookups;                                         // sorted by name

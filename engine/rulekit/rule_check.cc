@@ -34,7 +34,7 @@ class TableCheck {
  public:
   TableCheck(RuleStage& stage, const SchemaRef& schema, CheckReport& report) : stage_(stage), schema_(schema), report_(report) {}
 
-  void run(const TableRule* rule) {
+  void run(const TableRule* rule, bool rows_name_targets) {
     CheckedTable& table = report_.tables.emplace_back();
     table.source = schema_->qualified_name();
     if (rule) table.pattern = rule->key;
@@ -49,6 +49,7 @@ class TableCheck {
     table.create = create_table_text(*(*output)->schema, Charsets::kLeftOut);
     table.has_map = rule && rule->map >= 0;
     table.has_row = rule && rule->row >= 0;
+    table.names_target = table.has_row && rows_name_targets;
     if (rule) table.purity = purity_of(*rule);
     run_edges(table);
     if (!table.has_map && !table.has_row) return;
@@ -184,7 +185,7 @@ void check_file(RuleStage& stage, const RuleSpec& spec, const std::vector<Schema
       report.findings.push_back({true, code_of(rule.status()), rule.status().detail(), schema->qualified_name(), "", ""});
       continue;
     }
-    TableCheck(stage, schema, report).run(*rule);
+    TableCheck(stage, schema, report).run(*rule, spec.rows_name_targets);
   }
   for (const OutputRule& output : spec.outputs) {
     CheckedTable& table = report.tables.emplace_back();

@@ -23,6 +23,7 @@ struct CheckedTable {
   // pure: a row image alone tells the target's row; decides: the event does too (row, meta); ordered: what came before does.
   std::string purity = "pure";
   std::vector<std::string> reads;  // columns that map or row read
+  bool names_target = false;       // `row` may send events to other tables of this layout
   uint64_t rows = 0;               // synthetic events run
   size_t file = 0;                 // of a chain: `source` is what the file before it gave
   bool is_last = true;             // `target` is where the rows go, not the next file's source

@@ -107,14 +107,16 @@ def schema(file: FilesArgument, schema: SchemaFlag = None, job: JobFlag = None, 
     report = run_check(file, schema=schema, job=job, options=_pairs(option))
     tables = [table for table in report.tables if table["is_last"]]
     if as_json:
-        print_json([{key: table[key] for key in ("source", "target", "purity", "create")} for table in tables])
+        print_json([{key: table[key] for key in ("source", "target", "names_target", "purity", "create")} for table in tables])
     else:
         made: dict[str, list[str]] = {}
+        elsewhere = {table["create"] for table in tables if table["names_target"]}
         for table in tables:
             if table["target"]:
                 made.setdefault(table["create"], []).append(table["source"])
         for create, sources in made.items():
-            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else ""))
+            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+                  + ("; the table is decided per row (ev.to), its columns are these" if create in elsewhere else ""))
             print(create + ";")
     for finding in report.findings:
         if finding.is_error:

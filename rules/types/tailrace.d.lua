@@ -44,6 +44,7 @@
 ---@field changed fun(self: tailrace.Event, ...: string): boolean did one of the columns change, or any at all
 ---@field changed_only fun(self: tailrace.Event, ...: string): boolean did these columns change and no other
 ---@field append fun(self: tailrace.Event, output: string, values: table<string, any>) a row of a table in `outputs` that has `append`
+---@field to string set it in `row`: another table `database.table` with the entry's columns
 ---@field topic string set it in `row`: the topic of the message
 ---@field partition_key string set it in `row`: what chooses the partition
 ---@field headers table<string, string|number> set fields of it in `row`: message headers

@@ -78,6 +78,15 @@ def test_the_tools_take_several_files(files, cli):
     assert found.file == "route.lua" and "api = 2" in found.text
 
 
+def test_a_target_that_rows_decide_is_told(folder, cli):
+    write(folder / "a.lua", 'return { api = 1, tables = { ["shop.user"] = { to = "dw.user", row = function(ev) '
+                            'if ev.email then ev.to = "dw.known" end end } } }')
+    write(folder / "ddl.sql", TABLE + ";")
+    done = cli("rule", "schema", "a.lua", "--schema", "ddl.sql")
+    assert "-- from shop.user; the table is decided per row" in done.stdout, done.stdout + done.stderr
+    assert "dw.user (decided per row)" in cli("rule", "check", "a.lua", "--schema", "ddl.sql").stdout
+
+
 def test_case_files_of_a_chain(files, cli):
     folder = files[0].parent
     text = TABLE + ";\nINSERT INTO shop.user VALUES (1, 'jo@x.io', 'X');\n-> insert dw.user (id=1, mail='j***@x.io!')\n"

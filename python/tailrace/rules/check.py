@@ -34,7 +34,8 @@ class CheckReport:
     files: list[Path]                        # several: a chain
     version: str
     findings: list[Finding] = field(default_factory=list)
-    # source, pattern, target, create, map, row, purity, reads; file: number of it in the chain; is_last: of the last one
+    # source, pattern, target, create, map, row, purity, reads; names_target: rows may go to other tables of this layout;
+    # file: number of it in the chain; is_last: of the last one
     tables: list[dict[str, Any]] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)   # schemas the rules were planned against
     pure: set[str] = field(default_factory=set)                   # patterns of rules in Python that are said to be
@@ -57,7 +58,8 @@ class CheckReport:
                 kind = "rows that map and row add"
             else:
                 kind = f"native, {table['purity']}, 0 Lua/row" if table["pattern"] else "as it is"
-            groups.setdefault((table["file"], table["pattern"] or "(no pattern)", table["target"], kind), []).append(table["source"])
+            target = table["target"] + (" (decided per row)" if table["names_target"] else "")
+            groups.setdefault((table["file"], table["pattern"] or "(no pattern)", target, kind), []).append(table["source"])
         for (file, pattern, target, kind), sources in sorted(groups.items()):
             count = f"{len(sources)} tables" if len(sources) != 1 else sources[0]
             place = f"{self.files[file].name}: " if len(self.files) > 1 else ""

@@ -110,6 +110,15 @@ TEST_CASE("rows for further outputs are tables of the next file") {
   CHECK(session->finish().to_string() == Status().to_string());
 }
 
+TEST_CASE("tables that ev.to names are tables of the next file") {
+  Folder folder;
+  auto session = open(folder, {tables("['shop.t'] = { topic = 'a', row = function(ev) ev.to = 'mid.' .. ev.region end }"),
+                               tables("['mid.de'] = { to = 'dw.de', columns = { region = false } }, ['mid.f*'] = false")});
+  arrows(*session, "CREATE TABLE shop.t (id INT PRIMARY KEY, region VARCHAR(9))");
+  CHECK(arrows(*session, "INSERT INTO shop.t VALUES (1, 'de'), (2, 'fr')") == "insert dw.de (id=1) topic='a'");
+  CHECK(session->finish().to_string() == Status().to_string());
+}
+
 TEST_CASE("events are numbered over the chain, and meta is of the source") {
   Folder folder;
   auto stage = stage_of(chain(folder, {tables(R"lua(["shop.t"] = { to = "stage.t" })lua"),
