@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <map>
@@ -14,6 +15,7 @@
 #include "python/py_rule_set.h"
 #include "python/py_status.h"
 #include "python/py_value.h"
+#include "rule/rule_chain.h"
 #include "rulekit/capture_writer.h"
 #include "rulekit/edge_values.h"
 #include "rulekit/event_text.h"
@@ -34,7 +36,8 @@ RuleOptions rule_options(const std::string& file, const OptionMap& options, bool
   out.file = file;
   out.options = options;
   out.trusted = trusted;
-  out.jit = !is_python_rules(file);
+  std::vector<std::string> files = chain_files(file);
+  out.jit = std::none_of(files.begin(), files.end(), is_python_rules);
   return out;
 }
 
@@ -179,6 +182,7 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["table"] = found.table;
     one["pattern"] = found.pattern;
     one["name"] = found.name;
+    one["file"] = found.file;
     findings.append(one);
   }
   for (const CheckedTable& table : report.tables) {
@@ -192,6 +196,9 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["purity"] = table.purity;
     one["reads"] = table.reads;
     one["rows"] = table.rows;
+    one["file"] = table.file;
+    one["is_last"] = table.is_last;
+    one["names_target"] = table.names_target;
     tables.append(one);
   }
   for (const SchemaRef& schema : schemas) sources.append(schema_of(*schema));

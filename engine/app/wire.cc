@@ -139,20 +139,25 @@ Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::strin
   return sink;
 }
 
-JobFactories make_factories() {
-  auto rules = [](const RuleStageConfig& given) {
+JobFactories make_factories() { return make_factories(lua_rules()); }
+
+JobFactories make_factories(const RuleKit& one_file) {
+  auto rules = [kit = with_chains(one_file)](const RuleStageConfig& given) -> Result<std::unique_ptr<RuleStage>> {
     RuleStageConfig config = given;
     for (const FormatInfo* format : builtin_formats()) config.formats.emplace_back(format->name);
-    return make_rule_stage(config);
+    TAILRACE_TRY(auto loaded, kit.load(config.rules));
+    return kit.make_stage(std::move(loaded), config);
   };
   return JobFactories{make_source, make_sink, rules};
 }
 
-RuleKit make_rule_kit() {
+RuleKit lua_rules() {
   return RuleKit{
       [](const RuleOptions& options) { return load_rules(options); },
       [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) { return make_rule_stage(std::move(rules), config); }};
 }
+
+RuleKit make_rule_kit() { return with_chains(lua_rules()); }
 
 Result<std::vector<SchemaRef>> job_schemas(const std::string& path) {
   TAILRACE_TRY(auto file, JobFile::open(path, JobFile::Mode::kRead));

@@ -14,8 +14,10 @@
 namespace tailrace {
 
 JobFactories make_factories();
+JobFactories make_factories(const RuleKit& one_file);  // rules are files that it knows, and chains of them
 // Rule files for the tools that need no job.
 RuleKit make_rule_kit();
+RuleKit lua_rules();  // of single files
 // The tables of a job as its file knows them last.
 Result<std::vector<SchemaRef>> job_schemas(const std::string& path);
 

@@ -18,7 +18,8 @@ from tailrace.rules.replay import Letters, dead_letters
 EXIT_OK, EXIT_DIFFERENT = 0, 4
 app = typer.Typer(no_args_is_help=True, help="Rule files: test, check, compare, without a job.")
 JsonFlag = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A rule file.", show_default=False)]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE…", help="A rule file; several are a chain, each takes what the one "
+                                                                            "before it gave.", show_default=False)]
 OptionFlag = Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
                                                       help="A value for the rule file's options.")]
 SchemaFlag = Annotated[Path | None, typer.Option("--schema", metavar="FILE", show_default=False,
@@ -41,8 +42,9 @@ def _pairs(given: list[str] | None, flag: str = "--option") -> dict[str, str]:
 def test(paths: Annotated[list[Path], typer.Argument(metavar="PATH…", show_default=False,
                                                      help="Case files, rule files, or folders of them.")],
          accept: Annotated[bool, typer.Option("--accept", help="Rewrite the arrows to what the rules give.")] = False,
-         rules: Annotated[Path | None, typer.Option("--rules", metavar="FILE", show_default=False,
-                                                    help="The rule file to run them through, if not the one beside each.")] = None,
+         rules: Annotated[list[Path] | None, typer.Option("--rules", metavar="FILE", show_default=False,
+                                                          help="The rule file to run them through, if not the one beside each; "
+                                                               "several: a chain.")] = None,
          option: OptionFlag = None, as_json: JsonFlag = False) -> None:
     """Run case files. Exit code 4 when a case fails."""
     from tailrace.rules.cases import CaseFile, cases_of
@@ -78,7 +80,7 @@ def _require_tables(schema: Path | None, job: Path | None) -> None:
 
 
 @app.command()
-def check(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
+def check(file: FilesArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
           as_json: JsonFlag = False) -> None:
     """Compile a rule file, plan it for real tables, and run its functions over edge values. Exit code 4 on errors."""
     from tailrace.rules.check import check as run_check
@@ -92,27 +94,30 @@ def check(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, op
         for i, plan in enumerate(report.plans()):
             print(("plan: " if i == 0 else "      ") + plan)
         if report.ok and not report.tables:
-            print(f"{report.version or file.name}: loads; with --schema or --job it is also planned and run over edge values")
+            print(f"{report.version or file[0].name}: loads; with --schema or --job it is also planned and run over edge values")
     raise typer.Exit(EXIT_OK if report.ok else EXIT_DIFFERENT)
 
 
 @app.command()
-def schema(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
+def schema(file: FilesArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
            as_json: JsonFlag = False) -> None:
     """Print the CREATE TABLE statements of what the rules send to the target."""
     from tailrace.rules.check import check as run_check
 
     _require_tables(schema, job)
     report = run_check(file, schema=schema, job=job, options=_pairs(option))
+    tables = [table for table in report.tables if table["is_last"]]
     if as_json:
-        print_json([{key: table[key] for key in ("source", "target", "purity", "create")} for table in report.tables])
+        print_json([{key: table[key] for key in ("source", "target", "names_target", "purity", "create")} for table in tables])
     else:
         made: dict[tuple[str, str], list[str]] = {}
-        for table in report.tables:
+        elsewhere = {table["create"] for table in tables if table["names_target"]}
+        for table in tables:
             if table["target"]:
                 made.setdefault((table["create"], report.purity(table)), []).append(table["source"])
         for (create, purity), sources in made.items():
-            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "") + (f", {purity}" if purity else ""))
+            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "") + (f", {purity}" if purity else "")
+                  + ("; the table is decided per row (ev.to), its columns are these" if create in elsewhere else ""))
             print(create + ";")
     for finding in report.findings:
         if finding.is_error:
@@ -189,8 +194,8 @@ def _replay_input(from_: str, job: str, letter: int | None, settings: list[str] 
     return *_events(from_, settings, tables), start, ""
 
 
-def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
-    """Rule file and options of a job."""
+def _job_rules(job: Path) -> tuple[list[Path], dict[str, str]]:
+    """Rule files and options of a job."""
     import json
 
     row = tailrace.attach(job).meta.sql("SELECT config FROM v1_job").to_dicts()[0]
@@ -198,7 +203,8 @@ def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
     if not rules:
         raise errors.make("CFG-0003", f"{job}: this job has no rules")
     options = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in rules.get("options", {}).items()}
-    return Path(rules["file"]), options
+    files = rules["file"] if isinstance(rules["file"], list) else [rules["file"]]
+    return [Path(file) for file in files], options
 
 
 @app.command()
@@ -225,7 +231,7 @@ def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A ru
         else:
             print(counted)
         return
-    file, options = _job_rules(rules) if is_job else (rules, {})
+    file, options = _job_rules(rules) if is_job else ([rules], {})
     on, patterns = _events(from_, set_, tables)
     result = run_profile(file, on=on, options={**options, **_pairs(option)}, tables=patterns, start=start)
     if as_json:
@@ -237,15 +243,15 @@ def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A ru
 
 
 @app.command()
-def replay(file: FileArgument,
+def replay(file: FilesArgument,
            from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB|gtid:A..B|dead-letter", show_default=False,
                                               help="Events: a capture or case file, a log file (binlog://…), a server's log or the part behind "
                                                    "A up to B of it, the dead letters of --job.")] = "",
            job: Annotated[str, typer.Option(metavar="JOB|CONFIG|URL", show_default=False,
                                             help="For gtid:A..B: whose log; for dead letters: the job file.")] = "",
            dead_letter: Annotated[int | None, typer.Option(metavar="ID", show_default=False, help="One dead letter of --job.")] = None,
-           against: Annotated[Path | None, typer.Option(metavar="OLD", help="The rule file to compare with.",
-                                                        show_default=False)] = None,
+           against: Annotated[list[Path] | None, typer.Option(metavar="OLD", help="The rule file to compare with; several: a chain.",
+                                                              show_default=False)] = None,
            option: OptionFlag = None,
            old_option: Annotated[list[str] | None, typer.Option("--old-option", metavar="NAME=VALUE", show_default=False,
                                                                 help="Options of OLD, if they differ.")] = None,
@@ -263,7 +269,7 @@ def replay(file: FileArgument,
 
     on, patterns, start, until = _replay_input(from_, job, dead_letter, set_, tables, start)
     began = time.monotonic()
-    result = run_replay(file, on=on, against=against, options=_pairs(option),
+    result = run_replay(file, on=on, against=against or None, options=_pairs(option),
                         old_options=_pairs(old_option, "--old-option") if old_option else None, tables=patterns, start=start,
                         until=until, examples=examples)
     if as_json:

@@ -24,7 +24,7 @@ from tailrace.metadb import MetaDB
 from tailrace.rule_swap import RuleSwap
 from tailrace.rules.check import placed
 from tailrace.rules.profile import JobProfile, job_profile
-from tailrace.rules.python import RulesLike, file_of
+from tailrace.rules.python import PREFIX, RulesLike, name_of
 from tailrace.status import Duration, Position, Status, seconds
 
 if TYPE_CHECKING:
@@ -232,17 +232,18 @@ class Migration(AbstractContextManager["Migration"]):
         in force. A change of what the targets look like is refused (RULE-0111) unless ``apply_ddl``. A job that nobody
         runs has them from its next start. ``at="gtid:…"`` is a place to come. The cases beside the file are run first, and one that
         fails refuses the swap (``test=False`` leaves them out)."""
-        functions = file_of(rules)
-        if functions is not None and self._job is None and self.owner:
+        names = name_of(rules).split("\n")
+        has_functions = any(name.startswith(PREFIX) for name in names)
+        if has_functions and self._job is None and self.owner:
             raise errors.make("RULE-0111", f"{self.owner} runs this job, and functions of this process are not there: put them into a file",
                               job=self.path)
-        file = functions or os.path.abspath(str(rules))
-        if test and functions is None:
-            rule_swap.check_cases(file, options or {})
+        names = [name if name.startswith(PREFIX) else os.path.abspath(name) for name in names]
+        if test and not has_functions:
+            rule_swap.check_cases(names, options or {})
         try:
-            return self._swap(file, options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
+            return self._swap("\n".join(names), options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
         except errors.RuleError as error:
-            raise placed(file, error) from None
+            raise placed(error.context.get("rule", names[0]), error) from None
 
     def rules_back(self, *, apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
         """Swaps to the rules that the job had before those in force."""

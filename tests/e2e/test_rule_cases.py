@@ -37,7 +37,7 @@ def section_of(case, number):
 
 def at_the_desk(case, section):
     """What the statements give, in order, as outcomes."""
-    session = _core.RuleSession(file=str(case.rules), options=section.options, script=case.path.name, trusted=True)
+    session = _core.RuleSession(file=case.rules, options=section.options, script=case.path.name, trusted=True)
     return [outcome for step in section.steps for outcome in session.run(step.sql, step.line)]
 
 
@@ -67,7 +67,7 @@ def prepare(database, statements, later):
 def run(jobs, database, case, section, sink):
     """A job over the section: first copy of what is there before, then the rest by the log."""
     before, after = split(section)
-    rules = {"file": str(case.rules), "options": section.options}
+    rules = {"file": case.rules.split("\n"), "options": section.options}
     engine = jobs(database, name=f"job_{uuid.uuid4().hex[:8]}", sink=sink, tables=prepare(database, before, after), rules=rules)
     ended = engine.run()
     assert ended.code == 0, str(ended)

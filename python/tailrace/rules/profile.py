@@ -123,8 +123,9 @@ def _per_event(ns: int, events: int) -> float | None:
 def job_profile(rows: Sequence[Mapping[str, Any]], rules: Mapping[str, Any] | None) -> JobProfile:
     """From the rows of v1_rule_profile, newest version last, and what the job's configuration says of its rules."""
     version = str(rows[-1]["version"]) if rows else ""
-    file = str((rules or {}).get("file", ""))
-    jit = "no: rules in Python" if file.endswith(".py") or file.startswith("python:") else \
+    named = (rules or {}).get("file", "")
+    files = [named] if isinstance(named, str) else [str(file) for file in named]
+    jit = "no: rules in Python" if all(file.endswith(".py") or file.startswith("python:") for file in files) else \
         "no: rules.trusted = false" if (rules or {}).get("trusted") is False else "yes"
     return JobProfile(version, [
         TableCost(str(row["table"]), str(row["hook"]), int(row["events_in"]), int(row["events_out"]),
