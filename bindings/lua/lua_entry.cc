@@ -42,12 +42,12 @@ void push_schema(lua_State* lua, const TableSchema& table) {
 class Interpreted {
  public:
   Interpreted(lua_State* lua, const RuleOptions& options, lua_Hook count_hook) : lua_(lua), options_(options) {
-    if (!options_.trusted) return;
+    if (options_.confines()) return;
     luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_sethook(lua_, count_hook, LUA_MASKCOUNT, kCountInterval);
   }
   ~Interpreted() {
-    if (!options_.trusted) return;
+    if (options_.confines()) return;
     lua_sethook(lua_, nullptr, 0, 0);
     if (options_.jit) luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
   }

@@ -127,7 +127,8 @@ Status LuaState::open() {
   lua_gc(lua_, LUA_GCCOLLECT, 0);
   lua_gc(lua_, LUA_GCSETSTEPMUL, 1000);
   data_.abi.steps_left = kLoadSteps;
-  data_.abi.step_limit = options_.trusted ? 0 : options_.steps;
+  constexpr int64_t kNoLimit = INT64_C(1) << 60;  // of instructions: the clock bounds them
+  data_.abi.step_limit = !options_.trusted ? options_.steps : options_.bounded ? kNoLimit : 0;
   lua_sethook(lua_, &LuaState::count_hook, LUA_MASKCOUNT, kCountInterval);
   return Status();
 }
@@ -305,7 +306,7 @@ Status LuaState::start(const RuleSpec& spec) {
   // cache.
   lua_gc(lua_, LUA_GCSETPAUSE, 250);
   lua_gc(lua_, LUA_GCSETSTEPMUL, 400);
-  if (options_.trusted) {
+  if (!options_.confines()) {
     lua_sethook(lua_, nullptr, 0, 0);
     if (options_.jit) luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
   }
@@ -324,7 +325,7 @@ void LuaState::show(const HookBatch& batch) {
   abi.runs = batch.runs;
   abi.run_count = batch.run_count;
   data_.arena_limit = batch.batch->arena.bytes() * 4 + options_.memory_bytes;
-  if (!options_.trusted) start_clock();
+  if (options_.confines()) start_clock();
   abi.error_code = 0;
   abi.exhausted = 0;
   abi.steps_left = kLoadSteps;  // of the loop itself; each row sets its own

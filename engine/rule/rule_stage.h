@@ -40,6 +40,8 @@ struct RuleOptions {
   size_t memory_bytes = 64u << 20;             // per state
   bool trusted = true;                         // false: no JIT, every event within `steps`
   bool jit = true;
+  bool bounded = false;  // at the desk: what is trusted runs without the JIT and within wall_ms, too
+  bool confines() const noexcept { return !trusted || bounded; }
   int64_t steps = 1'000'000;  // instructions per event when not trusted
   OnRuleError on_error = OnRuleError::kStop;
   ErrorScope error_scope = ErrorScope::kRow;  // what is left out

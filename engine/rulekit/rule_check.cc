@@ -204,7 +204,10 @@ void check_file(RuleStage& stage, const RuleSpec& spec, const std::vector<Schema
 
 Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables) {
   CheckReport report;
-  TAILRACE_TRY(std::shared_ptr<RuleSet> rules, kit.load(options));
+  RuleOptions bounded = options;  // functions that never end are found, not waited for
+  bounded.bounded = true;
+  bounded.wall_ms = std::min<int64_t>(bounded.wall_ms, 10'000);
+  TAILRACE_TRY(std::shared_ptr<RuleSet> rules, kit.load(bounded));
   report.version = rules->version;
   for (const auto& [name, value] : rules->spec.options) report.options.push_back(name);
   for (const auto& [name, value] : rules->spec.secrets) report.options.push_back(name);
@@ -212,7 +215,7 @@ Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, 
   std::vector<SchemaRef> given = tables;
   for (size_t i = 0; i < files.size(); ++i) {
     bool is_last = i + 1 == files.size();
-    TAILRACE_TRY(auto stage, kit.make_stage(files[i], RuleStageConfig{options, !is_last}));
+    TAILRACE_TRY(auto stage, kit.make_stage(files[i], RuleStageConfig{bounded, !is_last}));
     size_t findings = report.findings.size(), checked = report.tables.size();
     check_file(*stage, files[i]->spec, given, report);
     for (; findings < report.findings.size(); ++findings) report.findings[findings].file = i;

@@ -30,6 +30,8 @@ Result<std::unique_ptr<RuleSession>> RuleSession::open(const RuleKit& kit, const
   if (options.jit && options.trusted && !options.file.empty()) {
     RuleOptions plain = options;
     plain.jit = false;
+    plain.bounded = true;
+    plain.wall_ms = std::min<int64_t>(plain.wall_ms, 10'000);
     TAILRACE_TRY(session->interpreted_, kit.stage(plain));
   }
   session->patterns_ = session->stage_->unmatched({});
@@ -43,10 +45,12 @@ Result<std::shared_ptr<const EventBatch>> RuleSession::run(std::string_view sql,
   auto done_before = std::exchange(has_failed_, true);
   TAILRACE_OK(script_.run(sql, line, *source));
   auto result = std::make_shared<EventBatch>(copy_batch(source));
+  EventBatch second = copy_batch(source);
+  // First without the JIT: what never ends is stopped there.
+  Status other = interpreted_ ? interpreted_->run(second) : Status();
+  if (!other.ok() && other.code() == ErrorCode::kRuleBudget) return other;
   Status done = stage_->run(*result);
   if (interpreted_) {
-    EventBatch second = copy_batch(source);
-    Status other = interpreted_->run(second);
     if (done.ok() != other.ok() || (!done.ok() && done.to_string() != other.to_string())) {
       return Status(ErrorCode::kInternal,
                     fmt::format("the rules give `{}` with the JIT and `{}` without", done.ok() ? "no error" : done.to_string(),

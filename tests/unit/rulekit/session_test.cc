@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "rulekit/rule_check.h"
 #include "unit/catch.h"
 #include "unit/rulekit/kit_fixture.h"
@@ -85,4 +87,22 @@ TEST_CASE("check runs functions over edge rows and says what they read") {
   CHECK_THAT(report.tables[0].create, Contains("never int"));
   CHECK(report.tables[1].target.empty());
   CHECK(report.options == std::vector<std::string>{"region"});
+}
+
+TEST_CASE("a rule that never ends is stopped at the desk, with its line") {
+  Folder folder;
+  RuleOptions options;
+  options.wall_ms = 300;
+  options.file = folder.write("shop.lua", entry("map = function(row)\n  while row.id == 7 do end\n end"));
+  auto session = RuleSession::open(lua_kit(), options, "shop.case");
+  REQUIRE(session.ok());
+  arrows(**session, "CREATE TABLE shop.a (id INT PRIMARY KEY)");
+  CHECK(arrows(**session, "INSERT INTO shop.a VALUES (1)") == "insert shop.a (id=1)");
+  CHECK_THAT(arrows(**session, "INSERT INTO shop.a VALUES (7)"), Contains("RULE-0107") && Contains("shop.lua:2"));
+  options.file = folder.write("ever.lua", entry("map = function(row)\n  while true do end\n end"));
+  auto report = check_rules(lua_kit(), options, {make_table("shop", "a", {"id int not null"})});
+  REQUIRE(report.ok());
+  CHECK(std::any_of(report->findings.begin(), report->findings.end(), [](const CheckFinding& found) {
+    return found.is_error && found.code == "RULE-0107" && found.text.find("ever.lua:2") != std::string::npos;
+  }));
 }
