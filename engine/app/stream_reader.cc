@@ -28,6 +28,10 @@ class DirectReader final : public StreamReader {
     TAILRACE_TRY(source_, make_source(endpoint, SourceContext{&filter_, schemas}));
     if (!config.is_raw) {
       RuleStageConfig stage{config.rules, false};
+      for (auto& [name, value] : stage.rules.options) {
+        if (!is_reference(value)) continue;
+        TAILRACE_TRY(value, resolve_references(value));
+      }
       TAILRACE_TRY(rules_, config.rule_stage ? config.rule_stage(stage) : make_rule_stage(stage));
     }
     TAILRACE_OK(source_->open(from));

@@ -45,7 +45,7 @@ Result<std::string> scalar(std::string_view key, const json& value) {
   return bad_value(key, "a string, number, true or false");
 }
 
-bool is_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
+bool has_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
 
 // Fills `out` and takes literal passwords out of `node`, which becomes part of the stored form.
 Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, JobConfig& config) {
@@ -70,7 +70,7 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
     if (key == "url") continue;
     std::string name = fmt::format("{}.{}", where, key);
     TAILRACE_TRY(std::string text, scalar(name, value));
-    if (key == "password" && !is_reference(text)) {
+    if (key == "password" && !has_reference(text)) {
       config.secrets[name] = text;
       literal.push_back(key);
       continue;
@@ -214,6 +214,11 @@ Result<JobConfig> JobConfig::parse(std::string_view text) {
   if (root.contains("pipeline")) TAILRACE_OK(parse_pipeline(root.at("pipeline"), config.pipeline));
   config.canonical = root.dump();
   return config;
+}
+
+bool is_reference(std::string_view text) {
+  bool begins = text.starts_with("${env:") || text.starts_with("${file:");
+  return begins && text.find('}') == text.size() - 1 && text.find(":-") == std::string_view::npos;
 }
 
 Result<std::string> resolve_references(std::string_view text) {

@@ -82,14 +82,12 @@ Status Delivery::list_tables() {
   TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
   TAILRACE_TRY(auto tables, reader->tables());
   // Every table is planned before the first row, so that a mistake in the rules is found before anything is delivered.
-  std::vector<SchemaRef> schemas;
   for (const SnapshotTable& table : tables) {
-    schemas.push_back(table.schema);
     auto output = run_.parts.rules->stage().output(table.schema);
     if (!output.ok()) return std::move(output).status();
     if (*output) note_target(*table.schema, *(*output)->schema);
   }
-  tell_tables(schemas);
+  tell_tables(*reader, tables);
   std::lock_guard lock(run_.mutex);
   for (const SnapshotTable& table : tables) {
     TableProgress& progress = run_.status.tables[table.schema->qualified_name()];
@@ -106,9 +104,7 @@ void Delivery::look_at_tables() {
   auto look = [&]() -> Status {
     TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
     TAILRACE_TRY(auto tables, reader->tables());
-    std::vector<SchemaRef> schemas;
-    for (const SnapshotTable& table : tables) schemas.push_back(table.schema);
-    tell_tables(schemas);
+    tell_tables(*reader, tables);
     return {};
   };
   Status looked = look();  // files have no tables to look at
@@ -116,8 +112,17 @@ void Delivery::look_at_tables() {
     log(LogLevel::kInfo, "patterns were not checked: " + looked.to_string());
 }
 
-void Delivery::tell_tables(const std::vector<SchemaRef>& schemas) {
-  if (run_.parts.on_tables) run_.parts.on_tables(schemas, run_.parts.rules->stage().unmatched(schemas));
+void Delivery::tell_tables(SnapshotReader& reader, const std::vector<SnapshotTable>& tables) {
+  if (!run_.parts.on_tables) return;
+  FoundTables found;
+  for (const SnapshotTable& table : tables) found.tables.push_back(table.schema);
+  found.unmatched_rules = run_.parts.rules->stage().unmatched(found.tables);
+  if (run_.options.stream) {
+    auto unlogged = reader.unlogged_changes(tables);
+    if (unlogged.ok()) found.unlogged = std::move(unlogged).value();
+    else log(LogLevel::kWarn, "foreign keys were not looked at: " + unlogged.status().to_string());
+  }
+  run_.parts.on_tables(found);
 }
 
 // Goes down before any row: a job killed now begins at the same place.

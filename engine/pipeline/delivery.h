@@ -42,7 +42,7 @@ class Delivery {
   Status restore(const std::optional<Checkpoint>& stored);
   Status list_tables();
   void look_at_tables();
-  void tell_tables(const std::vector<SchemaRef>& schemas);
+  void tell_tables(SnapshotReader& reader, const std::vector<SnapshotTable>& tables);
   Status write_first_checkpoint();
   Status copy_keyless();
   Status reset_copy(const SchemaRef& table);

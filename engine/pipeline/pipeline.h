@@ -56,6 +56,13 @@ class Acknowledgements final : public AckReceiver {
   Status failure_;
 };
 
+// What a new job finds at its source, for people.
+struct FoundTables {
+  std::vector<SchemaRef> tables;
+  std::vector<std::string> unmatched_rules;  // patterns of the rules that none of them matches
+  std::vector<std::string> unlogged;         // what changes their rows without the log's telling
+};
+
 // Borrowed parts; they outlive `run`.
 struct PipelineParts {
   Source* source;
@@ -67,8 +74,8 @@ struct PipelineParts {
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
   std::function<Status()> on_started;  // called once the first checkpoint is durable
   RuleSwap* swap = nullptr;            // where another version of the rules is asked for; may be null
-  // The job's tables as a new job finds them, and the patterns of its rules that none of them matches; may be null.
-  std::function<void(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules)> on_tables = nullptr;
+  // Once, as a new job finds them; may be null.
+  std::function<void(const FoundTables&)> on_tables = nullptr;
   RuleStateStore* rule_state = nullptr;  // keeps what ordered rules remember; null: they forget it at the end of a run
 };
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ enum class ErrorScope : uint8_t { kRow, kTransaction };
 struct RuleOptions {
   std::string file;                            // "" = no rules: every table as it is
   std::map<std::string, std::string> options;  // rules.options of the job
+  std::set<std::string> in_clear;              // those of them that the job file holds as they are: none may be a secret
   size_t memory_bytes = 64u << 20;             // per state
   bool trusted = true;                         // false: no JIT, every event within `steps`
   bool jit = true;

@@ -388,6 +388,7 @@ Result<std::vector<SchemaTracker::Change>> SchemaTracker::apply(const Statement&
     Change& change = changes.emplace_back();
     change.name = name;
     change.before = tables_[key].state.schema;
+    change.was_absent = tables_[key].state.belief == Belief::kAbsent;
     if (taken) {
       change.now = change.before;
       continue;

@@ -36,7 +36,8 @@ class SchemaTracker {
   // What a statement did to one of its tables.
   struct Change {
     TableName name;
-    SchemaRef before, now;  // null = no such table, or not known
+    SchemaRef before, now;    // null = no such table, or not known
+    bool was_absent = false;  // there was none
   };
 
   // `store` and `catalogue` may be null; both outlive the tracker.

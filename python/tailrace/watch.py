@@ -19,12 +19,16 @@ _LINE_EVERY_S = 10.0
 
 class Display(Protocol):
     def update(self, status: Status) -> None: ...
+    def tell(self, text: str) -> None: ...
     def close(self) -> None: ...
 
 
 class NoDisplay:
     def update(self, status: Status) -> None:
         pass
+
+    def tell(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         pass
@@ -44,6 +48,9 @@ class LineDisplay:
         self._last, self._shown = now, (status.state, status.phase)
         print(f"{status.as_of:%H:%M:%S}Z  {summary(status)}", file=sys.stderr, flush=True)
 
+    def tell(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
     def close(self) -> None:
         pass
 
@@ -61,6 +68,9 @@ class BarDisplay:
     def update(self, status: Status) -> None:
         self._live.update(render(status), refresh=True)
 
+    def tell(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False)
+
     def close(self) -> None:
         self._live.stop()
 
@@ -76,6 +86,9 @@ class NotebookDisplay:
 
     def update(self, status: Status) -> None:
         self._handle.update(self._html(status_html(status)))
+
+    def tell(self, text: str) -> None:
+        pass  # the picture shows the error
 
     def close(self) -> None:
         pass

@@ -1,6 +1,7 @@
 """Case files against a live MariaDB: what a job delivers into SQLite and Kafka is what the same statements give at the desk."""
 import base64
 import json
+import os
 import re
 import subprocess
 import uuid
@@ -67,7 +68,11 @@ def prepare(database, statements, later):
 def run(jobs, database, case, section, sink):
     """A job over the section: first copy of what is there before, then the rest by the log."""
     before, after = split(section)
-    rules = {"file": str(case.rules), "options": section.options}
+    options = {}
+    for name, value in section.options.items():  # a secret is given to a job by reference only
+        os.environ[f"CASE_{name.upper()}"] = value
+        options[name] = f"${{env:CASE_{name.upper()}}}"
+    rules = {"file": str(case.rules), "options": options}
     engine = jobs(database, name=f"job_{uuid.uuid4().hex[:8]}", sink=sink, tables=prepare(database, before, after), rules=rules)
     ended = engine.run()
     assert ended.code == 0, str(ended)
