@@ -82,7 +82,7 @@ def test_a_value_that_the_format_cannot_write(database, jobs, broker):
     """A rule can make a number that JSON has not."""
     topic = f"numbers-{time.time_ns()}"
     rules = """return { api = 1, tables = { ["shop.items"] = { columns = { r = { "double" } },
-      map = function(row, out) out.r = row.n == 3 and 1/0 or 1 end } } }"""
+      map = function(row) row.r = row.n == 3 and 1/0 or 1 end } } }"""
     database.run("DELETE FROM shop.items WHERE id > 2")
     engine = jobs(database, rules=rules, sink=sink(broker, topic=topic))
     ended = engine.run()
@@ -118,8 +118,8 @@ def test_statements_whose_table_is_not_known(database, jobs, broker, partition):
     ended = engine.run()
     assert ended.code == 0, str(ended)
     rows = {each.partition for each in topics.messages(broker, f"{prefix}.items")}
-    database.run("DROP INDEX by_n ON shop.items; DROP TABLE IF EXISTS shop.ghost; ALTER DATABASE shop COMMENT 'x'; USE test; CREATE DATABASE IF NOT EXISTS aside; "
-                 "DROP DATABASE aside; DROP TABLE IF EXISTS shop.other, shop.phantom")
+    database.run("DROP INDEX by_n ON shop.items; DROP TABLE IF EXISTS shop.ghost; ALTER DATABASE shop COMMENT 'x'; "
+                 "CREATE DATABASE aside; DROP DATABASE aside; DROP TABLE IF EXISTS shop.other, shop.phantom")
     ended = engine.run()
     assert ended.code == 0, str(ended)
 

@@ -39,6 +39,12 @@ class Rights:
         for future in asked.values():
             assert future.result(TIMEOUT)
 
+    def take_all(self):
+        of = self.admin
+        every = of.AclBindingFilter(of.ResourceType.ANY, None, of.ResourcePatternType.ANY, "User:bob", None, of.AclOperation.ANY, of.AclPermissionType.ANY)
+        for future in self.client.delete_acls([every]).values():
+            future.result(TIMEOUT)
+
     def make_topic(self, name):
         for future in self.client.create_topics([self.admin.NewTopic(name, 1, 1)]).values():
             future.result(TIMEOUT)
@@ -46,7 +52,9 @@ class Rights:
 
 @pytest.fixture
 def rights(secure):
-    return Rights(secure)
+    given = Rights(secure)
+    yield given
+    given.take_all()   # other tests want bob without rights
 
 
 @pytest.fixture
