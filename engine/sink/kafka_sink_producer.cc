@@ -118,12 +118,16 @@ void KafkaProducer::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, 
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return origin ? self->deliveries_->delivered(origin->batch) : void();
   if (self->is_abandoned_) return;
   bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+  std::string advice;
+  if (too_large) {
+    advice =
+        fmt::format("; sink.max_batch_bytes ({}) must not be above the topic's max.message.bytes", self->settings_.topics.max_batch_bytes);
+  } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    advice = "; the user needs WRITE on the topic";
+  }
   Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
                          // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
-                         fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err),
-                                     too_large ? fmt::format("; sink.max_batch_bytes ({}) must not be above the topic's max.message.bytes",
-                                                             self->settings_.topics.max_batch_bytes)
-                                               : ""))
+                         fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err), advice))
                       .with("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : "")
                       .with("table", origin ? origin->table : "")
                       .with("key", printable_key({static_cast<const char*>(message->key), message->key_len}));

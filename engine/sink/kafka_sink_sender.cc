@@ -51,7 +51,7 @@ std::string_view KafkaSender::id_of(const EventBatch& batch, const ChangeEvent& 
 
 Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32_t partition, KafkaDeliveries::Batch* pending,
                          const std::stop_token& stop, bool is_tombstone) {
-  const auto& [batch, event, record, more_headers] = message;
+  const auto& [batch, event, record, more_headers, own_id] = message;
   std::span<const MessageHeader> said = event.route ? event.route->headers : std::span<const MessageHeader>();
   parts_->list.resize(7 + said.size() + more_headers.size());
   rd_kafka_vu_t* parts = parts_->list.data();
@@ -72,7 +72,7 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
     parts[n].u.mem.ptr = const_cast<char*>(record.key.data());
     parts[n++].u.mem.size = record.key.size();
   }
-  std::string_view id = has_ids_ ? id_of(batch, event) : std::string_view();
+  std::string_view id = !has_ids_ ? std::string_view() : own_id.empty() ? id_of(batch, event) : own_id;
   if (!id.empty()) {
     parts[n].vtype = RD_KAFKA_VTYPE_HEADER;
     parts[n].u.header.name = "tailrace.id";

@@ -26,6 +26,7 @@ struct Outgoing {
   const ChangeEvent& event;
   const Record& record;
   std::span<const MessageHeader> more_headers = {};  // besides those of the rules
+  std::string_view id = {};                          // in place of id_of
 };
 
 class KafkaSender {

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import pytest
-from checks import assert_error
+from checks import assert_error, told
 from conftest import start_or_skip
 
 PASSWORDS = {"alice": "alice-secret", "bob": "bob-secret"}
@@ -24,11 +24,6 @@ def count(secure, topic):
     done = subprocess.run(["kcat", "-q", "-C", "-e", "-b", secure["plain"], "-t", topic, "-o", "beginning", "-f", "%k\n"],
                           capture_output=True, text=True, check=True)
     return len(done.stdout.splitlines())
-
-
-def told(engine):
-    """All that the engine left behind: output, job file and its companions, but for the configuration that the test wrote."""
-    return b"".join(path.read_bytes() for path in engine.job.parent.iterdir() if path.is_file() and path != engine.config)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])

@@ -63,6 +63,21 @@ def test_blind_messages_pass_the_independent_check(cases, tmp_path):
     assert checked.returncode == 0 and "missing 0, soft differences 0" in checked.stdout, checked.stdout
 
 
+def test_marks_of_transactions(cli, tmp_path):
+    """Cases of our own, from the page's list of members (formats.md, section 7)."""
+    marks = REPO / "tests/formats/transaction_marks.jsonl"
+    assert cli("conformance", "--cases", str(marks)).stdout.splitlines()[-1] == "4 passed, 0 failed"
+    described = [json.loads(line) for line in marks.read_text().splitlines()]
+    for case in described:
+        made = formats.encode({**case, "options": case["options"] | {"transactionMarks": True}})
+        assert made.key is None
+        change = formats.decode("dataworks", made.value)
+        assert change.op == case["change"]["op"] and change.ts_ms == case["expect"]["payload"]["timestamp"]["eventTime"]
+        # Off unless asked for, and no other format has them.
+        assert formats.encode({**case, "options": {}}).value is None
+        assert formats.encode({**case, "options": {}, "format": "Canal"}).value is None
+
+
 def mutations(case):
     """The same case expecting something else, one thing at a time."""
     def copy():
