@@ -52,6 +52,8 @@ class LuaRuleHost final : public RuleHost {
   }
   Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
+  std::vector<RuleNote> notes() const override { return state_->notes(); }
+  std::optional<HookPlace> place() const override { return state_->place(); }
   Status remember(RuleMemory& memory) { return state_->remember(memory); }
   Status tick(int64_t now_us) override { return state_->tick(rules_->spec.memory.tick, now_us); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }

@@ -95,7 +95,7 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
 
 Status parse_rules(json& node, RuleOptions& out) {
   if (node.is_string()) node = json{{"file", node}};
-  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope", "trusted"}));
+  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope", "trusted", "batch_ms", "batch_limit_ms"}));
   if (node.contains("file")) {
     TAILRACE_TRY(out.file, scalar("rules.file", node.at("file")));
   }
@@ -108,6 +108,13 @@ Status parse_rules(json& node, RuleOptions& out) {
   if (node.contains("trusted")) {
     if (!node.at("trusted").is_boolean()) return bad_value("rules.trusted", "true or false");
     out.trusted = node.at("trusted").get<bool>();
+  }
+  for (auto [key, place] : {std::pair{"batch_ms", &out.batch_ms}, std::pair{"batch_limit_ms", &out.batch_limit_ms}}) {
+    if (!node.contains(key)) continue;
+    if (!node.at(key).is_number_integer() || node.at(key) < 0) {
+      return bad_value(std::string("rules.") + key, "a number of milliseconds; 0 = no limit");
+    }
+    *place = node.at(key).get<int64_t>();
   }
   if (node.contains("memory")) {
     TAILRACE_TRY(std::string text, scalar("rules.memory", node.at("memory")));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 
 #include "rule/ddl_guard.h"
@@ -15,7 +16,13 @@
 namespace tailrace {
 namespace {
 
-constexpr size_t kChunk = 256;  // without a host
+constexpr size_t kChunk = 256;         // without a host
+constexpr uint64_t kSampleEvery = 64;  // batches; one of them is timed
+constexpr uint64_t kSampled = 1;       // which: not the first, when nothing is compiled yet
+
+int64_t ns_since(std::chrono::steady_clock::time_point began) {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
+}
 
 class PlannedStage final : public RuleStage {
  public:
@@ -38,6 +45,10 @@ class PlannedStage final : public RuleStage {
   Status run(EventBatch& batch) override {
     try {
       Status status = run_batch(batch);
+      // Whoever gave it up has told so; what it made is not delivered.
+      if (given_up_.load(std::memory_order_acquire)) {
+        status = Status(ErrorCode::kRuleBudget, "the rules came back after the job had been ended").with("rule", rules_->version);
+      }
       if (!status.ok()) stats_.errors.fetch_add(1, std::memory_order_relaxed);
       return status;
     } catch (const std::bad_alloc&) {
@@ -63,10 +74,22 @@ class PlannedStage final : public RuleStage {
   std::vector<SchemaRef> tables() const override { return plans_.tables(); }
   const RuleStats& stats() const override { return stats_; }
   RuleMemory* memory() override { return memory_.get(); }
+  std::vector<RuleNote> notes() const override { return host_ ? host_->notes() : std::vector<RuleNote>(); }
+  std::optional<HookPlace> place() const override { return host_ ? host_->place() : std::nullopt; }
+  std::vector<TableRuleCounts> counts() const override {
+    std::vector<TableRuleCounts> out = plans_.counts();
+    out.emplace_back().add(native_);
+    return out;
+  }
+  void give_up() override { given_up_.store(true, std::memory_order_release); }
 
  private:
   Status run_batch(EventBatch& batch) {
     running_ = &batch;
+    is_timed_ = batches_++ % kSampleEvery == kSampled;
+    std::chrono::steady_clock::time_point began;
+    if (is_timed_) began = std::chrono::steady_clock::now();
+    functions_ns_ = 0;
     plans_.begin_batch();
     rewriter_.begin_batch(begin_failures(batch));
     if (rules_->spec.txn >= 0) TAILRACE_OK(judge_transactions(batch));
@@ -87,6 +110,10 @@ class PlannedStage final : public RuleStage {
     if (!failures_.stops()) TAILRACE_OK(end_failures(batch));
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
+    if (is_timed_) {
+      native_.hook_events.add(events_in);
+      native_.hook_ns.add(static_cast<uint64_t>(std::max<int64_t>(0, ns_since(began) - functions_ns_)));
+    }
     return Status();
   }
 
@@ -158,6 +185,7 @@ class PlannedStage final : public RuleStage {
     if (plan.is_dropped() || !op_taken) {
       auto& counter = plan.is_dropped() ? stats_.dropped_table : stats_.dropped_row;
       counter.fetch_add(1, std::memory_order_relaxed);
+      if (!plan.is_dropped()) entry->counts.dropped_ops.add(1);
       fate.hook_event = Fate::kDrop;
       return Status();
     }
@@ -171,9 +199,13 @@ class PlannedStage final : public RuleStage {
       Status status = filter(batch, event, plan, fate);
       if (!status.ok()) {
         fate.hook_event = Fate::kDrop;
+        entry->counts.errors.add(1);
         return leave_out(std::move(status), "where", batch, static_cast<uint32_t>(index));
       }
-      if (fate.hook_event == Fate::kDrop) return Status();
+      if (fate.hook_event == Fate::kDrop) {
+        entry->counts.dropped_where.add(1);
+        return Status();
+      }
     }
     if (plan.has_hooks()) {
       HookChunk::Place place = hooks_.add(batch, static_cast<uint32_t>(index), plan);
@@ -329,8 +361,19 @@ class PlannedStage final : public RuleStage {
     return Status();
   }
 
+  std::optional<HookFailure> call_hooks(EventBatch& batch, size_t begin) {
+    if (!is_timed_) return hooks_.run(*host_, batch);
+    return hooks_.run_timed(*host_, batch, false, [&](const HookRun& run, int64_t ns) {
+      uint32_t index = hooks_.event(static_cast<int32_t>(run.first_event)).event;
+      PlanCounts& counts = fates_[index - begin].entry->counts;
+      counts.hook_events.add(run.events);
+      counts.hook_ns.add(static_cast<uint64_t>(ns));
+      functions_ns_ += ns;
+    });
+  }
+
   Status run_hooks(EventBatch& batch, size_t begin) {
-    while (auto failure = hooks_.run(*host_, batch)) {
+    while (auto failure = call_hooks(batch, begin)) {
       if (failure->hook == "batch") return Status(failure->code, failure->message).with("rule", rules_->version);
       uint32_t index = hooks_.event(static_cast<int32_t>(failure->event)).event;
       const ChangeEvent& event = batch.events[index];
@@ -339,12 +382,30 @@ class PlannedStage final : public RuleStage {
         hook = fmt::format("map, {} image of {}", failure->is_after ? "after" : "before", op_name(event.op));
       }
       Status status = at_event(Status(failure->code, failure->message).with("hook", hook), rules_->version, batch, event);
-      TAILRACE_OK(leave_out(std::move(status), failure->hook, batch, index));
       Fate& fate = fates_[index - begin];
+      fate.entry->counts.errors.add(1);
+      TAILRACE_OK(leave_out(std::move(status), failure->hook, batch, index));
       hooks_.fail(failure->event, fate.image);
       fate.hook_event = Fate::kDrop;
     }
     return Status();
+  }
+
+  // Of the table that a row to be written as a message came from; null when it is not planned any more.
+  PlanCounts* counts_of(const ChangeEvent& event) {
+    auto entry = plans_.find(static_cast<const RuleOutput*>(event.output)->source);
+    return entry.ok() ? &(*entry)->counts : nullptr;
+  }
+
+  std::optional<HookFailure> call_serialize(EventBatch& batch) {
+    if (!is_timed_) return hooks_.serialize(*host_, batch);
+    return hooks_.run_timed(*host_, batch, true, [&](const HookRun& run, int64_t ns) {
+      functions_ns_ += ns;
+      PlanCounts* counts = counts_of(batch.events[hooks_.event(static_cast<int32_t>(run.first_event)).event]);
+      if (!counts) return;
+      counts->serialize_events.add(run.events);
+      counts->serialize_ns.add(static_cast<uint64_t>(ns));
+    });
   }
 
   // The messages that functions write, of the events as they leave.
@@ -362,11 +423,12 @@ class PlannedStage final : public RuleStage {
         hooks_.add(batch, static_cast<uint32_t>(i), message_number(*output), static_cast<uint32_t>(event.table->columns.size()), kNone);
       }
       if (hooks_.empty()) continue;
-      while (auto failure = hooks_.serialize(*host_, batch)) {
+      while (auto failure = call_serialize(batch)) {
         if (failure->hook == "batch") return Status(failure->code, failure->message).with("rule", rules_->version);
         uint32_t index = hooks_.event(static_cast<int32_t>(failure->event)).event;
         const ChangeEvent& event = events[index];
         Status status = at_event(Status(failure->code, failure->message).with("hook", failure->hook), rules_->version, batch, event);
+        if (PlanCounts* counts = counts_of(event)) counts->errors.add(1);
         if (failures_.stops()) return status;
         uint32_t origin = rewriter_.origins()[index];
         if (!failures_.left_out(origin, sources_[origin])) TAILRACE_OK(leave_out(std::move(status), "serialize", batch, origin));
@@ -465,6 +527,11 @@ class PlannedStage final : public RuleStage {
   FailurePolicy failures_;
   HookChunk failed_event_;
   EventBatch* running_ = nullptr;
+  std::atomic<bool> given_up_{false};
+  PlanCounts native_;  // what is not spent in functions
+  uint64_t batches_ = 0;
+  bool is_timed_ = false;             // this batch
+  int64_t functions_ns_ = 0;          // of it
   std::vector<ChangeEvent> sources_;  // the batch as it came, unless the first failure stops
   std::vector<uint32_t> silent_;
   const RowRewriter::Failed on_rewrite_failure_ = [this](Status status, uint32_t index) {

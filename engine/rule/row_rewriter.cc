@@ -90,8 +90,22 @@ inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, co
 
 Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks) {
   std::vector<ChangeEvent>& events = batch.events;
+  // Neighbours are of one table mostly, and counted together.
+  PlanEntry* counted = nullptr;
+  size_t first = begin, made = kept_ + splits_.size();
+  auto count_up_to = [&](size_t end) {
+    if (!counted) return;
+    counted->counts.in.add(end - first);
+    counted->counts.out.add(kept_ + splits_.size() - made);
+  };
   for (size_t i = begin; i < begin + fates.size(); ++i) {
     const Fate& fate = fates[i - begin];
+    if (fate.entry != counted) {
+      count_up_to(i);
+      counted = fate.entry;
+      first = i;
+      made = kept_ + splits_.size();
+    }
     if (fate.hook_event == Fate::kDrop) continue;
     if (!failed_) {
       TAILRACE_OK(rewrite_one(batch, events[i], fate, hooks));
@@ -102,11 +116,13 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
     if (!status.ok()) {
       kept_ = kept;
       splits_.resize(splits);
+      if (fate.entry) fate.entry->counts.errors.add(1);
       TAILRACE_OK((*failed_)(std::move(status), static_cast<uint32_t>(i)));
     }
     origins_.resize(kept_, static_cast<uint32_t>(i));
     split_origins_.resize(splits_.size(), static_cast<uint32_t>(i));
   }
+  count_up_to(begin + fates.size());
   return Status();
 }
 
@@ -235,6 +251,7 @@ bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChun
   if (fate.hook_event >= 0) {
     if (hooks.event(fate.hook_event).is_dropped) {
       stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      fate.entry->counts.dropped_row.add(1);
       return false;
     }
     if (fate.entry->plan.map >= 0) {
@@ -246,6 +263,7 @@ bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChun
   if (event.op == Op::kTruncate) return true;
   if (!before && !after) {
     stats_.dropped_map.fetch_add(1, std::memory_order_relaxed);
+    fate.entry->counts.dropped_map.add(1);
     return false;
   }
   if (event.op == Op::kUpdate && !before) event.op = Op::kInsert;

@@ -104,6 +104,9 @@ class RuleHost {
   virtual Result<std::string> substitute(const std::string&, const std::string&, const std::string&) {
     return Status(ErrorCode::kInternal, "this host has no patterns");
   }
+  // As of RuleStage.
+  virtual std::vector<RuleNote> notes() const { return {}; }
+  virtual std::optional<HookPlace> place() const { return std::nullopt; }
   // Asks the function of an entry, called `name` in errors, about a table.
   virtual Result<RuleNode> entry(int, const std::string&, const TableSchema&) {
     return Status(ErrorCode::kInternal, "this host makes no entries");

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "event/ddl_desk.h"
 #include "event/event_batch.h"
 #include "event/stores.h"
+#include "rule/rule_counts.h"
 
 namespace tailrace {
 
@@ -44,6 +46,8 @@ struct RuleOptions {
   OnRuleError on_error = OnRuleError::kStop;
   ErrorScope error_scope = ErrorScope::kRow;  // what is left out
   int64_t wall_ms = 30'000;                   // for loading, and per batch when not trusted
+  int64_t batch_ms = 2'000;                   // a call that takes longer is told
+  int64_t batch_limit_ms = 30'000;            // and one that takes so long ends the job; 0 = never
   std::shared_ptr<const RuleSource> stored;   // set: read from here and not from the disk
 };
 
@@ -57,6 +61,20 @@ struct RuleStats {
 };
 
 class RuleMemory;
+
+// What the text of a rule file tells before it runs; a warning.
+struct RuleNote {
+  std::string code;  // "loop", "slow-call", "upvalue-write"
+  std::string text;  // begins with file:line
+};
+
+// A function of the rules that is being called. `call` is another number as soon as the function has returned.
+struct HookPlace {
+  std::string hook;   // "map"
+  std::string table;  // "" = of no table
+  uint64_t call = 0;
+  bool operator==(const HookPlace&) const = default;
+};
 
 class RuleStage {
  public:
@@ -75,6 +93,13 @@ class RuleStage {
   virtual const RuleStats& stats() const = 0;
   // What its rules remember; null when they are not ordered.
   virtual RuleMemory* memory() { return nullptr; }
+  // Of the functions known so far.
+  virtual std::vector<RuleNote> notes() const { return {}; }
+  // For whoever looks on, from any thread: where the functions are; what each table's rules did.
+  virtual std::optional<HookPlace> place() const { return std::nullopt; }
+  virtual std::vector<TableRuleCounts> counts() const { return {}; }
+  // Nobody waits for it any more: from here on `run` fails, also one that is under way. Any thread.
+  virtual void give_up() {}
 };
 
 struct RuleStageConfig {

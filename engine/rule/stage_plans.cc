@@ -47,7 +47,12 @@ Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
     for (const auto& output : entry->plan.outputs) TAILRACE_OK(prepare_message(*output));
   }
   kept_schemas_.push_back(source);
-  return plans_.emplace(source->schema_id, std::move(entry)).first->second.get();
+  PlanEntry* kept = plans_.emplace(source->schema_id, std::move(entry)).first->second.get();
+  if (kept->plan.rule || kept->plan.is_dropped()) {
+    std::lock_guard lock(counted_mutex_);
+    counted_.push_back({kept, source->qualified_name()});
+  }
+  return kept;
 }
 
 Result<PlanEntry*> StagePlans::find_other(const EventBatch& batch, const TableSchema* table) {
@@ -76,6 +81,21 @@ std::vector<SchemaRef> StagePlans::tables() const {
   for (const SchemaRef& table : kept_schemas_) newest[table->qualified_name()] = table;
   std::vector<SchemaRef> out;
   for (auto& [name, table] : newest) out.push_back(std::move(table));
+  return out;
+}
+
+std::vector<TableRuleCounts> StagePlans::counts() const {
+  std::map<std::string, TableRuleCounts> tables;
+  std::lock_guard lock(counted_mutex_);
+  for (const auto& [entry, name] : counted_) {
+    TableRuleCounts& table = tables[name];
+    table.table = name;
+    const RulePlan& plan = entry->plan;
+    table.hook = plan.row >= 0 && plan.map >= 0 ? "row+map" : plan.row >= 0 ? "row" : plan.map >= 0 ? "map" : "";
+    table.add(entry->counts);
+  }
+  std::vector<TableRuleCounts> out;
+  for (auto& [name, table] : tables) out.push_back(std::move(table));
   return out;
 }
 

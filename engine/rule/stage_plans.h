@@ -2,8 +2,10 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -17,6 +19,7 @@ namespace tailrace {
 // A plan and what the stage keeps beside it.
 struct PlanEntry {
   RulePlan plan;
+  PlanCounts counts;
   uint64_t batch = 0;                    // last batch that was given the plan's output
   std::vector<uint64_t> output_batches;  // the same of plan.outputs
 };
@@ -52,6 +55,8 @@ class StagePlans {
   void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
   // The source tables planned so far, each in the version planned last.
   std::vector<SchemaRef> tables() const;
+  // Of tables that the rules name, all versions of a table together. Any thread.
+  std::vector<TableRuleCounts> counts() const;
   // Number of source tables seen for a target.
   bool has_serialize() const noexcept { return has_serialize_; }
   size_t sources(const std::string& target) const { return targets_.sources(target); }
@@ -71,6 +76,8 @@ class StagePlans {
   bool has_serialize_ = false;
   std::unordered_map<uint64_t, std::unique_ptr<PlanEntry>> plans_;  // by schema_id of the source
   std::vector<SchemaRef> kept_schemas_;
+  mutable std::mutex counted_mutex_;                               // guards counted_
+  std::vector<std::pair<const PlanEntry*, std::string>> counted_;  // plans that live in plans_, and their tables
 
   uint64_t batch_ = 0;
   const TableSchema* last_table_ = nullptr;

@@ -168,6 +168,7 @@ Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, 
     }
     TableCheck(*stage, schema, report).run(*rule);
   }
+  for (RuleNote& note : stage->notes()) report.findings.push_back({false, std::move(note.code), std::move(note.text), "", "", ""});
   for (const OutputRule& output : rules->spec.outputs) {
     TableSchema schema;
     schema.database = output.database;

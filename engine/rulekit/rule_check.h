@@ -10,7 +10,8 @@ namespace tailrace {
 
 struct CheckFinding {
   bool is_error = false;
-  std::string code;  // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched"
+  std::string
+      code;  // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched", or that of a RuleNote
   std::string text;
   std::string table, pattern, name;  // what it is about, "" = nothing of the kind; `name`: column
 };

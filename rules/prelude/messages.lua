@@ -121,6 +121,7 @@ function core.prepare_message(message)
 end
 
 local FAILED, DROP = core.FAILED, core.DROP
+local SERIALIZE = 3  -- as LuaHook
 
 -- As core.run; the hook is "serialize", the number that of the event.
 function core.serialize()
@@ -128,12 +129,14 @@ function core.serialize()
   for r = 0, cx.run_count - 1 do
     local run = cx.runs[r]
     local message = messages[run.plan]
+    cx.hook, cx.plan = SERIALIZE, run.plan
     local hook, ev, move = message.serialize, message.event, message.move_event
     for i = run.first_event, run.first_event + run.events - 1 do
       local event = cx.events[i]
       if event.row_is_done == 0 then
         cx.steps_left = limit
         current, at = message, i
+        cx.image = i
         base = event.after >= 0 and event.after or event.before
         cx.begin_message(cx, i)
         move(i)
