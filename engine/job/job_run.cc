@@ -7,7 +7,6 @@
 #include "job/job_impl.h"
 #include "job/job_status.h"
 #include "rule/dead_letter.h"
-#include "rule/event_place.h"
 
 namespace tailrace {
 namespace {

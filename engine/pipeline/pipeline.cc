@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "pipeline/delivery.h"
 #include "pipeline/run_state.h"
-#include "rule/event_place.h"
+#include "rule/rule_stage.h"
 
 namespace tailrace {
 namespace {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "event/value_text.h"
+#include "rule/rule_stage.h"
 
 namespace tailrace {
 

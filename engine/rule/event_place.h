@@ -10,7 +10,4 @@ namespace tailrace {
 // Adds rule version, table, key, transaction and position of the event.
 Status at_event(Status status, const std::string& version, const EventBatch& batch, const ChangeEvent& event);
 
-// Is it a statement of the log at which the rules stop: one that they hold, or one that leaves a table so that they do not fit it?
-bool is_at_statement(const Status& failure);
-
 }  // namespace tailrace

@@ -58,6 +58,10 @@ struct RuleStats {
 
 class RuleMemory;
 
+// Does the failure tell of a statement of the log at which the rules stop: one that they hold, or one behind which they do not fit
+// the table?
+bool is_at_statement(const Status& failure);
+
 class RuleStage {
  public:
   virtual ~RuleStage() = default;
