@@ -17,12 +17,6 @@ constexpr milliseconds kFirstBackoff{200}, kLastBackoff{15000};
 // A job that never got its parts open gives up after this: a wrong address should be an answer, not a wait.
 constexpr milliseconds kConnectPatience{10000};
 
-// The rules do not fit a table as a statement of the log leaves it.
-bool is_at_statement(const Status& status) {
-  const auto& places = status.context();
-  return std::any_of(places.begin(), places.end(), [](const auto& place) { return place.first == "statement"; });
-}
-
 }  // namespace
 
 Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
@@ -157,7 +151,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
     if (run.again && !stopping) continue;
     // The transactions before a statement that stops the job, or a value that cannot be decoded, came in one batch with it. Once
     // more, one by one, and they are delivered, by the rules that held for them.
-    to_stop = !status.ok() && (status.code() == ErrorCode::kSchemaHeld || is_at_statement(status) || run.undecodable) && !to_stop;
+    to_stop = !status.ok() && (is_at_statement(status) || run.undecodable) && !to_stop;
     if (to_stop && !stopping) continue;
     if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
       state = stop_state;

@@ -76,6 +76,10 @@ struct HookPlace {
   bool operator==(const HookPlace&) const = default;
 };
 
+// Does the failure tell of a statement of the log at which the rules stop: one that they hold, or one behind which they do not fit
+// the table?
+bool is_at_statement(const Status& failure);
+
 class RuleStage {
  public:
   virtual ~RuleStage() = default;

@@ -24,6 +24,8 @@ class Display(Protocol):
 
 
 class NoDisplay:
+    """Only what must be told."""
+
     def update(self, status: Status) -> None:
         pass
 
@@ -34,7 +36,7 @@ class NoDisplay:
         pass
 
 
-class LineDisplay:
+class LineDisplay(NoDisplay):
     """One line per 10 s, and one whenever state or phase change."""
 
     def __init__(self) -> None:
@@ -47,12 +49,6 @@ class LineDisplay:
             return
         self._last, self._shown = now, (status.state, status.phase)
         print(f"{status.as_of:%H:%M:%S}Z  {summary(status)}", file=sys.stderr, flush=True)
-
-    def tell(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        pass
 
 
 class BarDisplay:

@@ -139,9 +139,8 @@ def test_a_secret_of_the_rules_is_kept_as_a_reference_only(folder, monkeypatch):
     assert "(a literal value)" in changed.value.detail and b"hunter2" not in held_by(folder)
     with pytest.raises(errors.RuleError, match="is a secret"):
         tr.attach("shop.db").swap_rules("shop.lua", {"pepper": "hunter2-literal"})
-    other = migration(folder)  # of this process; a command would stand in the job file
+    other = tr.attach("shop.db")  # a command to its process would stand in the job file
     other.start()
-    other.pause()
     with pytest.raises(errors.RuleError, match="is a secret"):
         tr.attach("shop.db").swap_rules("shop.lua", {"pepper": "hunter2-literal"})
     other.stop("abort")
