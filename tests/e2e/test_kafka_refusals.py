@@ -78,8 +78,30 @@ def test_a_name_that_no_topic_can_have(database, jobs, broker, name, why):
                  f"position={gtid(database)}:0")
 
 
-def test_a_value_that_the_format_cannot_write(database, jobs, broker):
-    """A rule can make a number that JSON has not."""
+def test_text_that_no_message_can_have(database, jobs, broker):
+    """UCS-2 has halves of characters that UTF-8, and so JSON, has not. (FMT-0001 is for sources that do not check: tests/unit/format.)"""
+    topic = f"halves-{time.time_ns()}"
+    database.run("CREATE TABLE shop.half (id INT NOT NULL, part INT NOT NULL, s VARCHAR(10) CHARACTER SET ucs2, PRIMARY KEY (id, part)); "
+                 "INSERT INTO shop.half VALUES (1, 1, 'whole')")
+    engine = jobs(database, tables=["shop.half"], sink=sink(broker, topic=topic))
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    database.run("INSERT INTO shop.half VALUES (2, 3, x'D8000041'), (4, 5, 'behind')")
+    assert_error(engine.run(), "SRC-0018", "x'd8000041'", "table=shop.half", "column=s", f"gtid={gtid(database)}")
+    assert len(topics.messages(broker, topic)) == 1
+
+
+def test_a_key_that_is_not_in_the_image(database, jobs, broker):
+    """The rule's key is no key at the source: with minimal images an update does not log it."""
+    topic = f"images-{time.time_ns()}"
+    engine = jobs(database, sink=sink(broker, topic=topic), rules='return { api = 1, tables = { ["shop.items"] = { key = { "name" } } } }')
+    database.run("DELETE FROM shop.items WHERE id > 2; UPDATE shop.items SET name = CONCAT('n', id); ALTER TABLE shop.items MODIFY name VARCHAR(50) NOT NULL")
+    assert engine.run().code == 0
+    database.run("SET SESSION binlog_row_image = MINIMAL; UPDATE shop.items SET n = 7 WHERE id = 2")
+    assert_error(engine.run(), "RULE-0105", "the row images lack column `name`, which is part of the key", "table=shop.items", f"gtid={gtid(database)}")
+
+
+def test_a_number_that_json_has_not(database, jobs, broker):
     topic = f"numbers-{time.time_ns()}"
     rules = """return { api = 1, tables = { ["shop.items"] = { columns = { r = { "double" } },
       map = function(row) row.r = row.n == 3 and 1/0 or 1 end } } }"""
@@ -88,8 +110,7 @@ def test_a_value_that_the_format_cannot_write(database, jobs, broker):
     ended = engine.run()
     assert ended.code == 0, str(ended)
     database.run("INSERT INTO shop.items VALUES (3, 'x', 3)")
-    ended = engine.run()
-    assert_error(ended, "FMT-0001", "column 'r'", "is not a finite number", "table=shop.items", "key=", f"position={gtid(database)}:0")
+    assert_error(engine.run(), "RULE-0104", "NaN and infinity cannot be written", "table=shop.items", "key=id=3", f"gtid={gtid(database)}")
     assert len(topics.messages(broker, topic)) == 2
 
 

@@ -3,17 +3,11 @@ import time
 
 import pytest
 from checks import assert_error
-from conftest import start_or_skip
 from test_kafka_secure import sink
 
 from harness import topics
 
 TIMEOUT = 30
-
-
-@pytest.fixture
-def secure(services):
-    return start_or_skip(services, "kafka_secure", "e2esecure")
 
 
 class Rights:

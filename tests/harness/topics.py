@@ -25,6 +25,24 @@ def messages(broker, topic, *more):
     return found
 
 
+def records(broker, topic):
+    """(key, value) of every message as bytes, None for none; per partition in order."""
+    rest = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", topic, "-o", "beginning", "-f", "%K %S\n%k%s\n"],
+                          capture_output=True, check=True).stdout
+    found, place = [], 0
+    while place < len(rest):
+        head = rest.index(b"\n", place)
+        parts = []
+        place_of = head + 1
+        for size in map(int, rest[place:head].split()):
+            parts.append(None if size < 0 else rest[place_of:place_of + size])
+            place_of += max(0, size)
+        assert rest[place_of:place_of + 1] == b"\n"
+        place = place_of + 1
+        found.append(tuple(parts))
+    return found
+
+
 def topic_names(broker):
     done = subprocess.run(["kcat", "-L", "-J", "-b", broker], capture_output=True, text=True, check=True)
     return {each["topic"] for each in json.loads(done.stdout)["topics"]}

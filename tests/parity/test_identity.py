@@ -4,12 +4,12 @@ import io
 import json
 import os
 import re
-import subprocess
 import time
 
 import catalog
 import matrix
 import pytest
+from harness import topics
 from harness.engine import Engine, source_config
 from harness.servers import REPO
 
@@ -111,12 +111,8 @@ def binary_records(broker, topic):
     """The topic's records, as bytes, with their clocks set to 0. fastavro finds the clocks; what it writes again must be what it read."""
     fastavro = pytest.importorskip("fastavro", reason="fastavro is not installed")
     schema = fastavro.parse_schema(json.loads((REPO / "python/tailrace/formats/record.avsc").read_text()))
-    out = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", topic, "-o", "beginning", "-f", "%S\n%s"], capture_output=True, check=True).stdout
-    found, place = [], 0
-    while place < len(out):
-        line = out.index(b"\n", place)
-        size = int(out[place:line])
-        raw, place = out[line + 1:line + 1 + size], line + 1 + size
+    found = []
+    for _, raw in topics.records(broker, topic):
         record = fastavro.schemaless_reader(io.BytesIO(raw), schema, return_record_name=True)
 
         def written(record):
