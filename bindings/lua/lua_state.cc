@@ -294,6 +294,10 @@ Status LuaState::start(const RuleSpec& spec) {
   }
   if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
   TAILRACE_OK(prepare_outputs(spec));
+  if (!spec.lookup_tables.empty()) {
+    TAILRACE_OK(run_chunk("=tailrace.lookup", kPreludeLookup, false));
+    TAILRACE_OK(show_lookups(spec));
+  }
   TAILRACE_OK(scan_file(spec));
   if (spec.start >= 0) TAILRACE_OK(run_start(spec.start));
   lua_gc(lua_, LUA_GCCOLLECT, 0);

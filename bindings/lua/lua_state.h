@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "lua_abi.h"
 #include "lua_allocator.h"
+#include "lua_lookup.h"
 #include "lua_memory.h"
 #include "rule/rule_node.h"
 #include "rule/rule_spec.h"
@@ -104,6 +105,7 @@ class LuaState {
 
   LuaPlan* add_plan(const std::vector<Column>& columns);
   Status prepare_outputs(const RuleSpec& spec);
+  Status show_lookups(const RuleSpec& spec);  // lua_lookup.cc; after its part of the prelude
   Status run_start(int function);
   // lua_scan.cc: what the bytecode of the hooks tells. Fails where one changes what it must not.
   Status scan_file(const RuleSpec& spec);
@@ -127,6 +129,7 @@ class LuaState {
   LuaHostData data_;
   LuaWatch watch_;
   LuaMemory memory_abi_;
+  LuaLookups lookups_abi_;
   LuaAllocator memory_;
   lua_State* lua_ = nullptr;
   int core_ref_ = -1;

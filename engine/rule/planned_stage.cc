@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <exception>
 
@@ -11,14 +12,17 @@
 #include "rule/row_rewriter.h"
 #include "rule/rule_host.h"
 #include "rule/rule_memory.h"
+#include "rule/source_trail.h"
 #include "rule/stage_plans.h"
 
 namespace tailrace {
 namespace {
 
-constexpr size_t kChunk = 256;         // without a host
-constexpr uint64_t kSampleEvery = 64;  // batches; one of them is timed
-constexpr uint64_t kSampled = 1;       // which: not the first, when nothing is compiled yet
+constexpr size_t kChunk = 256;        // without a host
+constexpr uint64_t kTimedEvery = 64;  // batches
+
+// Of the first ones more, for a job of few; but not the very first, when nothing is compiled yet.
+bool is_timed(uint64_t batch) { return batch < kTimedEvery ? std::has_single_bit(batch) : batch % kTimedEvery == 1; }
 
 int64_t ns_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
@@ -30,8 +34,10 @@ class PlannedStage final : public RuleStage {
       : rules_(std::move(rules)),
         plans_(*rules_, host.get(), config),
         ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
-        rewriter_(*rules_, plans_, stats_),
-        failures_(config, stats_),
+        rewriter_(*rules_, plans_, stats_, config.trail),
+        trail_(config.trail),
+        own_failures_(config, stats_),
+        failures_(trail_ ? trail_->failures : own_failures_),
         host_(std::move(host)),
         chunk_(host_ ? host_->chunk_events() : kChunk) {
     if (rules_->spec.memory.ordered) memory_ = std::make_unique<RuleMemory>(rules_->spec.memory);
@@ -86,7 +92,7 @@ class PlannedStage final : public RuleStage {
  private:
   Status run_batch(EventBatch& batch) {
     running_ = &batch;
-    is_timed_ = batches_++ % kSampleEvery == kSampled;
+    is_timed_ = !batch.events.empty() && is_timed(batches_++);
     std::chrono::steady_clock::time_point began;
     if (is_timed_) began = std::chrono::steady_clock::now();
     functions_ns_ = 0;
@@ -107,7 +113,7 @@ class PlannedStage final : public RuleStage {
     if (rules_->spec.memory.tick >= 0) TAILRACE_OK(tick_up_to(batch, ticked, batch.txns.size()));
     rewriter_.end_batch(batch);
     if (plans_.has_serialize()) TAILRACE_OK(serialize(batch));
-    if (!failures_.stops()) TAILRACE_OK(end_failures(batch));
+    if (tracks()) TAILRACE_OK(end_failures(batch));
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
     if (is_timed_) {
@@ -172,7 +178,7 @@ class PlannedStage final : public RuleStage {
     }
     switch (event.op) {
       case Op::kHeartbeat: fate.hook_event = Fate::kKeepAsIs; return Status();
-      case Op::kSchemaChange: return classify_ddl(batch, event, fate);
+      case Op::kSchemaChange: return classify_ddl(batch, index, fate);
       default: break;
     }
     if (!event.table) return Status(ErrorCode::kInternal, "an event without table reached the rules");
@@ -191,8 +197,8 @@ class PlannedStage final : public RuleStage {
     }
     plans_.use_output(batch, *entry);
     if (event.op == Op::kTruncate) {
-      TAILRACE_OK(judge(batch, event, entry, nullptr, fate));
-      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan, fate);
+      TAILRACE_OK(judge(batch, index, entry, nullptr, fate));
+      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, *entry, fate);
     }
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
@@ -245,7 +251,8 @@ class PlannedStage final : public RuleStage {
   }
 
   // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
-  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
+  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const PlanEntry& entry, Fate& fate) {
+    const RulePlan& plan = entry.plan;
     if (batch.is_snapshot) return Status();
     if (plan.deletes == DeleteRule::Action::kDrop) {
       stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
@@ -255,6 +262,8 @@ class PlannedStage final : public RuleStage {
     std::string why;
     if (plan.deletes == DeleteRule::Action::kSet) {
       why = "and `deletes` keeps its rows at the target";
+    } else if (!entry.elsewhere.empty() || (plan.row >= 0 && rules_->spec.rows_name_targets)) {
+      why = "and `row` sends events of it to tables that ev.to names";
     } else if (plan.may_merge || plans_.sources(plan.output->schema->qualified_name()) >= 2) {
       why = fmt::format("which shares {} with other tables", plan.output->schema->qualified_name());
     } else if (plan.map >= 0 && !plan.outputs.empty() && !fills_outputs_alone(*plan.rule, *event.table)) {
@@ -279,7 +288,8 @@ class PlannedStage final : public RuleStage {
     return at_event(Status(ErrorCode::kInternal, "row images do not fit their table and operation"), rules_->version, batch, event);
   }
 
-  Status classify_ddl(EventBatch& batch, ChangeEvent& event, Fate& fate) {
+  Status classify_ddl(EventBatch& batch, size_t index, Fate& fate) {
+    ChangeEvent& event = batch.events[index];
     fate.hook_event = Fate::kKeepAsIs;
     PlanEntry* before = nullptr;
     PlanEntry* after = nullptr;
@@ -303,7 +313,7 @@ class PlannedStage final : public RuleStage {
       fate.hook_event = Fate::kDrop;
       return Status();
     }
-    TAILRACE_OK(judge(batch, event, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
+    TAILRACE_OK(judge(batch, index, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
     if (fate.hook_event == Fate::kDrop) return Status();
     if (before && after && before_kept != after_kept) {
       return at_event(
@@ -350,15 +360,25 @@ class PlannedStage final : public RuleStage {
   }
 
   // What the rules say of a statement, before anything is made of it.
-  Status judge(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const PlanEntry* after, Fate& fate) {
+  Status judge(EventBatch& batch, size_t index, const PlanEntry* before, const PlanEntry* after, Fate& fate) {
     if (batch.is_snapshot) return Status();
     DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
-    outputs.others = plans_.others(outputs.before ? *outputs.before : *outputs.after);
-    TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
+    outputs.others = others(outputs.before ? *outputs.before : *outputs.after, static_cast<uint32_t>(index));
+    StatementTrail* trail = trail_ ? &trail_->statement(static_cast<uint32_t>(index)) : nullptr;
+    TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, batch.events[index], outputs, trail));
     if (verdict == DdlGuard::Verdict::kSend) return Status();
     stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
     fate.hook_event = Fate::kDrop;
     return Status();
+  }
+
+  // Layouts of the other source tables of a target. Behind a chain these are not the tables that this file gets.
+  std::vector<SchemaRef> others(const OutputTable& output, uint32_t index) const {
+    if (!trail_ || !trail_->is_last) return plans_.others(output);
+    trail_->meet_up_to(trail_->root_of(index));
+    const ChangeEvent& source = trail_->source_of(index);
+    const TableSchema& table = source.table ? *source.table : **source.new_schema;
+    return trail_->targets.others(output.schema->qualified_name(), table.qualified_name());
   }
 
   std::optional<HookFailure> call_hooks(EventBatch& batch, size_t begin) {
@@ -431,7 +451,7 @@ class PlannedStage final : public RuleStage {
         if (PlanCounts* counts = counts_of(event)) counts->errors.add(1);
         if (failures_.stops()) return status;
         uint32_t origin = rewriter_.origins()[index];
-        if (!failures_.left_out(origin, sources_[origin])) TAILRACE_OK(leave_out(std::move(status), "serialize", batch, origin));
+        if (!failures_.left_out(root_of(origin), event)) TAILRACE_OK(leave_out(std::move(status), "serialize", batch, origin));
         hooks_.fail(failure->event, 0);
       }
       for (size_t i = 0; i < hooks_.event_count(); ++i) {
@@ -453,7 +473,7 @@ class PlannedStage final : public RuleStage {
       }
       if (kept != i) {
         events[kept] = events[i];
-        if (!failures_.stops()) rewriter_.move_origin(i, kept);
+        if (tracks()) rewriter_.move_origin(i, kept);
       }
       ++kept;
     }
@@ -468,13 +488,20 @@ class PlannedStage final : public RuleStage {
     silent_.clear();
     if (failures_.stops()) return nullptr;
     sources_ = batch.events;
-    failures_.begin_batch(batch);
+    if (!trail_) failures_.begin_batch(batch);
     return &on_rewrite_failure_;
   }
 
-  // Ok: the event will not leave, and the policy allows that. `index` is that of the source's event.
+  // Are events followed to those they came from?
+  bool tracks() const noexcept { return trail_ || !failures_.stops(); }
+  // The event of the source, by the index of an event that this stage got.
+  uint32_t root_of(uint32_t index) const noexcept { return trail_ ? trail_->root_of(index) : index; }
+
+  // Ok: the event will not leave, and the policy allows that. `index` is that of the event that this stage got.
   Status leave_out(Status failure, std::string_view hook, EventBatch& batch, uint32_t index) {
     if (failures_.stops() && rules_->spec.on_error < 0) return failure;
+    const uint32_t root = root_of(index);
+    if (failures_.is_left_out(root)) return Status();                                      // another event that came from it failed
     const ChangeEvent source = failures_.stops() ? batch.events[index] : sources_[index];  // a copy: events move
     OnRuleError wish = failures_.policy();
     if (rules_->spec.on_error >= 0 && source.table && source.op <= Op::kRead) {
@@ -482,8 +509,8 @@ class PlannedStage final : public RuleStage {
       if (!said.ok()) return std::move(said).status().caused_by(std::move(failure));
       wish = *said;
     }
-    TAILRACE_OK(failures_.settle(std::move(failure), batch, source, wish));
-    failures_.leave_out(index);
+    TAILRACE_OK(failures_.settle(std::move(failure), batch, trail_ ? trail_->sources[root] : source, wish));
+    failures_.leave_out(root);
     return Status();
   }
 
@@ -499,19 +526,27 @@ class PlannedStage final : public RuleStage {
   }
 
   Status end_failures(EventBatch& batch) {
-    if (!failures_.has_left_out()) return Status();
-    TAILRACE_OK(failures_.end_batch(batch, sources_));
-    std::vector<ChangeEvent>& events = batch.events;
+    if (failures_.has_left_out()) {
+      if (!trail_) TAILRACE_OK(failures_.end_batch(batch, sources_));
+      remove_left_out(batch.events);
+    }
+    if (trail_)
+      trail_->steps.assign(rewriter_.origins().begin(), rewriter_.origins().begin() + static_cast<ptrdiff_t>(batch.events.size()));
+    return Status();
+  }
+
+  void remove_left_out(std::vector<ChangeEvent>& events) {
     size_t kept = 0;
     for (size_t i = 0; i < events.size(); ++i) {
-      uint32_t origin = rewriter_.origins()[i];
       bool is_row = events[i].op != Op::kSchemaChange && events[i].op != Op::kHeartbeat;
-      if (is_row && failures_.left_out(origin, sources_[origin])) continue;
-      if (kept != i) events[kept] = events[i];
+      if (is_row && failures_.left_out(root_of(rewriter_.origins()[i]), events[i])) continue;
+      if (kept != i) {
+        events[kept] = events[i];
+        rewriter_.move_origin(i, kept);
+      }
       ++kept;
     }
     events.resize(kept);
-    return Status();
   }
 
   std::shared_ptr<const RuleSet> rules_;
@@ -524,7 +559,9 @@ class PlannedStage final : public RuleStage {
   WhereRun where_;
   std::vector<uint8_t> dropped_txns_;  // by `txn`, of the batch
   std::string open_dropped_;           // id of one that goes on in the next batch
-  FailurePolicy failures_;
+  SourceTrail* const trail_;           // null: the stage is all there is
+  FailurePolicy own_failures_;
+  FailurePolicy& failures_;  // the chain's, else its own
   HookChunk failed_event_;
   EventBatch* running_ = nullptr;
   std::atomic<bool> given_up_{false};

@@ -7,6 +7,7 @@
 
 #include "event/value_text.h"
 #include "rule/event_place.h"
+#include "rule/source_trail.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -107,13 +108,15 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
       made = kept_ + splits_.size();
     }
     if (fate.hook_event == Fate::kDrop) continue;
-    if (!failed_) {
+    if (!tracks()) {
       TAILRACE_OK(rewrite_one(batch, events[i], fate, hooks));
       continue;
     }
+    index_ = static_cast<uint32_t>(i);
     size_t kept = kept_, splits = splits_.size();
     Status status = rewrite_one(batch, events[i], fate, hooks);
     if (!status.ok()) {
+      if (!failed_) return status;
       kept_ = kept;
       splits_.resize(splits);
       if (fate.entry) fate.entry->counts.errors.add(1);
@@ -126,10 +129,21 @@ Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<F
   return Status();
 }
 
+// What happened at the source, also behind other files of a chain.
+void RowRewriter::set_meta(const EventBatch& batch, const ChangeEvent& event) {
+  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  if (!trail_) return;
+  const ChangeEvent& source = trail_->source_of(index_);
+  meta_.op = source.op;
+  meta_.table = source.table;
+  meta_.ordinal = source.ordinal;
+  meta_.rule = trail_->version;
+}
+
 Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
   made_ = 0;
-  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  set_meta(batch, event);
   said_ = fate.hook_event >= 0 ? hooks.event(fate.hook_event).route : nullptr;
   extra_.clear();
   if (fate.hook_event >= 0 && hooks.has_emitted() && fan_out_.collect(event, fate.image, hooks)) {
@@ -139,6 +153,7 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
   if (derive_op(event, fate, hooks)) {
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (said_ && !said_->to.empty()) TAILRACE_OK(send_elsewhere(batch, event, *fate.entry));
     TAILRACE_OK(add_main(batch, event, plan));
   }
   for (ChangeEvent& row : extra_) {
@@ -159,11 +174,21 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   return Status();
 }
 
+// To the table that `row` named, which has the layout of the plan's output.
+Status RowRewriter::send_elsewhere(EventBatch& batch, ChangeEvent& event, PlanEntry& entry) {
+  auto output = plans_.elsewhere(batch, entry, said_->to);
+  if (!output.ok()) return at_output(std::move(output).status().with("hook", "row"), version_, batch, event, *entry.plan.output);
+  event.output = *output;
+  event.table = (*output)->schema.get();
+  return Status();
+}
+
 Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
+  const auto& output = *static_cast<const RuleOutput*>(event.output);
   // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
   bool splits = event.op == Op::kUpdate && key_changed(event);
-  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() && lacking_column(event) < 0) {
-    TAILRACE_TRY(splits, goes_elsewhere(batch, event, *plan.output));
+  if (!splits && event.op == Op::kUpdate && output.message && output.message->routes_by_row() && lacking_column(event) < 0) {
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, output));
   }
   if (splits && lacking_column(event) < 0) {
     complete_after(event);
@@ -233,7 +258,7 @@ void RowRewriter::end_batch(EventBatch& batch) {
     while (from > splits_[s].first + 1) events[--to] = events[--from];
     events[--to] = splits_[s].second;
   }
-  if (!failed_) return;
+  if (!tracks()) return;
   // The same for the origins.
   from = kept_;
   origins_.resize(events.size());

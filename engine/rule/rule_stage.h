@@ -36,7 +36,7 @@ enum class OnRuleError : uint8_t { kStop, kDeadLetter, kSkip };
 enum class ErrorScope : uint8_t { kRow, kTransaction };
 
 struct RuleOptions {
-  std::string file;                            // "" = no rules: every table as it is
+  std::string file;                            // "" = no rules: every table as it is; a chain: one file a line
   std::map<std::string, std::string> options;  // rules.options of the job
   std::set<std::string> in_clear;              // those of them that the job file holds as they are: none may be a secret
   size_t memory_bytes = 64u << 20;             // per state
@@ -49,6 +49,7 @@ struct RuleOptions {
   int64_t batch_ms = 2'000;                   // a call that takes longer is told
   int64_t batch_limit_ms = 30'000;            // and one that takes so long ends the job; 0 = never
   std::shared_ptr<const RuleSource> stored;   // set: read from here and not from the disk
+  bool is_link = false;                       // of a chain: options that only other files of it declare are left aside
 };
 
 // Is the file of rules in Python? They have a host of their own, where there is one.
@@ -61,6 +62,7 @@ struct RuleStats {
 };
 
 class RuleMemory;
+class SourceTrail;
 
 // What the text of a rule file tells before it runs; a warning.
 struct RuleNote {
@@ -116,6 +118,7 @@ struct RuleStageConfig {
   bool writes_statements = false;           // the sink passes schema changes on as text
   DdlDesk* ddl = nullptr;                   // where statements are held; null = nowhere, so they stop. Outlives the stage
   std::string job_file = {};                // that has the dead letters; for advice
+  SourceTrail* trail = nullptr;             // the stage is one of a chain; outlives it
 };
 
 }  // namespace tailrace

@@ -7,6 +7,7 @@ local type, tostring, pcall, setmetatable, error = type, tostring, pcall, setmet
 
 local E_COLUMN = 105
 local TOPIC, PARTITION_KEY, HEADER, KEY = 1, 2, 3, 4
+local NO_TABLE_NAME = 3
 local OK, EMPTY = 0, 1
 
 -- Level 3 is the rule that assigned it.
@@ -21,9 +22,9 @@ function core.message_text(what, value)
 end
 
 function core.says_in_row(event, what, name, value)
-  if cx.say(cx, event, what, name, name and #name or 0, value, #value) ~= 0 then
-    error("more than 64 headers, or out of memory", 3)
-  end
+  local fault = cx.say(cx, event, what, name, name and #name or 0, value, #value)
+  if fault == NO_TABLE_NAME then error("ev.to: `" .. value .. "` is not of the form database.table", 3) end
+  if fault ~= 0 then error("more than 64 headers, or out of memory", 3) end
 end
 
 -- serialize ---------------------------------------------------------------------------------------------------------

@@ -399,6 +399,7 @@ function core.set_options(options)
   core.context_fields = setmetatable({ options = freeze(options, "ctx.options", true) }, {
     __index = function(_, name)
       if name == "state" then error("ctx.state needs mode = \"ordered\", and is there in row and tick", 3) end
+      if name == "lookup" then error("ctx.lookup has the tables of `lookups`, which this file does not declare", 3) end
     end,
   })
   core.context = freeze(core.context_fields, "ctx", true)

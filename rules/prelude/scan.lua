@@ -27,7 +27,7 @@ do
     FNEW = function() return function() return u end end,
     LOOP = function() while true do u = 1 end end,
     TSETV = function(a, b, c) a[b] = c end,
-    MOV = function(a, b) a = b return a end,
+    MOV = function(b) local a = b return a end,
     KSTR = function() local a = "a" return a end,
     TGETS = function(a) return a.b end,
   }
