@@ -1,6 +1,7 @@
 #include "pipeline/delivery.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -384,14 +385,15 @@ void Delivery::forget_targets() {
 }
 
 void Delivery::count_rows(const EventBatch& batch) {
-  std::lock_guard lock(run_.mutex);
+  // By layout first: neighbours are seldom of one table, and names are long keys.
+  std::unordered_map<const TableSchema*, RowCounts> tables;
   const TableSchema* table = nullptr;
   RowCounts* counts = nullptr;
   for (const ChangeEvent& event : batch.events) {
     if (!event.table) continue;
     if (event.table != table) {
       table = event.table;
-      counts = &run_.counts.of(table->qualified_name());
+      counts = &tables[table];
     }
     switch (event.op) {
       case Op::kInsert: ++counts->inserts; break;
@@ -403,8 +405,13 @@ void Delivery::count_rows(const EventBatch& batch) {
   }
   // The copy of a table without a key has no checkpoint before its end; till then its rows show at once, and if it is begun
   // again they are forgotten.
-  if (!table || !batch.is_snapshot || snapshot_.phase() != SnapshotStage::Phase::kKeyless) return;
-  run_.status.tables[table->qualified_name()].rows_read += std::exchange(counts->rows_read, 0);
+  bool shows_at_once = batch.is_snapshot && snapshot_.phase() == SnapshotStage::Phase::kKeyless;
+  std::lock_guard lock(run_.mutex);
+  for (auto& [layout, of_layout] : tables) {
+    const std::string name = layout->qualified_name();
+    if (shows_at_once) run_.status.tables[name].rows_read += std::exchange(of_layout.rows_read, 0);
+    of_layout.add_to(run_.counts.of(name));
+  }
 }
 
 }  // namespace tailrace

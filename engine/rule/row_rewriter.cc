@@ -62,7 +62,7 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || plan.where || !plan.steps.empty()))
+  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty()))
     TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
@@ -75,7 +75,7 @@ inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, co
     const RulePlan& plan = fate.entry->plan;
     bool is_said = plan.row >= 0 && fate.hook_event >= 0 && hooks.event(fate.hook_event).route;
     if (!plan.is_simple || is_said) return rewrite_event(batch, event, fate, hooks);
-    if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) return Status();
+    if (fate.was_judged() && !derive_op(event, fate, hooks)) return Status();
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     if (event.op == Op::kUpdate && key_changed(event)) {
       made_ = 0;
