@@ -84,7 +84,7 @@ struct TableProgress {
   // Counted once they are durable; but a table without a key shows the rows of the copy that is under way.
   uint64_t rows_read = 0;  // by the snapshot, this run
   uint64_t inserts = 0, updates = 0, deletes = 0;
-  uint64_t dropped = 0;      // row events of a quarantined table, and rows that the sink set aside
+  uint64_t dropped = 0;      // row events of a quarantined table, rows that rules let nothing of through, or that the sink set aside
   bool copied_anew = false;  // what earlier runs read of it was taken away
   std::string target;        // where the rules send its rows; "" = nowhere, or not known yet
   std::string state;         // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"

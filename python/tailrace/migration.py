@@ -167,9 +167,9 @@ class Migration(AbstractContextManager["Migration"]):
                 if now_status["state"] != "paused":
                     self._close()
                     raise
-                error = now_status["error"]
-                if ends_at_hold and goal != "end" and isinstance(error, errors.SchemaHeld):
-                    raise error from None
+                held = now_status["error"]
+                if ends_at_hold and goal != "end" and isinstance(held, errors.SchemaHeld):
+                    raise held from None
                 time.sleep(SLICE_S)
                 reached = False
             except errors.TailraceError as error:
