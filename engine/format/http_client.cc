@@ -16,7 +16,6 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <optional>
 
 namespace tailrace {
 namespace {
@@ -203,8 +202,23 @@ std::optional<std::string> join_chunks(std::string_view body) {
   }
 }
 
-// The answer, once all of it is there. Without a length it lasts until the connection ends.
-std::optional<HttpAnswer> parse_answer(std::string_view text, bool at_end) {
+template <class Wire>
+Result<HttpAnswer> exchange(Wire& wire, std::string_view request) {
+  TAILRACE_OK(wire.send_all(request));
+  std::string received;
+  char buffer[4096];
+  while (received.size() < kMaxAnswer) {
+    TAILRACE_TRY(size_t n, wire.receive(buffer, sizeof buffer));
+    received.append(buffer, n);
+    if (auto answer = parse_http_answer(received, n == 0)) return std::move(*answer);
+    if (n == 0) break;
+  }
+  return Status(ErrorCode::kFormatRegistry, "gave no answer that can be understood");
+}
+
+}  // namespace
+
+std::optional<HttpAnswer> parse_http_answer(std::string_view text, bool at_end) {
   size_t head_end = text.find("\r\n\r\n");
   if (head_end == std::string_view::npos || text.substr(0, 7) != "HTTP/1.") return {};
   HttpAnswer answer;
@@ -234,22 +248,6 @@ std::optional<HttpAnswer> parse_answer(std::string_view text, bool at_end) {
   answer.body = body;
   return answer;
 }
-
-template <class Wire>
-Result<HttpAnswer> exchange(Wire& wire, std::string_view request) {
-  TAILRACE_OK(wire.send_all(request));
-  std::string received;
-  char buffer[4096];
-  while (received.size() < kMaxAnswer) {
-    TAILRACE_TRY(size_t n, wire.receive(buffer, sizeof buffer));
-    received.append(buffer, n);
-    if (auto answer = parse_answer(received, n == 0)) return std::move(*answer);
-    if (n == 0) break;
-  }
-  return Status(ErrorCode::kFormatRegistry, "gave no answer that can be understood");
-}
-
-}  // namespace
 
 Result<HttpAnswer> http_exchange(const HttpServer& server, std::string_view request, const std::function<bool()>& is_over) {
   Socket socket(is_over);

@@ -204,10 +204,9 @@ Status KafkaSink::begin_topic(const KafkaTopic& topic, const ChangeEvent& event,
 // The status of what the event's message, record_, failed at.
 Status KafkaSink::placed(Status status, const EventBatch& batch, const ChangeEvent& event) {
   if (status.code() == ErrorCode::kJobAborted) return status;
-  if (event.table) status = std::move(status).with("table", event.table->qualified_name());
-  if (record_.has_key) status = std::move(status).with("key", printable_key(record_.key));
-  std::string position(sender_->id_of(batch, event));
-  return position.empty() ? status : std::move(status).with("position", std::move(position));
+  const std::string table = event.table ? event.table->qualified_name() : "";
+  return at_message(std::move(status),
+                    {{}, table, record_.has_key ? std::string_view(record_.key) : std::string_view(), sender_->id_of(batch, event)});
 }
 
 Status KafkaSink::write(const LaneBatch& batch, std::stop_token stop) {

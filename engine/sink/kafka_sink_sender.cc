@@ -31,6 +31,13 @@ std::string printable_key(std::string_view bytes) {
   return out;
 }
 
+Status at_message(Status status, const MessagePlace& place) {
+  if (!place.topic.empty()) status = std::move(status).with("topic", std::string(place.topic));
+  if (!place.table.empty()) status = std::move(status).with("table", std::string(place.table));
+  if (!place.key.empty()) status = std::move(status).with("key", printable_key(place.key));
+  return place.position.empty() ? status : std::move(status).with("position", std::string(place.position));
+}
+
 std::string_view KafkaSender::id_of(const EventBatch& batch, const ChangeEvent& event) {
   if (event.op == Op::kRead || event.txn >= batch.txns.size()) return {};
   if (id_txn_ != event.txn) {
@@ -100,12 +107,10 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
       deliveries_.not_sent(pending);
       if (deliveries_.has_failed()) return deliveries_.failure();
       bool too_large = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-      Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
-                             fmt::format("message of {} bytes not taken: {}", record.value.size() + record.key.size(), why))
-                          .with("topic", topic.name)
-                          .with("table", event.table ? event.table->qualified_name() : "")
-                          .with("key", printable_key(record.key));
-      return std::move(status).with("position", std::string(id_of(batch, event)));
+      const std::string table = event.table ? event.table->qualified_name() : "";
+      return at_message(Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
+                               fmt::format("message of {} bytes not taken: {}", record.value.size() + record.key.size(), why)),
+                        {topic.name, table, record.key, id_of(batch, event)});
     }
     producer_.wait_for_room(stop);
     if (stop.stop_requested() || producer_.is_abandoned()) {

@@ -20,6 +20,12 @@ namespace tailrace {
 // A message key as errors show it.
 std::string printable_key(std::string_view bytes);
 
+// Where an error about a message belongs; what is empty is left out.
+struct MessagePlace {
+  std::string_view topic, table, key, position;
+};
+Status at_message(Status status, const MessagePlace& place);
+
 // A message before it is sent.
 struct Outgoing {
   const EventBatch& batch;

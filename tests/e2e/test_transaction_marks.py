@@ -127,6 +127,27 @@ def test_killed_in_a_commit_each_mark_is_seen_once(database, broker, jobs):
         assert sum(len(each[at][1]) for each in found.values()) == 5
 
 
+def test_xa_transactions_and_rows_that_rules_take_away(database, broker, jobs):
+    """An XA transaction is one where it is committed, none where it is rolled back; one without rows left has no marks."""
+    topic = f"marks-{time.time_ns()}"
+    rules = """return { api = 1, tables = { ["shop.items"] = { where = "id <> 7" }, ["shop.other"] = { serialize = "canal" } } }"""
+    database.run("CREATE TABLE shop.other (id INT NOT NULL PRIMARY KEY)")
+    engine = jobs(database, rules=rules, sink={"url": f"kafka://{broker}", "topic": topic, "partition": "one", "format": "dataworks",
+                                               "transaction_marks": "true"})
+    assert engine.run().code == 0
+    copied = len(topics.messages(broker, topic))
+    database.run("XA START 'kept'; UPDATE shop.items SET n = 0 WHERE id IN (1, 2); XA END 'kept'; XA PREPARE 'kept'; ")
+    database.run("UPDATE shop.items SET n = 0 WHERE id = 7; UPDATE shop.items SET n = 0 WHERE id = 9; INSERT INTO shop.other VALUES (1); "
+                 "XA START 'gone'; UPDATE shop.items SET n = 0 WHERE id = 3; XA END 'gone'; XA PREPARE 'gone'; XA ROLLBACK 'gone'; XA COMMIT 'kept'")
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    ops = []
+    for each in topics.messages(broker, topic)[copied:]:
+        value = json.loads(each.payload)
+        ops.append(value["payload"]["op"] if "payload" in value else "canal")
+    assert ops == [BEGIN, "UPDATE", END, "canal", BEGIN, "UPDATE", "UPDATE", END]
+
+
 @pytest.mark.parametrize("target", ["file", "null"])
 def test_sinks_without_marks_refuse_them(database, jobs, tmp_path, target):
     url = f"file://{tmp_path / 'out'}" if target == "file" else "null://"

@@ -333,7 +333,7 @@ def test_a_registry_that_does_not_help_is_named(cases, registry):
     Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
     with pytest.raises(tr.TailraceError) as caught:
         formats.encode(case, encoding="confluent", registry=registry)
-    assert caught.value.code == "FMT-0004" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
+    assert caught.value.code == "FMT-0005" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
     assert "subject=com.alibaba.dts.formats.avro.Record" in str(caught.value)
     with pytest.raises(tr.TailraceError, match="FMT-0004.*cannot be reached"):
         formats.encode(case, encoding="confluent", registry="http://127.0.0.1:1")
@@ -353,7 +353,7 @@ def test_subjects_are_called_after_topics(cases, registry, naming, subjects):
     assert formats.encode(case, **given, subject_topics="shop.orders, b").value[:5] == b"\x00\x00\x00\x00\x02"
     assert {name: [2] for name in subjects} == Registry.subjects
     Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
-    with pytest.raises(tr.TailraceError, match=f"FMT-0004(.|\n)*subject={subjects[1]}"):
+    with pytest.raises(tr.TailraceError, match=f"FMT-0005(.|\n)*subject={subjects[1]}"):
         formats.encode(case, **given, subject_topics="b")
 
 
@@ -365,7 +365,10 @@ def test_subjects_are_called_after_topics(cases, registry, naming, subjects):
     ({"subject_topics": "a"}, "it goes with subject_naming"),
     ({"subject_naming": "topic"}, "record_name"),
     ({"encoding": "binary", "subject": "a"}, "they go with encoding = confluent and registry"),
-    ({"registry": "https://me:secret@registry"}, "is https, which is not supported"),
+    ({"registry": "ftp://me:secret@registry"}, "http://host:port or https://host:port expected"),
+    ({"registry": "http://me:secret@registry", "registry_password": "secret"}, "one of both expected"),
+    ({"registry_password": "secret"}, "registry_password goes with a user"),
+    ({"registry_ca": "ca.pem"}, "registry_ca goes with a registry of https"),
 ])
 def test_options_of_the_registry_that_cannot_be_meant(cases, registry, options, said):
     with pytest.raises(tr.TailraceError, match="CFG-0003") as caught:
@@ -380,7 +383,7 @@ def test_a_registry_with_a_number_for_each_subject_is_refused(cases, registry, m
         self.answer(200, {"id": 7 if "a-value" in self.path else 8})
 
     monkeypatch.setattr(Registry, "do_POST", numbered)
-    with pytest.raises(tr.TailraceError, match="FMT-0004(.|\n)*7 under a-value and 8 under b-value"):
+    with pytest.raises(tr.TailraceError, match="FMT-0005(.|\n)*7 under a-value and 8 under b-value"):
         formats.encode(of_format(cases, "avro")[0], encoding="confluent", registry=registry, subject_naming="topic_name", subject_topics="a,b")
 
 
