@@ -65,6 +65,7 @@ class KafkaSink final : public Sink {
     const std::stop_token& stop;
     const bool marks;  // its transactions are marked
   };
+  Status wait_for_reports(const std::stop_token& stop);
   Status write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop);
   Status write_to(const KafkaTopic& topic, const ChangeEvent& event, const Writing& to);
   KafkaMarks::Send mark_sender(const Writing& to);
@@ -220,6 +221,7 @@ Status KafkaSink::write(const LaneBatch& batch, std::stop_token stop) {
   broken_ = write_events(*batch.events, pending, stop);
   if (!broken_.ok()) return broken_;  // never sealed, so never acknowledged
   deliveries_->seal(pending);
+  producer_.wake_pacer();
   return {};
 }
 
@@ -234,6 +236,7 @@ Status KafkaSink::write_in_transaction(const LaneBatch& batch, const std::stop_t
   KafkaDeliveries::Batch* pending = deliveries_->begin(batch.events->sequence);
   TAILRACE_OK(write_events(*batch.events, pending, stop));
   deliveries_->seal(pending);
+  producer_.wake_pacer();
   covered_.push_back(batch.events->sequence);
   checkpoint_ = batch.checkpoint;
   if (!checkpoint_) return {};
@@ -246,11 +249,29 @@ Status KafkaSink::write_in_transaction(const LaneBatch& batch, const std::stop_t
 
 Status KafkaSink::commit(const std::stop_token& stop) {
   auto began = Clock::now();
-  TAILRACE_OK(transactions_->commit(*checkpoint_, stop));
+  KafkaDeliveries::Batch* mark = deliveries_->begin(0);
+  deliveries_->sent(mark);
+  TAILRACE_TRY(size_t bytes, transactions_->put(*checkpoint_, deliveries_->origin(mark, nullptr), stop));
+  deliveries_->seal(mark);
+  producer_.pacer().handed(bytes);
+  producer_.wake_pacer();
+  // The commit would wait for the same, by a flush: ten milliseconds at a time, the client's thread polling without a pause.
+  TAILRACE_OK(wait_for_reports(stop));
+  TAILRACE_OK(transactions_->commit(stop));
   commit_took_ = Clock::now() - began;
   checkpoint_.reset();
   for (uint64_t sequence : covered_) acks_->acknowledged(sequence);
   covered_.clear();
+  return {};
+}
+
+// Or until one failed: the commit knows why.
+Status KafkaSink::wait_for_reports(const std::stop_token& stop) {
+  while (!deliveries_->wait_until_empty(20, stop) && !deliveries_->has_failed()) {
+    if (stop.stop_requested() || producer_.is_abandoned()) {
+      return Status(ErrorCode::kJobAborted, "while waiting for Kafka to confirm messages");
+    }
+  }
   return {};
 }
 

@@ -68,10 +68,11 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
   parts[n].vtype = RD_KAFKA_VTYPE_PARTITION;
   parts[n++].u.i32 = partition;
   parts[n].vtype = RD_KAFKA_VTYPE_VALUE;
-  parts[n].u.mem.ptr = is_tombstone ? nullptr : const_cast<char*>(record.value.data());
+  // Not copied by the client: small pieces freed by another thread cost more than the copy.
+  parts[n].u.mem.ptr = is_tombstone ? nullptr : const_cast<char*>(KafkaDeliveries::keep(pending, record.value));
   parts[n++].u.mem.size = is_tombstone ? 0 : record.value.size();
   parts[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-  parts[n++].u.i = RD_KAFKA_MSG_F_COPY;
+  parts[n++].u.i = 0;
   parts[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
   parts[n++].u.ptr = deliveries_.origin(pending, event.table);
   if (record.has_key) {
@@ -96,10 +97,14 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
     parts[n++].u.header.size = static_cast<ssize_t>(header.value.size());
   }
   deliveries_.sent(pending);
-  bytes_ += record.value.size() + record.key.size();
   while (true) {
     rd_kafka_error_t* error = rd_kafka_produceva(producer_.client(), parts, n);
-    if (!error) return {};
+    if (!error) {
+      size_t bytes = (is_tombstone ? 0 : record.value.size()) + (record.has_key ? record.key.size() : 0);
+      bytes_ += bytes;
+      producer_.pacer().handed(bytes);
+      return {};
+    }
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     std::string why = rd_kafka_error_string(error);
     rd_kafka_error_destroy(error);
