@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import shutil
+import threading
 import time
 
 import pytest
@@ -225,3 +226,30 @@ def test_a_registry_that_is_away_for_a_while_is_waited_for(database, broker, job
         wait_for(lambda: len(topics.messages(broker, f"{prefix}.later")) >= 2, "the row")
     ended = engine.stop()
     assert ended.code == 130, str(ended)   # stopped by a signal
+
+
+def test_a_signal_ends_the_wait_for_a_registry(database, broker, jobs):
+    prefix = f"registry-{time.time_ns()}"
+    asked, released = threading.Event(), threading.Event()
+    with running_registry() as registry:
+        engine = jobs(database, sink=sink(broker, registry, prefix, subject_naming="topic_name")).start()
+        wait_for(lambda: engine.phase() == "stream" or not engine.alive(), "the stream")
+
+        def silent(subject):
+            asked.set()
+            released.wait(60)
+
+        Registry.before = silent
+        database.run("CREATE TABLE shop.later (id INT NOT NULL PRIMARY KEY); INSERT INTO shop.later VALUES (7)")
+        assert asked.wait(30)
+        started = time.monotonic()
+        ended = engine.stop()
+        took = time.monotonic() - started
+        released.set()
+    assert ended.code == 130, str(ended)
+    assert took < 2
+    assert topics.messages(broker, f"{prefix}.later") == []
+    with running_registry(port=int(registry.rpartition(":")[2])):
+        ended = engine.run()
+        assert ended.code == 0, str(ended)
+    assert len(topics.messages(broker, f"{prefix}.later")) == 2

@@ -6,6 +6,7 @@ import pytest
 from checks import assert_error
 
 from harness import topics
+from harness.servers import REPO
 
 BEGIN, END = "TRANSACTION_BEGIN", "TRANSACTION_END"
 
@@ -19,23 +20,35 @@ def read(broker, topic, partition=None):
     return found
 
 
+def case(name):
+    """The message that a conformance case expects."""
+    lines = (REPO / "tests/formats/transaction_marks.jsonl").read_text().splitlines()
+    return next(each["expect"] for each in map(json.loads, lines) if each["id"] == name)
+
+
+def without_times(message):
+    times = dict.fromkeys(message["payload"]["timestamp"])
+    return {**message, "payload": {**message["payload"], "timestamp": times}}
+
+
 def transactions_of(messages):
     """[(gtid, [ops])] of one partition; every row of the log stands between the marks of its transaction."""
-    out, inside = [], None
+    out, inside, at = [], None, None
     for op, place, value, key in messages:
         gtid, _, number = place.rpartition(":")
         if op == BEGIN:
             assert inside is None and number == "begin" and key is None, (op, place)
-            assert value["payload"]["before"] is value["payload"]["after"] is value["payload"]["ddl"] is None
-            inside = (gtid, [])
+            assert without_times(value) == without_times(case("DataWorks.marks.begin"))
+            inside, at = (gtid, []), value["payload"]["timestamp"]["eventTime"]
         elif op == END:
             assert inside and inside[0] == gtid and number == "end", (op, place)
+            assert without_times(value) == without_times(case("DataWorks.marks.end")) and value["payload"]["timestamp"]["eventTime"] == at
             out.append(inside)
             inside = None
         elif op in ("ALTER", "CREATE"):
             assert inside is None, (op, place)
         elif place:
-            assert inside and inside[0] == gtid, (op, place)
+            assert inside and inside[0] == gtid and value["payload"]["timestamp"]["eventTime"] == at, (op, place)
             inside[1].append(op)
         else:
             assert inside is None, "a row of the first copy between marks"
