@@ -81,14 +81,7 @@ std::string hash_of(const LuaRuleSet& rules) {
   std::string all = "api=1\n";
   for (const auto& [name, file] : rules.files.files) all += fmt::format("{}\n{}\n{}\n", name, file.text.size(), file.text);
   for (const auto& [name, file] : rules.lookups) all += fmt::format("{}{}\n{}\n{}\n", kLookup, name, file.text.size(), file.text);
-  for (const auto& [name, value] : rules.spec.options) {
-    all += name + "=";
-    if (const bool* flag = std::get_if<bool>(&value)) all += *flag ? "true" : "false";
-    if (const double* number = std::get_if<double>(&value)) all += fmt::format("{}", *number);
-    if (const std::string* text = std::get_if<std::string>(&value)) all += *text;
-    all += "\n";
-  }
-  return sha256_hex(all);
+  return sha256_hex(all + option_lines(rules.spec));
 }
 
 std::string version_of(const LuaRuleSet& rules) {
@@ -171,7 +164,7 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
   TAILRACE_TRY(RuleNode root, state->load_file());
   const LuaFiles::File& main_file = rules->files.files[""];
-  auto spec = parse_rule_spec(root, options_for(options, root), {main_file.chunk.substr(1), main_file.text});
+  auto spec = parse_rule_spec(root, options_for(options, root), {main_file.chunk.substr(1), main_file.text}, options.in_clear);
   if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
   for (const auto& [name, file] : rules->files.files) rules->spec.rows_name_targets |= writes_to(file.text);

@@ -211,6 +211,18 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
   return out;
 }
 
+// RULE-0101 when an option that a job would keep as it is written is a secret of the file. Other mistakes are for the job to tell.
+void check_secrets(const std::string& file, const OptionMap& options) {
+  RuleOptions given = rule_options(file, options);
+  for (const auto& [name, value] : options) {
+    if (!is_reference(value)) given.in_clear.insert(name);
+  }
+  Status status = without_gil([&] { return python_rule_kit().load(given).status(); });
+  if (status.ok()) return;
+  const auto& places = status.context();
+  if (std::any_of(places.begin(), places.end(), [](const auto& place) { return place.first == "option"; })) raise(status);
+}
+
 StreamConfig raw_stream(const std::string& url, const OptionMap& options, const std::vector<std::string>& tables,
                         const std::string& start) {
   StreamConfig config;
@@ -427,6 +439,7 @@ class PyLogCapture {
 void bind_rules(py::module_& m) {
   m.def("read_case", &read_case, py::arg("path"));
   m.def("check_rules", &check_file, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("ddl"), py::arg("job"));
+  m.def("check_secrets", &check_secrets, py::arg("file"), py::arg("options"));
   m.def("replay_rules", &replay_files, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("old_file"), py::arg("old_options"),
         py::arg("path"), py::arg("url"), py::arg("source_options"), py::arg("tables"), py::arg("start"), py::arg("examples"),
         py::arg("until") = "", py::arg("letters") = std::vector<std::string>());

@@ -54,14 +54,7 @@ RuleNode node_of(const py::tuple& given) {
 
 std::string hash_of(const PyRuleSet& rules) {
   std::string all = fmt::format("api=1 python\n{}\n{}\n", rules.text.size(), rules.text);
-  for (const auto& [name, value] : rules.spec.options) {
-    all += name + "=";
-    if (const bool* flag = std::get_if<bool>(&value)) all += *flag ? "true" : "false";
-    if (const double* number = std::get_if<double>(&value)) all += fmt::format("{}", *number);
-    if (const std::string* text = std::get_if<std::string>(&value)) all += *text;
-    all += "\n";
-  }
-  return sha256_hex(all);
+  return sha256_hex(all + option_lines(rules.spec));
 }
 
 std::string version_of(const PyRuleSet& rules) {
@@ -93,7 +86,7 @@ Result<std::shared_ptr<PyRuleSet>> load(const RuleOptions& options) {
     rules->text = loaded.attr("text").cast<std::string>();
     for (py::handle function : loaded.attr("functions")) rules->functions.emplace_back(py::reinterpret_borrow<py::object>(function));
     RuleNode root = node_of(loaded.attr("node").cast<py::tuple>());
-    auto spec = parse_rule_spec(root, options_for(options, root), {rules->file, rules->text});
+    auto spec = parse_rule_spec(root, options_for(options, root), {rules->file, rules->text}, options.in_clear);
     if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
     rules->spec = std::move(spec).value();
     rules->values = std::make_unique<KeptObject>(option_values(rules->spec));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "job/config_change.h"
 #include "job/job_commands.h"
 #include "job/job_impl.h"
 #include "job/job_status.h"
@@ -14,16 +15,6 @@ namespace tailrace {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Where the source is may change: a position tells which server it is of, and the source checks that the one named now
-// can go on from it. What kind of source it is may not.
-std::vector<std::string> movable(const JobConfig& config, const std::optional<JobRow>& known) {
-  if (!known) return {};
-  auto before = JobConfig::parse(known->config);
-  auto server = [](const std::string& url) { return url.rfind("mysql://", 0) == 0 || url.rfind("mariadb://", 0) == 0; };
-  if (!before.ok() || !server(before->source.url) || !server(config.source.url)) return {};
-  return {"/source/url", "/source/socket", "/source/tls", "/source/tls_ca", "/source/password"};
-}
 
 constexpr uint64_t kProfileEvery = 4;  // turns of the service thread, a quarter of a second each
 
@@ -117,7 +108,12 @@ Status Job::Impl::decide_ddl(const DdlDecision& decision) {
   if (to_stop) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
   TAILRACE_TRY(auto held, file->held_ddl());
   if (id == 0) {
-    if (held.size() != 1) return Status(ErrorCode::kJobState, fmt::format("{} statements are held; name one by its number", held.size()));
+    if (held.empty()) return Status(ErrorCode::kJobState, "no statement is held, so there is nothing to decide").with("job", file->path());
+    if (held.size() != 1) {
+      return Status(ErrorCode::kJobState,
+                    fmt::format("{} statements are held; name one by its number, as tailrace ddl list shows it", held.size()))
+          .with("job", file->path());
+    }
     id = held[0];
   }
   TAILRACE_OK(file->decide_ddl(id, decision.release ? DdlState::kReleased : DdlState::kSkipped));
@@ -172,7 +168,7 @@ Status Job::Impl::begin() {
   {
     std::lock_guard lock(mutex);
     if (state == JobState::kRunning || state == JobState::kRetrying) {
-      return Status(ErrorCode::kJobState, "the job is running already");
+      return Status(ErrorCode::kJobState, "the job is running already; pause or stop it first").with("job", file->path());
     }
     if (abandoned && !runner_is_over) {
       return Status(ErrorCode::kJobState,
@@ -244,7 +240,7 @@ Status Job::Impl::take_up() {
       dropped_before = status->dropped;
     }
     TAILRACE_TRY(durable_before, file->load());
-    TAILRACE_TRY(warnings, unmatched_patterns(*file, rules_version));
+    TAILRACE_TRY(warnings, lasting_warnings(*file, rules_version));
     for (const TableStat& stat : tables) tables_before[stat.database + "." + stat.table] = progress_of(stat);
   }
   service.emplace([this](std::stop_token stop) { service_loop(stop); });
@@ -292,7 +288,8 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
     JobRules rules(*file, config, factories);
     TAILRACE_OK(make_parts(config, factories, *file, rules, "", made));
   }
-  TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), movable(config, known)));
+  TAILRACE_TRY(auto row,
+               file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), config_latitude(config, known)));
   (void)row;
   auto job = std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
   TAILRACE_OK(job->impl_->take_up());

@@ -45,7 +45,14 @@ Result<std::string> scalar(std::string_view key, const json& value) {
   return bad_value(key, "a string, number, true or false");
 }
 
-bool is_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
+bool has_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
+
+bool holds_password(std::string_view key, std::string_view text) {
+  if (key.ends_with("_password")) return !text.empty();
+  if (text.find("://") == std::string_view::npos) return false;
+  auto url = parse_url(text);
+  return url.ok() && url->has_password;
+}
 
 // Fills `out` and takes literal passwords out of `node`, which becomes part of the stored form.
 Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, JobConfig& config) {
@@ -70,10 +77,15 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
     if (key == "url") continue;
     std::string name = fmt::format("{}.{}", where, key);
     TAILRACE_TRY(std::string text, scalar(name, value));
-    if (key == "password" && !is_reference(text)) {
+    if (key == "password" && !has_reference(text)) {
       config.secrets[name] = text;
       literal.push_back(key);
       continue;
+    }
+    if (!is_reference(text) && holds_password(key, text)) {
+      return Status(
+          ErrorCode::kConfigBadValue,
+          fmt::format("{}: a job keeps only a reference to a password; write ${{env:NAME}} or ${{file:PATH}} in its place", name));
     }
     out.options[key] = std::move(text);
   }
@@ -234,6 +246,11 @@ Result<JobConfig> JobConfig::parse(std::string_view text) {
   if (root.contains("pipeline")) TAILRACE_OK(parse_pipeline(root.at("pipeline"), config.pipeline));
   config.canonical = root.dump();
   return config;
+}
+
+bool is_reference(std::string_view text) {
+  bool begins = text.starts_with("${env:") || text.starts_with("${file:");
+  return begins && text.find('}') == text.size() - 1 && text.find(":-") == std::string_view::npos;
 }
 
 Result<std::string> resolve_references(std::string_view text) {

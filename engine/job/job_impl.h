@@ -34,8 +34,9 @@ struct Parts {
 };
 
 // Makes the parts without opening any.
+// `tell`: what the source finds that people should know; may be null.
 Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules, const std::string& rules_version,
-                  Parts& out);
+                  Parts& out, std::function<void(const std::string&)> tell = nullptr);
 
 // What rules did and cost, by version and table: earlier runs and this one. Bounded.
 class RuleProfile {
@@ -76,7 +77,7 @@ struct Job::Impl : std::enable_shared_from_this<Job::Impl> {
   PipelineStatus last;                                 // of the run that ended
   std::map<std::string, TableProgress> tables_before;  // counted by earlier runs, of this process or another
   std::optional<Checkpoint> durable_before;            // the newest of theirs
-  std::vector<std::string> warnings;                   // patterns that match nothing
+  std::vector<std::string> warnings;                   // about what the job found at its source when it began
   std::deque<std::pair<Clock::time_point, uint64_t>> samples;
   Until goal = Until::kEnd;
   Position goal_position;
@@ -97,7 +98,8 @@ struct Job::Impl : std::enable_shared_from_this<Job::Impl> {
   Status take_up();
   JobStatus status() const;
   void run_loop(std::stop_token stop);
-  void look_at_patterns(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules);
+  void look_at(const FoundTables& source);
+  void warn(std::string_view code, const std::string& text);
   // How a run went, apart from its status.
   struct Run {
     bool progressed = false, again = false, undecodable = false;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -19,6 +20,16 @@ struct JobRow {
   std::string sink_identity;
   int64_t created_us = 0;
   std::optional<int64_t> started_us;
+};
+
+// Which differences from a kept configuration are let through, and what to say of the others.
+struct ConfigLatitude {
+  struct Reason {
+    std::string_view part;  // "tables": the first key of the place
+    std::string_view why;
+  };
+  std::vector<std::string> movable;  // JSON pointers, each with all below it
+  std::vector<Reason> reasons;
 };
 
 struct StatusRow {

@@ -45,10 +45,10 @@ class JobFile final : public CheckpointStore,
   static std::string owner_of(const std::string& path);
 
   // The job's identity. First call: keeps name, config and sink identity. Later: JOB-0004 with a readable
-  // difference unless the config is the same JSON value, but for the places of `movable` (JSON pointers), whose new
-  // values are kept. Secrets must be references in it.
+  // difference unless the config is the same JSON value, but for the movable places of `latitude`, whose new values are
+  // kept. Secrets must be references in it.
   Result<JobRow> create_or_check_config(std::string_view name, std::string_view config_json, std::string_view sink_identity,
-                                        const std::vector<std::string>& movable = {});
+                                        const ConfigLatitude& latitude = {});
   Result<std::optional<JobRow>> read_job();
   Status mark_started();  // call after the sink's open succeeded, before the first write
   Result<bool> has_started();

@@ -32,6 +32,11 @@ OutputTable with_others(const OutputTable& output, const std::vector<SchemaRef>&
 
 bool has(const ChangeEvent& event, DdlKind kind) { return event.ddl_kinds & ddl_bit(kind); }
 
+// Whoever decides about the statement is to know that the rules have to change as well.
+std::string unfit_text(const DdlGuard::Outputs& outputs) {
+  return outputs.why_unfit ? fmt::format(", and do not fit the table after it ({})", outputs.why_unfit->detail()) : "";
+}
+
 bool is_mapped(const OutputTable* output) { return output && output->schema != output->source; }
 
 }  // namespace
@@ -52,7 +57,7 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
   StoppedDdl statement;
   if (event.txn < batch.txns.size()) statement.txn = batch.txns[event.txn].id;
   statement.ordinal = event.ordinal;
-  const TableSchema& table = *(outputs.before ? outputs.before->source : outputs.after->source);
+  const TableSchema& table = outputs.before ? *outputs.before->source : outputs.after ? *outputs.after->source : *outputs.unfit;
   // Files of a chain are asked about one statement: who decides about it does so for all of them.
   const TableSchema& logged = trail && trail->source->table ? *trail->source->table : table;
   statement.database = logged.database;
@@ -61,14 +66,14 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
   statement.kinds = ddl_kind_names(event.ddl_kinds);
 
   if (uint32_t denied = spec.deny & event.ddl_kinds) {
-    statement.reason = "the rules deny " + ddl_kind_names(denied);
+    statement.reason = "the rules deny " + ddl_kind_names(denied) + unfit_text(outputs);
     TAILRACE_TRY(Verdict verdict, stop(batch, event, statement, spec.on_denied));
     if (verdict == Verdict::kSkip) return verdict;
   } else if (spec.hook >= 0) {
     DdlQuestion question{table.database,
                          table.table,
                          std::string(event.sql),
-                         target_text(event, found, 0),
+                         outputs.unfit ? "" : target_text(event, found, 0),
                          event.ddl_kinds,
                          statement.txn,
                          event.txn < batch.txns.size() ? batch.txns[event.txn].commit_time_us : 0};
@@ -77,6 +82,7 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
     statement.reason = asked->text;
     if (asked->action == DdlAnswer::Action::kHold || asked->action == DdlAnswer::Action::kSkip) {
       bool holds = asked->action == DdlAnswer::Action::kHold;
+      statement.reason += unfit_text(outputs);
       TAILRACE_TRY(Verdict verdict, stop(batch, event, statement, holds ? DdlSpec::OnDenied::kHold : DdlSpec::OnDenied::kSkip));
       if (verdict == Verdict::kSkip) return verdict;
     } else if (!asked->text.empty()) {
@@ -92,6 +98,7 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
     statement.reason = "the rules leave out " + ddl_kind_names(without);
     return stop(batch, event, statement, DdlSpec::OnDenied::kSkip);
   }
+  if (outputs.unfit) return Verdict::kSend;
   // The SQLite sink reads the statement as it was written; a reader of messages has the target before him.
   if (!writes_text_ || (!is_mapped_table && without == 0)) return Verdict::kSend;
   if (has(event, DdlKind::kRenameTable) && !outputs.after) {

@@ -20,6 +20,9 @@ class DdlGuard {
     const OutputTable* after;
     // Layouts of the other tables that go to the same target: it has their columns as well.
     std::vector<SchemaRef> others = {};
+    // Set where the rules do not fit the table after the statement, which is then no output: that table, and why.
+    const TableSchema* unfit = nullptr;
+    const Status* why_unfit = nullptr;
   };
 
   // All outlive it; `host` and `desk` may be null. Without a desk nobody can be asked, and a held statement stops.

@@ -182,7 +182,9 @@ class PlannedStage final : public RuleStage {
       default: break;
     }
     if (!event.table) return Status(ErrorCode::kInternal, "an event without table reached the rules");
-    TAILRACE_TRY(PlanEntry * entry, plans_.find(batch, event.table));
+    auto planned = plans_.find(batch, event.table);
+    if (!planned.ok()) return at_event(std::move(planned).status(), rules_->version, batch, event);
+    PlanEntry* entry = *planned;
     fate.entry = entry;
     const RulePlan& plan = entry->plan;
     bool op_taken = !plan.rule || (plan.rule->ops >> static_cast<unsigned>(event.op) & 1);
@@ -291,11 +293,17 @@ class PlannedStage final : public RuleStage {
     fate.hook_event = Fate::kKeepAsIs;
     PlanEntry* before = nullptr;
     PlanEntry* after = nullptr;
+    bool is_there_after = event.new_schema && *event.new_schema;
     if (event.table) {
-      TAILRACE_TRY(before, plans_.find(batch, event.table));
+      auto found = plans_.find(batch, event.table);
+      // Rules that were corrected for the table after the statement need not fit the one before it.
+      if (!found.ok() && !is_there_after) return at_event(std::move(found).status(), rules_->version, batch, event);
+      before = found.ok() ? *found : nullptr;
     }
-    if (event.new_schema && *event.new_schema) {
-      TAILRACE_TRY(after, plans_.find(*event.new_schema));
+    if (is_there_after) {
+      auto found = plans_.find(*event.new_schema);
+      if (!found.ok()) return judge_unfit(batch, event, before, found.status(), fate);
+      after = *found;
     }
     if (!before && !after) return Status();
     bool before_kept = before && !before->plan.is_dropped();
@@ -325,6 +333,30 @@ class PlannedStage final : public RuleStage {
     event.output = output;
     if (event.table) event.table = output->schema.get();
     return Status();
+  }
+
+  // The rules cannot be planned for the table as the statement leaves it. What they say of such statements comes first: one that
+  // is held or skipped does not need the plan, only rows behind it do.
+  Status judge_unfit(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const Status& why, Fate& fate) {
+    const TableSchema& table = **event.new_schema;
+    bool before_kept = before && !before->plan.is_dropped();
+    if (!batch.is_snapshot) {
+      DdlGuard::Outputs outputs{before_kept ? before->plan.output.get() : nullptr, nullptr, {}, &table, &why};
+      if (before_kept) outputs.others = plans_.others(*outputs.before);
+      TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
+      if (verdict == DdlGuard::Verdict::kSkip) {
+        stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+        fate.hook_event = Fate::kDrop;
+        return Status();
+      }
+    }
+    if (event.sql.empty()) return at_event(why, rules_->version, batch, event);
+    Status status(why.code(), fmt::format("{}. The table is so since the source ran: {}. The job goes on when the rules fit it: correct "
+                                          "the file and run the job again, or give it another with tailrace rule swap",
+                                          why.detail(), event.sql));
+    for (const auto& [key, value] : why.context()) status = std::move(status).with(key, value);
+    status = std::move(status).with("statement", std::string(event.sql)).with("table", table.qualified_name());
+    return at_event(std::move(status), rules_->version, batch, event);
   }
 
   // What the rules say of a statement, before anything is made of it.

@@ -63,8 +63,7 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty()))
-    TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
   event.output = plan.output.get();

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -73,7 +74,12 @@ struct RuleSpec {
 
 // Checks the table a rule file returned, and merges the job's options into the file's defaults. `file` lets errors
 // name lines.
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file = {});
+// `in_clear`: options that the job would keep as they are written; none of them may be a secret.
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file = {},
+                                 const std::set<std::string>& in_clear = {});
+
+// Name and value of every option but the secrets, a line each: part of what tells versions apart.
+std::string option_lines(const RuleSpec& spec);
 
 // The formats that `serialize` names must be among these; empty = not checked.
 Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ enum class ErrorScope : uint8_t { kRow, kTransaction };
 struct RuleOptions {
   std::string file;                            // "" = no rules: every table as it is; a chain: one file a line
   std::map<std::string, std::string> options;  // rules.options of the job
+  std::set<std::string> in_clear;              // those of them that the job file holds as they are: none may be a secret
   size_t memory_bytes = 64u << 20;             // per state
   bool trusted = true;                         // false: no JIT, every event within `steps`
   bool jit = true;
@@ -77,6 +79,10 @@ struct HookPlace {
   uint64_t call = 0;
   bool operator==(const HookPlace&) const = default;
 };
+
+// Does the failure tell of a statement of the log at which the rules stop: one that they hold, or one behind which they do not fit
+// the table?
+bool is_at_statement(const Status& failure);
 
 class RuleStage {
  public:

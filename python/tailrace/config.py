@@ -81,6 +81,8 @@ def rules_fields(rules: object, folder: Path) -> dict[str, Any] | None:
     if not isinstance(rules, Mapping):
         raise errors.make("CFG-0003", f"rules: a path, a list, a table or functions with @tailrace.rule expected, got {type(rules).__name__}")
     kept = dict(rules)
+    if isinstance(kept.get("options"), Mapping):
+        kept["options"] = {name: str(value) if isinstance(value, Secret) else value for name, value in kept["options"].items()}
     file = kept.get("file")
     functions = file_of(file)
     if functions is not None:
@@ -193,7 +195,8 @@ def apply(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
 
 
 def interpolate(node: Any, locate: Callable[[str], str | None], key: str = "") -> Any:
-    """Replaces ``${env:X}``, ``${env:X:-default}``, ``${file:P}`` and ``$$``; options that are secret stay references."""
+    """Replaces ``${env:X}``, ``${env:X:-default}``, ``${file:P}`` and ``$$``; options that are secret, and those of the rules,
+    stay references."""
     if isinstance(node, Mapping):
         return {name: interpolate(value, locate, f"{key}.{name}" if key else name) for name, value in node.items()}
     if isinstance(node, list):
@@ -203,6 +206,8 @@ def interpolate(node: Any, locate: Callable[[str], str | None], key: str = "") -
     section, _, last = key.rpartition(".")
     keep = section in ("source", "sink") and last in secret_options() and "${" in node
     text = _VARIABLE.sub(lambda match: _variable(match, key, locate), node)
+    if section == "rules.options":
+        return node  # the engine reads it at each start: it may be a secret, which the job file must not hold
     return Secret(node) if keep else text
 
 

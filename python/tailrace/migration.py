@@ -97,7 +97,8 @@ class Migration(AbstractContextManager["Migration"]):
         return self
 
     def run(self, until: Until = "caught_up", timeout: Duration | None = None) -> Status:
-        """start() and wait(), then stop. Ctrl-C drains and raises KeyboardInterrupt; running again resumes."""
+        """start() and wait(), then stop. Ctrl-C drains and raises KeyboardInterrupt; running again resumes. A statement that the
+        rules hold in front of the goal raises SCH-0005: decide with release_ddl() or skip_ddl(), and run again."""
         for _ in self.running(until, timeout):
             pass
         return self.status
@@ -110,7 +111,7 @@ class Migration(AbstractContextManager["Migration"]):
             if job is None or job.status()["state"] not in ("running", "retrying", "paused"):
                 self.start()
             last = 0.0
-            for _ in self._slices(until, timeout):
+            for _ in self._slices(until, timeout, ends_at_hold=True):
                 if time.monotonic() - last >= 0.2:
                     last = time.monotonic()
                     yield self.status
@@ -124,12 +125,13 @@ class Migration(AbstractContextManager["Migration"]):
 
     def wait(self, until: Until = "caught_up", timeout: Duration | None = None) -> Status:
         """Waits for a goal of the started job: ``"snapshot"``, ``"caught_up"`` (with the source as it is now),
-        ``"forever"``, a position, or a time span. Ctrl-C ends only the waiting. Raises the job's error if it fails."""
+        ``"forever"``, a position, or a time span. Ctrl-C ends only the waiting. Raises the job's error if it fails. While a
+        statement is held it waits for somebody to decide."""
         for _ in self._slices(until, timeout):
             pass
         return self.status
 
-    def _slices(self, until: Until, timeout: Duration | None) -> Iterator[None]:
+    def _slices(self, until: Until, timeout: Duration | None, ends_at_hold: bool = False) -> Iterator[None]:
         goal, position, span = _goal_of(until)
         now = time.monotonic()
         deadline = None if timeout is None else now + seconds(timeout)
@@ -161,9 +163,13 @@ class Migration(AbstractContextManager["Migration"]):
             except errors.JobStopped:
                 if self._job is not job:
                     raise  # another thread ended the job
-                if job.status()["state"] != "paused":
+                now_status = job.status()
+                if now_status["state"] != "paused":
                     self._close()
                     raise
+                held = now_status["error"]
+                if ends_at_hold and goal != "end" and isinstance(held, errors.SchemaHeld):
+                    raise held from None
                 time.sleep(SLICE_S)
                 reached = False
             except errors.TailraceError as error:
@@ -254,6 +260,8 @@ class Migration(AbstractContextManager["Migration"]):
         job = self._job
         patience_ms = int(seconds(timeout) * 1000)
         if job is None and self.owner:
+            if file:
+                _core.check_secrets(file, rule_swap.option_texts(options))  # the command itself stands in the job file
             # The owner gives up first, so that its answer tells what became of it.
             answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl, patience_ms, at), seconds(timeout) + 5)
             if not answer:

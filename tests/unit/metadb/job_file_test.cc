@@ -71,6 +71,33 @@ TEST_CASE("identity and configuration are kept, a changed configuration is refus
   CHECK(other.status().detail() == "sink.url: \"sqlite:///a.db\" -> \"sqlite:///b.db\"; x: (not set) -> 2");
 }
 
+TEST_CASE("what may change is kept with its new value, what may not says why, and a literal is not shown beside a reference") {
+  Folder folder;
+  const ConfigLatitude latitude{{"/rules/on_error", "/pipeline", "/sink/password"},
+                                {{"tables", "they are copied"}, {"rules", "swap them"}}};
+  auto open = [&](const char* config) {
+    auto job = must_open(folder.job(), Mode::kCreate);
+    return job->create_or_check_config("shop", config, "s", latitude);
+  };
+  REQUIRE(open(R"({"tables":["a.*"],"rules":{"file":"r.lua","options":{"pepper":"${env:P}"}},"sink":{"password":"${env:A}"}})").ok());
+  const char* changed = R"({"tables":["a.*"],"rules":{"file":"r.lua","on_error":"skip","options":{"pepper":"${env:P}"}},
+    "sink":{"password":"${env:B}"},"pipeline":{"memory":"8MiB"}})";
+  auto row = open(changed);
+  REQUIRE(row.ok());
+  CHECK(row->config.find("8MiB") != std::string::npos);
+  CHECK(row->config.find("${env:B}") != std::string::npos);
+  auto job = must_open(folder.job(), Mode::kRead);
+  auto events = job->read_events(0, 10);
+  REQUIRE((events.ok() && events->size() == 1));
+  CHECK((*events)[0].text.find("rules.on_error: (not set) -> \"skip\"") != std::string::npos);
+  job.reset();
+  auto refused = open(R"({"tables":["a.*","b.*"],"rules":{"file":"r.lua","options":{"pepper":"hunter2"}},"sink":{}})");
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().detail() ==
+        "rules.options.pepper: \"${env:P}\" -> (a literal value); tables[1]: (not set) -> \"b.*\". tables: they are copied. rules: swap "
+        "them");
+}
+
 TEST_CASE("a job file has one owner") {
   Folder folder;
   auto job = must_open(folder.job(), Mode::kCreate);
