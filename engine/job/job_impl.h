@@ -49,7 +49,10 @@ class RuleProfile {
  private:
   using Tables = std::map<std::string, RuleProfileRow>;
   inline static const std::string kOthers = "(others)";
+  Tables& tables_of(const std::string& version);
+
   std::map<std::string, Tables> versions_;
+  std::deque<std::string> order_;  // of the versions, oldest first
 };
 
 struct Job::Impl : std::enable_shared_from_this<Job::Impl> {

@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLook{100};
 constexpr size_t kProfiledTables = 2000;  // of one version; the others are summed
+constexpr size_t kVersions = 8;           // at least as many as the job file keeps
 
 std::string describe(const HookPlace& place) { return place.table.empty() ? place.hook : fmt::format("{} of {}", place.hook, place.table); }
 
@@ -33,9 +34,19 @@ void add(RuleProfileRow& row, const TableRuleCounts& counts) {
 
 }  // namespace
 
+RuleProfile::Tables& RuleProfile::tables_of(const std::string& version) {
+  auto [at, is_new] = versions_.try_emplace(version);
+  if (is_new) order_.push_back(version);
+  if (order_.size() > kVersions) {
+    versions_.erase(order_.front());
+    order_.pop_front();
+  }
+  return at->second;
+}
+
 void RuleProfile::add_run(const std::vector<RuleTimeline::VersionCounts>& counts) {
   for (const auto& [version, tables] : counts) {
-    Tables& known = versions_[version];
+    Tables& known = tables_of(version);
     for (const TableRuleCounts& one : tables) {
       if (one == TableRuleCounts{one.table, one.hook}) continue;
       bool has_room = known.size() < kProfiledTables || known.contains(one.table);
@@ -50,7 +61,7 @@ void RuleProfile::add_run(const std::vector<RuleTimeline::VersionCounts>& counts
 
 void RuleProfile::take_up(std::vector<RuleProfileRow> rows) {
   for (RuleProfileRow& row : rows) {
-    RuleProfileRow& place = versions_[row.version][row.table];
+    RuleProfileRow& place = tables_of(row.version)[row.table];
     place = std::move(row);
   }
 }
