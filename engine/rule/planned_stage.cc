@@ -302,7 +302,7 @@ class PlannedStage final : public RuleStage {
     }
     if (is_there_after) {
       auto found = plans_.find(*event.new_schema);
-      if (!found.ok()) return judge_unfit(batch, event, before, found.status(), fate);
+      if (!found.ok()) return judge_unfit(batch, index, before, found.status(), fate);
       after = *found;
     }
     if (!before && !after) return Status();
@@ -337,18 +337,15 @@ class PlannedStage final : public RuleStage {
 
   // The rules cannot be planned for the table as the statement leaves it. What they say of such statements comes first: one that
   // is held or skipped does not need the plan, only rows behind it do.
-  Status judge_unfit(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const Status& why, Fate& fate) {
+  Status judge_unfit(EventBatch& batch, size_t index, const PlanEntry* before, const Status& why, Fate& fate) {
+    const ChangeEvent& event = batch.events[index];
     const TableSchema& table = **event.new_schema;
     bool before_kept = before && !before->plan.is_dropped();
     if (!batch.is_snapshot) {
       DdlGuard::Outputs outputs{before_kept ? before->plan.output.get() : nullptr, nullptr, {}, &table, &why};
-      if (before_kept) outputs.others = plans_.others(*outputs.before);
-      TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
-      if (verdict == DdlGuard::Verdict::kSkip) {
-        stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-        fate.hook_event = Fate::kDrop;
-        return Status();
-      }
+      if (before_kept) outputs.others = others(*outputs.before, static_cast<uint32_t>(index));
+      TAILRACE_OK(ask_guard(batch, index, outputs, fate));
+      if (fate.hook_event == Fate::kDrop) return Status();
     }
     if (event.sql.empty()) return at_event(why, rules_->version, batch, event);
     Status status(why.code(), fmt::format("{}. The table is so since the source ran: {}. The job goes on when the rules fit it: correct "
@@ -364,6 +361,10 @@ class PlannedStage final : public RuleStage {
     if (batch.is_snapshot) return Status();
     DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
     outputs.others = others(outputs.before ? *outputs.before : *outputs.after, static_cast<uint32_t>(index));
+    return ask_guard(batch, index, outputs, fate);
+  }
+
+  Status ask_guard(EventBatch& batch, size_t index, const DdlGuard::Outputs& outputs, Fate& fate) {
     StatementTrail* trail = trail_ ? &trail_->statement(static_cast<uint32_t>(index)) : nullptr;
     TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, batch.events[index], outputs, trail));
     if (verdict == DdlGuard::Verdict::kSend) return Status();
