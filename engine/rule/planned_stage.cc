@@ -5,7 +5,6 @@
 #include <chrono>
 #include <exception>
 
-#include "rule/ddl_guard.h"
 #include "rule/event_place.h"
 #include "rule/failure_policy.h"
 #include "rule/hook_chunk.h"
@@ -14,6 +13,7 @@
 #include "rule/rule_memory.h"
 #include "rule/source_trail.h"
 #include "rule/stage_plans.h"
+#include "rule/statement_rules.h"
 
 namespace tailrace {
 namespace {
@@ -33,7 +33,7 @@ class PlannedStage final : public RuleStage {
   PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, const RuleStageConfig& config)
       : rules_(std::move(rules)),
         plans_(*rules_, host.get(), config),
-        ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
+        statements_(*rules_, plans_, stats_, host.get(), config),
         rewriter_(*rules_, plans_, stats_, config.trail),
         trail_(config.trail),
         own_failures_(config, stats_),
@@ -178,7 +178,7 @@ class PlannedStage final : public RuleStage {
     }
     switch (event.op) {
       case Op::kHeartbeat: fate.hook_event = Fate::kKeepAsIs; return Status();
-      case Op::kSchemaChange: return classify_ddl(batch, index, fate);
+      case Op::kSchemaChange: return statements_.classify(batch, index, fate);
       default: break;
     }
     if (!event.table) return Status(ErrorCode::kInternal, "an event without table reached the rules");
@@ -197,8 +197,7 @@ class PlannedStage final : public RuleStage {
     }
     plans_.use_output(batch, *entry);
     if (event.op == Op::kTruncate) {
-      TAILRACE_OK(judge(batch, index, entry, nullptr, fate));
-      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, *entry, fate);
+      return statements_.truncate(batch, index, *entry, fate);
     }
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
@@ -250,135 +249,12 @@ class PlannedStage final : public RuleStage {
     return Status();
   }
 
-  // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
-  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const PlanEntry& entry, Fate& fate) {
-    const RulePlan& plan = entry.plan;
-    if (batch.is_snapshot) return Status();
-    if (plan.deletes == DeleteRule::Action::kDrop) {
-      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-      fate.hook_event = Fate::kDrop;
-      return Status();
-    }
-    std::string why;
-    if (plan.deletes == DeleteRule::Action::kSet) {
-      why = "and `deletes` keeps its rows at the target";
-    } else if (!entry.elsewhere.empty() || (plan.row >= 0 && rules_->spec.rows_name_targets)) {
-      why = "and `row` sends events of it to tables that ev.to names";
-    } else if (plan.may_merge || plans_.sources(plan.output->schema->qualified_name()) >= 2) {
-      why = fmt::format("which shares {} with other tables", plan.output->schema->qualified_name());
-    } else if (plan.map >= 0 && !plan.outputs.empty() && !fills_outputs_alone(*plan.rule, *event.table)) {
-      why = "and other tables may have rows in the `outputs` that its map fills";
-    }
-    if (why.empty()) return Status();
-    return at_event(Status(ErrorCode::kSchemaChange, fmt::format("TRUNCATE of {}, {}", event.table->qualified_name(), why)),
-                    rules_->version, batch, event);
-  }
-
-  bool fills_outputs_alone(const TableRule& rule, const TableSchema& table) const {
-    return rule.is_single(table.qualified_name()) &&
-           std::none_of(rules_->spec.tables.begin(), rules_->spec.tables.end(),
-                        [&](const TableRule& other) { return other.key != rule.key && (other.map >= 0 || other.entry >= 0); });
-  }
-
   Status check_images(const EventBatch& batch, const ChangeEvent& event) const {
     size_t width = event.table->columns.size();
     bool needs_before = event.op == Op::kUpdate || event.op == Op::kDelete;
     bool needs_after = event.op != Op::kDelete;
     if (event.before.size() == (needs_before ? width : 0) && event.after.size() == (needs_after ? width : 0)) return Status();
     return at_event(Status(ErrorCode::kInternal, "row images do not fit their table and operation"), rules_->version, batch, event);
-  }
-
-  Status classify_ddl(EventBatch& batch, size_t index, Fate& fate) {
-    ChangeEvent& event = batch.events[index];
-    fate.hook_event = Fate::kKeepAsIs;
-    PlanEntry* before = nullptr;
-    PlanEntry* after = nullptr;
-    bool is_there_after = event.new_schema && *event.new_schema;
-    if (event.table) {
-      auto found = plans_.find(batch, event.table);
-      // Rules that were corrected for the table after the statement need not fit the one before it.
-      if (!found.ok() && !is_there_after) return at_event(std::move(found).status(), rules_->version, batch, event);
-      before = found.ok() ? *found : nullptr;
-    }
-    if (is_there_after) {
-      auto found = plans_.find(*event.new_schema);
-      if (!found.ok()) return judge_unfit(batch, event, before, found.status(), fate);
-      after = *found;
-    }
-    if (!before && !after) return Status();
-    bool before_kept = before && !before->plan.is_dropped();
-    bool after_kept = after && !after->plan.is_dropped();
-    if (!before_kept && !after_kept) {
-      stats_.dropped_table.fetch_add(1, std::memory_order_relaxed);
-      fate.hook_event = Fate::kDrop;
-      return Status();
-    }
-    TAILRACE_OK(judge(batch, index, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
-    if (fate.hook_event == Fate::kDrop) return Status();
-    if (before && after && before_kept != after_kept) {
-      return at_event(
-          Status(ErrorCode::kSchemaChange,
-                 fmt::format("{} became {}, and the rules take only one of the two",
-                             before->plan.is_dropped() ? event.table->qualified_name() : before->plan.output->source->qualified_name(),
-                             (*event.new_schema)->qualified_name())),
-          rules_->version, batch, event);
-    }
-    if (before_kept) plans_.use_output(batch, *before);
-    if (after_kept) {
-      plans_.use_output(batch, *after);
-      batch.schemas.push_back(after->plan.output->schema);
-      event.new_schema = &batch.schemas.back();
-    }
-    const RuleOutput* output = before_kept ? before->plan.output.get() : after->plan.output.get();
-    event.output = output;
-    if (event.table) event.table = output->schema.get();
-    return Status();
-  }
-
-  // The rules cannot be planned for the table as the statement leaves it. What they say of such statements comes first: one that
-  // is held or skipped does not need the plan, only rows behind it do.
-  Status judge_unfit(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const Status& why, Fate& fate) {
-    const TableSchema& table = **event.new_schema;
-    bool before_kept = before && !before->plan.is_dropped();
-    if (!batch.is_snapshot) {
-      DdlGuard::Outputs outputs{before_kept ? before->plan.output.get() : nullptr, nullptr, {}, &table, &why};
-      if (before_kept) outputs.others = plans_.others(*outputs.before);
-      TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
-      if (verdict == DdlGuard::Verdict::kSkip) {
-        stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-        fate.hook_event = Fate::kDrop;
-        return Status();
-      }
-    }
-    if (event.sql.empty()) return at_event(why, rules_->version, batch, event);
-    Status status(why.code(), fmt::format("{}. The table is so since the source ran: {}. The job goes on when the rules fit it: correct "
-                                          "the file and run the job again, or give it another with tailrace rule swap",
-                                          why.detail(), event.sql));
-    for (const auto& [key, value] : why.context()) status = std::move(status).with(key, value);
-    status = std::move(status).with("statement", std::string(event.sql)).with("table", table.qualified_name());
-    return at_event(std::move(status), rules_->version, batch, event);
-  }
-
-  // What the rules say of a statement, before anything is made of it.
-  Status judge(EventBatch& batch, size_t index, const PlanEntry* before, const PlanEntry* after, Fate& fate) {
-    if (batch.is_snapshot) return Status();
-    DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
-    outputs.others = others(outputs.before ? *outputs.before : *outputs.after, static_cast<uint32_t>(index));
-    StatementTrail* trail = trail_ ? &trail_->statement(static_cast<uint32_t>(index)) : nullptr;
-    TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, batch.events[index], outputs, trail));
-    if (verdict == DdlGuard::Verdict::kSend) return Status();
-    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-    fate.hook_event = Fate::kDrop;
-    return Status();
-  }
-
-  // Layouts of the other source tables of a target. Behind a chain these are not the tables that this file gets.
-  std::vector<SchemaRef> others(const OutputTable& output, uint32_t index) const {
-    if (!trail_ || !trail_->is_last) return plans_.others(output);
-    trail_->meet_up_to(trail_->root_of(index));
-    const ChangeEvent& source = trail_->source_of(index);
-    const TableSchema& table = source.table ? *source.table : **source.new_schema;
-    return trail_->targets.others(output.schema->qualified_name(), table.qualified_name());
   }
 
   std::optional<HookFailure> call_hooks(EventBatch& batch, size_t begin) {
@@ -553,7 +429,7 @@ class PlannedStage final : public RuleStage {
   std::unique_ptr<RuleMemory> memory_;  // null: the rules are not ordered
   RuleStats stats_;
   StagePlans plans_;
-  DdlGuard ddl_guard_;
+  StatementRules statements_;
   RowRewriter rewriter_;
   HookChunk hooks_;
   WhereRun where_;
