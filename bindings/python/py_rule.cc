@@ -15,6 +15,7 @@
 #include "python/py_rule_set.h"
 #include "python/py_status.h"
 #include "python/py_value.h"
+#include "rule/rule_chain.h"
 #include "rulekit/capture_writer.h"
 #include "rulekit/edge_values.h"
 #include "rulekit/event_text.h"
@@ -35,7 +36,8 @@ RuleOptions rule_options(const std::string& file, const OptionMap& options, bool
   out.file = file;
   out.options = options;
   out.trusted = trusted;
-  out.jit = !is_python_rules(file);
+  std::vector<std::string> files = chain_files(file);
+  out.jit = std::none_of(files.begin(), files.end(), is_python_rules);
   return out;
 }
 
@@ -180,6 +182,7 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["table"] = found.table;
     one["pattern"] = found.pattern;
     one["name"] = found.name;
+    one["file"] = found.file;
     findings.append(one);
   }
   for (const CheckedTable& table : report.tables) {
@@ -193,6 +196,9 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["purity"] = table.purity;
     one["reads"] = table.reads;
     one["rows"] = table.rows;
+    one["file"] = table.file;
+    one["is_last"] = table.is_last;
+    one["names_target"] = table.names_target;
     tables.append(one);
   }
   for (const SchemaRef& schema : schemas) sources.append(schema_of(*schema));
@@ -410,6 +416,24 @@ class PyCapture {
   uint64_t seen_ = 0;
 };
 
+// A span of a server's binary log, step by step likewise.
+class PyLogCapture {
+ public:
+  PyLogCapture(const std::string& folder, const std::string& url, const OptionMap& options, const std::vector<std::string>& tables,
+               const std::string& start)
+      : capture_(take(without_gil([&] { return record_log(raw_stream(url, options, tables, start), folder); }))) {}
+  bool step(int64_t timeout_ms) {
+    return take(without_gil([&] { return capture_->step(std::chrono::milliseconds(timeout_ms)); }));
+  }
+  void close() {
+    check(without_gil([&] { return capture_->close(); }));
+  }
+  const LogCapture& capture() const { return *capture_; }
+
+ private:
+  std::unique_ptr<LogCapture> capture_;
+};
+
 }  // namespace
 
 void bind_rules(py::module_& m) {
@@ -431,6 +455,15 @@ void bind_rules(py::module_& m) {
       .def("outputs", &PySession::outputs)
       .def_property_readonly("unmatched", &PySession::unmatched)
       .def_property_readonly("version", &PySession::version);
+  py::class_<PyLogCapture>(m, "LogCapture")
+      .def(py::init<const std::string&, const std::string&, const OptionMap&, const std::vector<std::string>&, const std::string&>(),
+           py::kw_only(), py::arg("folder"), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("start"))
+      .def("step", &PyLogCapture::step, py::arg("timeout_ms"))
+      .def("close", &PyLogCapture::close)
+      .def_property_readonly("transactions", [](const PyLogCapture& self) { return self.capture().transactions(); })
+      .def_property_readonly("bytes", [](const PyLogCapture& self) { return self.capture().bytes(); })
+      .def_property_readonly("files", [](const PyLogCapture& self) { return self.capture().files(); })
+      .def_property_readonly("knows_columns", [](const PyLogCapture& self) { return self.capture().knows_columns(); });
   py::class_<PyCapture>(m, "Capture")
       .def(py::init<const std::string&, const std::string&, const OptionMap&, const std::vector<std::string>&, const std::string&, uint64_t,
                     const std::vector<std::string>&, const std::vector<std::string>&, const std::vector<std::string>&>(),

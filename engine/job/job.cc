@@ -16,6 +16,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr uint64_t kProfileEvery = 4;  // turns of the service thread, a quarter of a second each
+
 Status no_boundary() { return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were"); }
 
 }  // namespace
@@ -84,8 +86,9 @@ void Job::Impl::take_commands() {
 void Job::Impl::service_loop(std::stop_token stop) {
   std::mutex sleep_mutex;
   std::condition_variable_any wake;
-  while (!stop.stop_requested()) {
+  for (uint64_t turn = 0; !stop.stop_requested(); ++turn) {
     write_status();
+    if (turn % kProfileEvery == kProfileEvery - 1) write_profile();
     take_commands();
     if (rules_command) {
       auto answer = rules_answer(milliseconds(0));
@@ -167,6 +170,12 @@ Status Job::Impl::begin() {
     if (state == JobState::kRunning || state == JobState::kRetrying) {
       return Status(ErrorCode::kJobState, "the job is running already; pause or stop it first").with("job", file->path());
     }
+    if (abandoned && !runner_is_over) {
+      return Status(ErrorCode::kJobState,
+                    "a function of the rules has not returned since the job was ended for it; end this process, then run the job again");
+    }
+    abandoned = false;
+    runner_is_over = false;
     state = JobState::kRunning;
     only_looks_on = false;
     error = Status();
@@ -175,7 +184,15 @@ Status Job::Impl::begin() {
   }
   runner.reset();  // joins one that has ended
   note("info", "", "started");
-  runner.emplace([this](std::stop_token stop) { run_loop(stop); });
+  runner.emplace([self = shared_from_this()](std::stop_token stop) {
+    self->run_loop(stop);
+    {
+      std::lock_guard lock(self->mutex);
+      self->runner_is_over = true;
+    }
+    self->changed.notify_all();
+  });
+  if (!watchdog) watchdog.emplace([this](std::stop_token stop) { watch_loop(stop); });
   return {};
 }
 
@@ -191,12 +208,17 @@ void Job::Impl::end(milliseconds patience, JobState into) {
   }
   if (runner) {
     runner->request_stop();
-    runner.reset();
+    std::unique_lock lock(mutex);
+    // One that hangs in a function of the rules cannot be joined; the watchdog tells.
+    changed.wait(lock, [&] { return runner_is_over || abandoned; });
+    bool is_over = runner_is_over;
+    lock.unlock();
+    if (is_over) runner.reset();
   }
   changed.notify_all();
 }
 
-Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories) : impl_(std::make_unique<Impl>()) {
+Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories) : impl_(std::make_shared<Impl>()) {
   impl_->file = std::move(file);
   impl_->config = std::move(config);
   impl_->factories = std::move(factories);
@@ -207,6 +229,9 @@ Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories
 Status Job::Impl::take_up() {
   TAILRACE_TRY(auto tables, file->read_tables());
   TAILRACE_TRY(auto status, file->read_status());
+  TAILRACE_TRY(auto profile, file->read_rule_profile());
+  profile_before.take_up(std::move(profile));
+  profile_written = profile_before;
   {
     std::lock_guard lock(mutex);
     if (status) {
@@ -225,7 +250,10 @@ Status Job::Impl::take_up() {
 Job::~Job() {
   impl_->service.reset();
   impl_->end(milliseconds(800), JobState::kStopped);
+  impl_->watchdog.reset();
+  impl_->write_profile();
   impl_->write_status();
+  if (impl_->runner) impl_->runner->detach();  // it keeps what it works with, the job file too
 }
 
 Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view config_json,

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -37,7 +38,21 @@ struct Parts {
 Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules, const std::string& rules_version,
                   Parts& out, std::function<void(const std::string&)> tell = nullptr);
 
-struct Job::Impl {
+// What rules did and cost, by version and table: earlier runs and this one. Bounded.
+class RuleProfile {
+ public:
+  void take_up(std::vector<RuleProfileRow> rows);
+  void add_run(const std::vector<RuleTimeline::VersionCounts>& counts);
+  // Rows that are others than in `written`.
+  std::vector<RuleProfileRow> changes(const RuleProfile& written) const;
+
+ private:
+  using Tables = std::map<std::string, RuleProfileRow>;
+  inline static const std::string kOthers = "(others)";
+  std::map<std::string, Tables> versions_;
+};
+
+struct Job::Impl : std::enable_shared_from_this<Job::Impl> {
   std::unique_ptr<JobFile> file;
   JobConfig config;
   JobFactories factories;
@@ -67,9 +82,18 @@ struct Job::Impl {
   Until goal = Until::kEnd;
   Position goal_position;
 
+  RuleProfile profile_before;  // of runs that ended
+  std::string slow_hook;       // told of a function that has not returned yet
+  bool runner_is_over = true;  // the runner has nothing more to do
+  bool abandoned = false;      // a function of the rules did not return: the runner is left to itself
+
+  std::mutex profile_mutex;  // guards profile_written; before `mutex`
+  RuleProfile profile_written;
+
   std::mutex control;  // one start, stop or pause at a time
   std::optional<std::jthread> runner;
-  std::optional<std::jthread> service;  // writes the status, takes commands
+  std::optional<std::jthread> watchdog;  // looks at the rules
+  std::optional<std::jthread> service;   // writes the status, takes commands
 
   Status take_up();
   JobStatus status() const;
@@ -82,6 +106,11 @@ struct Job::Impl {
   };
   Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run);
   void service_loop(std::stop_token stop);
+  // job_watch.cc
+  void watch_loop(std::stop_token stop);
+  void tell_slow(const std::string& text);
+  void give_up(const HookPlace& place, const std::string& version, std::chrono::milliseconds took);
+  void write_profile();
   void write_status();
   void show_status();  // the same, of a job that was told to stop or pause
   void take_commands();

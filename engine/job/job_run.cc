@@ -128,6 +128,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
     }
     ended.tables.clear();
     ended.dropped_by_rules = 0;
+    profile_before.add_run(made.rules->counts());
     last = ended;
     pipeline.reset();
     rules = nullptr;
@@ -145,6 +146,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
     Status status = run_once(stop, to_stop, got_open, run);
     if (run.progressed) backoff = kFirstBackoff;
     std::unique_lock lock(mutex);
+    if (abandoned) return;  // it has been told what became of the job
     bool stopping = stop.stop_requested();
     if (run.again && !stopping) continue;
     // The transactions before a statement that stops the job, or a value that cannot be decoded, came in one batch with it. Once
@@ -186,6 +188,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
     std::string_view level = error.ok() ? "info" : state == JobState::kPaused ? "warn" : "error";
     lock.unlock();
     note(level, code, text);
+    write_profile();
     write_status();
     return;
   }
@@ -207,6 +210,8 @@ JobStatus Job::Impl::status() const {
     out.rows_done = rows_before;
     out.dropped_by_rules = dropped_before;
     out.warnings = warnings;
+    out.slow_rule = slow_hook;
+    if (!slow_hook.empty()) out.warnings.push_back(slow_hook);
     before = tables_before;
     durable = durable_before;
     current = pipeline;

@@ -126,6 +126,7 @@ StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables)
   row.eta_s = status.eta_s;
   row.position = status.checkpoint;
   row.rules = status.rules_version;
+  row.warning = status.slow_rule;
   char host[256] = {};
   if (gethostname(host, sizeof host - 1) == 0) row.owner_host = host;
   if (!status.error.ok()) {
@@ -177,6 +178,10 @@ Result<JobStatus> read_job_status(const std::string& path) {
     out.rate = row->rows_per_s;
     out.lag_s = row->lag_s;
     out.eta_s = row->eta_s;
+  }
+  if ((out.state == JobState::kRunning || out.state == JobState::kRetrying) && !row->warning.empty()) {
+    out.slow_rule = row->warning;
+    out.warnings.push_back(row->warning);
   }
   TAILRACE_TRY(auto unmatched, lasting_warnings(*file, row->rules));
   out.warnings.insert(out.warnings.end(), unmatched.begin(), unmatched.end());

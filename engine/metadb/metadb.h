@@ -83,6 +83,9 @@ class JobFile final : public CheckpointStore,
   Status write_status(const StatusRow& status, std::span<const TableStat> tables = {}, std::span<const ChunkRow> chunks = {});
   Result<std::optional<StatusRow>> read_status();
   Result<std::vector<TableStat>> read_tables();
+  // Rows not named stay; of versions that were not written for longest nothing stays.
+  Status write_rule_profile(std::span<const RuleProfileRow> rows);
+  Result<std::vector<RuleProfileRow>> read_rule_profile();
   Status add_event(std::string_view level, std::string_view code, std::string_view text);
   // Events with an id above `after`, oldest first.
   Result<std::vector<EventRow>> read_events(int64_t after, size_t limit = 1000);

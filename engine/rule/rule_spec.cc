@@ -211,10 +211,10 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file,
                                  const std::set<std::string>& in_clear) {
   if (root.type != Type::kTable) return load_error(fmt::format("the file returns {}, expected a table", type_name(root.type)));
-  TAILRACE_OK(check_keys(
-      root, "rule file",
-      {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl", "mode", "state", "tick", "tick_every"},
-      {"lookups", "txn_end", "metrics"}));
+  TAILRACE_OK(check_keys(root, "rule file",
+                         {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl", "mode", "state", "tick",
+                          "tick_every", "lookups"},
+                         {"txn_end", "metrics"}));
   const RuleNode* api = root.find("api");
   if (!api || api->type != Type::kNumber) return load_error("`api = 1` is missing");
   if (api->number != 1) return load_error(fmt::format("api = {} is not supported; this version knows 1", api->number));
@@ -225,6 +225,9 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
     TAILRACE_TRY(spec.ddl, parse_ddl_spec(*ddl));
   }
   TAILRACE_TRY(spec.memory, parse_memory_spec(root));
+  if (const RuleNode* lookups = root.find("lookups")) {
+    TAILRACE_TRY(spec.lookups, parse_lookups(*lookups));
+  }
   if (const RuleNode* fallback = root.find("default")) {
     if (fallback->text == "keep") spec.fallback = RuleSpec::Default::kKeep;
     else if (fallback->text == "drop") spec.fallback = RuleSpec::Default::kDrop;

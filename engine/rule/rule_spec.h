@@ -13,6 +13,7 @@
 #include "event/change_event.h"
 #include "rule/column_rule.h"
 #include "rule/ddl_spec.h"
+#include "rule/lookup_table.h"
 #include "rule/memory_spec.h"
 #include "rule/message_rule.h"
 #include "rule/name_rule.h"
@@ -62,8 +63,11 @@ struct RuleSpec {
   std::vector<OutputRule> outputs;  // sorted by name
   Default fallback = Default::kKeep;
   int on_error = -1, txn = -1, start = -1;  // the host's numbers of the functions
+  bool rows_name_targets = false;           // a `row` may write ev.to, as the host reads its text
   DdlSpec ddl;
   MemorySpec memory;                                                       // of ordered rules
+  std::vector<LookupSpec> lookups;                                         // sorted by name
+  std::vector<std::shared_ptr<const LookupTable>> lookup_tables;           // of them, read by the host
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };

@@ -38,7 +38,7 @@ def section_of(case, number):
 
 def at_the_desk(case, section):
     """What the statements give, in order, as outcomes."""
-    session = _core.RuleSession(file=str(case.rules), options=section.options, script=case.path.name, trusted=True)
+    session = _core.RuleSession(file=case.rules, options=section.options, script=case.path.name, trusted=True)
     return [outcome for step in section.steps for outcome in session.run(step.sql, step.line)]
 
 
@@ -72,7 +72,7 @@ def run(jobs, database, case, section, sink):
     for name, value in section.options.items():  # a secret is given to a job by reference only
         os.environ[f"CASE_{name.upper()}"] = value
         options[name] = f"${{env:CASE_{name.upper()}}}"
-    rules = {"file": str(case.rules), "options": options}
+    rules = {"file": case.rules.split("\n"), "options": options}
     engine = jobs(database, name=f"job_{uuid.uuid4().hex[:8]}", sink=sink, tables=prepare(database, before, after), rules=rules)
     ended = engine.run()
     assert ended.code == 0, str(ended)

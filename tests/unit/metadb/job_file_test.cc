@@ -318,7 +318,7 @@ TEST_CASE("queries read, with names, types and parameters, and do nothing else")
   for (auto& row : views->rows) {
     CHECK(job->query("SELECT * FROM " + std::get<std::string>(row[0])).ok());
   }
-  CHECK(views->rows.size() == 10);
+  CHECK(views->rows.size() == 11);
 }
 
 TEST_CASE("a killed owner leaves a job file that the next one takes over") {
@@ -450,4 +450,38 @@ TEST_CASE("what rules remember goes back to the checkpoint, and the journal does
   CHECK(entries(*job, at("p3", 3)) == "last.a=2@20 other.a=x@20 last.d=4@30 ");
   REQUIRE(job->forget_all().ok());
   CHECK(entries(*job, at("p3", 3)) == "? ");
+}
+
+TEST_CASE("what rules cost is kept per version and table, of the newest versions only") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  auto row = [](const std::string& version, const std::string& table, uint64_t in) {
+    RuleProfileRow out;
+    out.version = version;
+    out.table = table;
+    out.hook = "map";
+    out.in = in;
+    out.out = in + 1;
+    out.timed_ns = 7;
+    out.serialize_ns = 9;
+    return out;
+  };
+  std::vector<RuleProfileRow> first{row("shop@1", "shop.a", 5), row("shop@1", "shop.b", 6)};
+  REQUIRE(job->write_rule_profile(first).ok());
+  std::vector<RuleProfileRow> later{row("shop@1", "shop.a", 8)};
+  REQUIRE(job->write_rule_profile(later).ok());
+  CHECK(job->read_rule_profile().value() == std::vector<RuleProfileRow>{row("shop@1", "shop.a", 8), row("shop@1", "shop.b", 6)});
+  for (int i = 2; i <= 9; ++i) {
+    std::vector<RuleProfileRow> next{row("shop@" + std::to_string(i), "shop.a", 1)};
+    REQUIRE(job->write_rule_profile(next).ok());
+  }
+  auto kept = job->query("SELECT DISTINCT version FROM v1_rule_profile ORDER BY version");
+  REQUIRE(kept.ok());
+  CHECK(kept->rows.size() == 5);
+  CHECK(std::get<std::string>(kept->rows[4][0]) == "shop@9");
+  CHECK(job->write_status(StatusRow{}).ok());
+  StatusRow slow;
+  slow.warning = "map of shop.a has not returned";
+  REQUIRE(job->write_status(slow).ok());
+  CHECK(job->read_status().value()->warning == slow.warning);
 }
