@@ -118,7 +118,6 @@ function core.remember(pointer, states)
     __metatable = false,
   })
   core.memory = m
-  core.memory = m
 end
 
 -- Nil, or the message and for a bad return the place of the function.
