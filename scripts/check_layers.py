@@ -44,7 +44,7 @@ THIRD_PARTY = {
     r"pybind11/": {"bindings/python"},
     r"libdeflate\.h": {"mysql", "source"},
     r"zstd\.h": {"mysql", "source"},
-    r"openssl/": {"mysql", "rule", "app"},
+    r"openssl/": {"mysql", "rule", "app", "format"},
     r"boost/multiprecision/": {"rule"},
     r"boost/(asio|beast)": {"agent", "node"},
     r"nlohmann/": None,

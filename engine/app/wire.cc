@@ -135,6 +135,14 @@ Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::strin
   }
   TAILRACE_TRY(Options parsed, Options::parse("sink", format_info->options, format_options));
   TAILRACE_TRY(auto format_of_sink, format_info->create(parsed));
+  if (format_of_sink->wants_topics() && !sink->caps().has_topics && format_options.count("subject_topics") == 0) {
+    return Status(
+        ErrorCode::kConfigBadValue,
+        fmt::format("sink.subject_naming: {} has no topics; record_name, `subject`, or subject_topics = name,name expected", info->name));
+  }
+  if (format_of_sink->marks_transactions() && !sink->caps().has_topics) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("sink.transaction_marks: {} does not write them; kafka does", info->name));
+  }
   serializer = std::make_unique<RuledSerializer>(std::move(format_of_sink));
   return sink;
 }

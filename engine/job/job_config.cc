@@ -47,6 +47,13 @@ Result<std::string> scalar(std::string_view key, const json& value) {
 
 bool has_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
 
+bool holds_password(std::string_view key, std::string_view text) {
+  if (key.ends_with("_password")) return !text.empty();
+  if (text.find("://") == std::string_view::npos) return false;
+  auto url = parse_url(text);
+  return url.ok() && url->has_password;
+}
+
 // Fills `out` and takes literal passwords out of `node`, which becomes part of the stored form.
 Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, JobConfig& config) {
   if (node.is_string()) node = json{{"url", node}};
@@ -74,6 +81,11 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
       config.secrets[name] = text;
       literal.push_back(key);
       continue;
+    }
+    if (!is_reference(text) && holds_password(key, text)) {
+      return Status(
+          ErrorCode::kConfigBadValue,
+          fmt::format("{}: a job keeps only a reference to a password; write ${{env:NAME}} or ${{file:PATH}} in its place", name));
     }
     out.options[key] = std::move(text);
   }

@@ -17,6 +17,8 @@ void KafkaProducer::Deleter::operator()(rd_kafka_s* client) const noexcept {
   rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
+void KafkaProducer::Deleter::operator()(rd_kafka_queue_s* queue) const noexcept { rd_kafka_queue_destroy(queue); }
+
 Status KafkaProducer::open(const std::string& job_id, KafkaDeliveries& deliveries) {
   deliveries_ = &deliveries;
   TAILRACE_OK(make_client(job_id));
@@ -29,6 +31,7 @@ void KafkaProducer::close() noexcept {
     poller_.request_stop();
     poller_.join();
   }
+  reports_.reset();
   client_.reset();
 }
 
@@ -68,6 +71,7 @@ Status KafkaProducer::make_client(const std::string& job_id) {
   client_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), text, sizeof text));
   if (!client_) return Status(ErrorCode::kConfigBadValue, fmt::format("the Kafka client refuses its settings: {}", text));
   conf.release();  // now the client's
+  reports_.reset(rd_kafka_queue_get_main(client_.get()));
   return {};
 }
 
@@ -101,8 +105,12 @@ Status KafkaProducer::connect() {
 
 void KafkaProducer::poll_loop(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    int served = rd_kafka_poll(client_.get(), 50);
-    if (served > 0 && waits_for_room_.load(std::memory_order_acquire)) {
+    KafkaPacer::Step step = pacer_.next(Clock::now());
+    auto longest = static_cast<int>(step.longest.count());
+    // Either serves reports. The flush says whether some are missing; they are counted here.
+    bool may_have_room = step.flush || rd_kafka_poll(client_.get(), longest) > 0;
+    if (step.flush) rd_kafka_flush(client_.get(), longest);
+    if (may_have_room && waits_for_room_.load(std::memory_order_acquire)) {
       {
         std::lock_guard lock(room_mutex_);
       }
@@ -111,30 +119,39 @@ void KafkaProducer::poll_loop(const std::stop_token& stop) {
   }
 }
 
+void KafkaProducer::wake_pacer() noexcept {
+  if (pacer_.take_wake()) rd_kafka_queue_yield(reports_.get());
+}
+
 void KafkaProducer::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto* self = static_cast<KafkaProducer*>(opaque);
   auto* origin = static_cast<KafkaDeliveries::Origin*>(message->_private);
-  // The checkpoint of a transaction has no origin; whether it arrived is told by the commit.
-  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return origin ? self->deliveries_->delivered(origin->batch) : void();
+  self->pacer_.reported(message->len + message->key_len);
+  // Whether the checkpoint of a transaction arrived is told by the commit.
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || origin->batch->is_checkpoint()) return self->deliveries_->delivered(origin->batch);
   if (self->is_abandoned_) return;
   bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-  Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
-                         // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
-                         fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err),
-                                     too_large ? fmt::format("; sink.max_batch_bytes ({}) must not be above the topic's max.message.bytes",
-                                                             self->settings_.topics.max_batch_bytes)
-                                               : ""))
-                      .with("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : "")
-                      .with("table", origin ? origin->table : "")
-                      .with("key", printable_key({static_cast<const char*>(message->key), message->key_len}));
+  std::string advice;
+  if (too_large) {
+    advice =
+        fmt::format("; sink.max_batch_bytes ({}) must not be above the topic's max.message.bytes", self->settings_.topics.max_batch_bytes);
+  } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    advice = "; the user needs WRITE on the topic";
+  }
+  MessagePlace place;
+  if (message->rkt) place.topic = rd_kafka_topic_name(message->rkt);
+  place.table = origin->table;
+  place.key = {static_cast<const char*>(message->key), message->key_len};
   rd_kafka_headers_t* headers = nullptr;
   const void* id = nullptr;
   size_t size = 0;
   if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
       rd_kafka_header_get_last(headers, "tailrace.id", &id, &size) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    status = std::move(status).with("position", std::string(static_cast<const char*>(id), size));
+    place.position = {static_cast<const char*>(id), size};
   }
-  self->deliveries_->fail(std::move(status));
+  // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
+  std::string why = fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err), advice);
+  self->deliveries_->fail(at_message(Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite, std::move(why)), place));
 }
 
 void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {

@@ -11,17 +11,19 @@
 
 #include "base/status.h"
 #include "sink/kafka_sink_deliveries.h"
+#include "sink/kafka_sink_pacer.h"
 #include "sink/kafka_sink_settings.h"
 
 struct rd_kafka_s;
 struct rd_kafka_message_s;
+struct rd_kafka_queue_s;
 
 namespace tailrace {
 
 class KafkaProducer {
  public:
   // The settings outlive it.
-  explicit KafkaProducer(const KafkaSettings& settings) : settings_(settings) {}
+  explicit KafkaProducer(const KafkaSettings& settings) : settings_(settings), pacer_(settings.linger, settings.little_bytes) {}
   KafkaProducer(const KafkaProducer&) = delete;
   KafkaProducer& operator=(const KafkaProducer&) = delete;
   ~KafkaProducer() { close(); }
@@ -33,6 +35,9 @@ class KafkaProducer {
   void close() noexcept;
 
   rd_kafka_s* client() const noexcept { return client_.get(); }
+  KafkaPacer& pacer() noexcept { return pacer_; }
+  // After a few messages were handed over: they are not to wait for the polling thread's next look.
+  void wake_pacer() noexcept;
   void abandon() noexcept;
   bool is_abandoned() const noexcept { return is_abandoned_; }
   // Until the queue may have room again, 20 ms at most.
@@ -41,6 +46,7 @@ class KafkaProducer {
  private:
   struct Deleter {
     void operator()(rd_kafka_s* client) const noexcept;
+    void operator()(rd_kafka_queue_s* queue) const noexcept;
   };
   static void on_delivery(rd_kafka_s*, const rd_kafka_message_s* message, void* self);
   static void on_error(rd_kafka_s* client, int code, const char* reason, void* self);
@@ -52,7 +58,9 @@ class KafkaProducer {
 
   const KafkaSettings& settings_;
   KafkaDeliveries* deliveries_ = nullptr;
+  KafkaPacer pacer_;
   std::unique_ptr<rd_kafka_s, Deleter> client_;
+  std::unique_ptr<rd_kafka_queue_s, Deleter> reports_;  // where the polling thread waits; goes before the client
   std::jthread poller_;
   std::mutex room_mutex_;
   std::condition_variable_any room_;

@@ -10,6 +10,8 @@ namespace {
 
 // Of the client's memory for one waiting message, besides its payload; measured at 300 to 400 bytes.
 constexpr int64_t kMessageOverhead = 320;
+// The sink ends the wait earlier (KafkaPacer). Longer than messages wait in a full buffer.
+constexpr int64_t kClientLingerMs = 60'000;
 
 Status add_properties(std::string_view text, std::map<std::string, std::string>& client) {
   static constexpr std::string_view kFixed[] = {"acks",
@@ -21,6 +23,8 @@ Status add_properties(std::string_view text, std::map<std::string, std::string>&
                                                 "metadata.broker.list",
                                                 "transactional.id",
                                                 "delivery.report.only.error",
+                                                "linger.ms",
+                                                "queue.buffering.max.ms",
                                                 "allow.auto.create.topics"};
   while (!text.empty()) {
     size_t comma = text.find(',');
@@ -121,8 +125,10 @@ Result<KafkaSettings> read_kafka_settings(const Options& options, const Url& url
   if (settings.topics.partitions < 1) return Status(ErrorCode::kConfigBadValue, "sink.topic_partitions must be 1 or more");
   settings.connect_timeout = std::chrono::milliseconds(options.integer("connect_timeout") / 1000);
   settings.id_header = options.boolean("id_header");
+  settings.linger = std::chrono::microseconds(options.integer("linger"));
   TAILRACE_OK(transaction_settings(options, settings));
   TAILRACE_OK(size_settings(options, settings));
+  settings.little_bytes = settings.topics.max_batch_bytes / 8;
   int64_t buffer = std::max<int64_t>(options.integer("buffer"), 1 << 20);
   auto& client = settings.client;
   client = {
@@ -134,7 +140,7 @@ Result<KafkaSettings> read_kafka_settings(const Options& options, const Url& url
       {"allow.auto.create.topics", "false"},
       {"partitioner", "murmur2_random"},
       {"compression.codec", options.text("compression")},
-      {"linger.ms", fmt::format("{}", static_cast<double>(options.integer("linger")) / 1000)},
+      {"linger.ms", fmt::format("{}", std::max<int64_t>(options.integer("linger") / 1000, kClientLingerMs))},
       {"message.max.bytes", std::to_string(settings.topics.max_message_bytes)},
       {"batch.size", std::to_string(settings.topics.max_batch_bytes)},
       {"queue.buffering.max.kbytes", std::to_string(buffer / 1024)},

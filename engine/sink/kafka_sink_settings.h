@@ -21,7 +21,8 @@ inline constexpr OptionSpec kKafkaOptions[] = {
     {"topic_partitions", "int", "1", "partitions of a topic made by the sink"},
     {"topic_replication", "int", "-1", "replicas of a topic made by the sink; -1 = the broker's default"},
     {"compression", "enum:none|gzip|snappy|lz4|zstd", "lz4", "compression of message batches"},
-    {"linger", "duration", "1ms", "how long messages wait for company"},
+    {"linger", "duration", "5ms",
+     "how long messages wait for company while others are on their way; what comes while little is on its way is sent at once"},
     {"max_message_bytes", "bytes", "1000000",
      "the largest message sent, with about 230 bytes for its headers and lengths; a topic's max.message.bytes counts as well"},
     {"max_batch_bytes", "bytes", "512KiB", "messages sent together; no topic's max.message.bytes may be below it"},
@@ -36,7 +37,7 @@ inline constexpr OptionSpec kKafkaOptions[] = {
     {"transactions", "bool", "false", "each change once for readers of committed records; the checkpoint is kept in Kafka"},
     {"commit_every", "duration", "100ms",
      "transactions: commit at the first source transaction's end after this time; longer where commits are slow"},
-    {"commit_bytes", "bytes", "16MiB", "transactions: … or after this many bytes"},
+    {"commit_bytes", "bytes", "128MiB", "transactions: … or after this many bytes"},
     {"transaction_timeout", "duration", "5m",
      "transactions: the broker aborts one that is open for longer; readers may wait that long for a job that was killed"},
     {"transactional_id", "string", "tailrace-", "transactions: beginning of the transactional.id; the job's id follows"},
@@ -59,9 +60,11 @@ struct KafkaSettings {
   enum class Partition : uint8_t { kHash, kTable, kOne } partition = Partition::kHash;
   int32_t partition_number = 0;
   std::string brokers;
+  std::chrono::microseconds linger{5'000};
+  size_t little_bytes = 0;  // messages on their way that are sent at once
   std::optional<KafkaTransactionSettings> transactions;
   std::chrono::microseconds commit_every{100'000};
-  size_t commit_bytes = 16u << 20;
+  size_t commit_bytes = 128u << 20;
   KafkaOversizedSettings oversized;
   int64_t throttle_rows = 0, throttle_bytes = 0;  // a second; 0 = no limit
 };

@@ -179,7 +179,7 @@ Status KafkaTransactions::read_checkpoint() {
       told = true;
     }
     if (message && message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-      status = Status(ErrorCode::kSinkOpen, "the checkpoint topic may not be read").with("topic", topic_name_);
+      status = Status(ErrorCode::kSinkOpen, "the checkpoint topic may not be read: the user needs READ on it").with("topic", topic_name_);
       break;
     }
     if (Clock::now() > deadline) {
@@ -204,9 +204,9 @@ Status KafkaTransactions::begin() {
   return {};
 }
 
-Status KafkaTransactions::commit(const Checkpoint& checkpoint, const std::stop_token& stop) {
+Result<size_t> KafkaTransactions::put(const Checkpoint& checkpoint, void* opaque, const std::stop_token& stop) {
   const std::string record = checkpoint_to_record(checkpoint);
-  rd_kafka_vu_t parts[5];
+  rd_kafka_vu_t parts[6];
   parts[0].vtype = RD_KAFKA_VTYPE_RKT;
   parts[0].u.rkt = topic_->handle;
   parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
@@ -219,13 +219,18 @@ Status KafkaTransactions::commit(const Checkpoint& checkpoint, const std::stop_t
   parts[3].u.mem.size = record.size();
   parts[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
   parts[4].u.i = RD_KAFKA_MSG_F_COPY;
+  parts[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  parts[5].u.ptr = opaque;
   while (true) {
-    Error error = take(rd_kafka_produceva(producer_, parts, 5));
-    if (!error) break;
+    Error error = take(rd_kafka_produceva(producer_, parts, 6));
+    if (!error) return job_id_.size() + record.size();
     if (rd_kafka_error_code(error.get()) != RD_KAFKA_RESP_ERR__QUEUE_FULL) return give_up("the checkpoint was not taken", error.release());
     if (stop.stop_requested() || is_abandoned_()) return Status(ErrorCode::kJobAborted, "while waiting for the broker to take messages");
     rd_kafka_flush(producer_, 20);
   }
+}
+
+Status KafkaTransactions::commit(const std::stop_token& stop) {
   fault_point("commit");
   while (true) {
     Error error = take(rd_kafka_commit_transaction(producer_, kSliceMs));

@@ -44,9 +44,11 @@ class KafkaTransactions {
 
   bool is_open() const noexcept { return is_open_; }
   Status begin();
-  // Durable on return, with everything sent since begin. SINK-0002 when the transaction had to be given up: it can be
-  // tried again from the stored checkpoint. SINK-0008 when another process has taken over.
-  Status commit(const Checkpoint& checkpoint, const std::stop_token& stop);
+  // Sends the checkpoint; `opaque` comes back with its delivery report. Gives the bytes of its key and value.
+  Result<size_t> put(const Checkpoint& checkpoint, void* opaque, const std::stop_token& stop);
+  // Durable on return, with everything sent since begin, which is best reported before. SINK-0002 when the transaction had to be given up:
+  // it can be tried again from the stored checkpoint. SINK-0008 when another process has taken over.
+  Status commit(const std::stop_token& stop);
   // Best effort, at most `longest`: consumers need not wait for the transaction's timeout.
   void abort(std::chrono::milliseconds longest) noexcept;
 

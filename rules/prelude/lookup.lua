@@ -51,6 +51,21 @@ local function make_table(m, id, spec)
     __metatable = false,
   }
 
+  -- What `col` does with a row; of a whole lookup nothing, it is not walked.
+  local function refuse(message)
+    return function() error(message, 2) end
+  end
+  local by_name = refuse("a row of " .. what .. " is read by name, and walked by col.each(row)")
+  local of_row = { has = by_name, text = by_name, raw = by_name, where = by_name }
+  function of_row.next(row, name)
+    local i = 1
+    while name ~= nil and spec.columns[i] ~= name do i = i + 1 end
+    local following = spec.columns[name == nil and 1 or i + 1]
+    if following ~= nil then return following, values[row][following] end
+  end
+  local by_key = refuse(what .. " is read by key, " .. what .. "[key]")
+  local of_table = { has = by_key, text = by_key, raw = by_key, where = by_key, next = by_key }
+
   local kept, count = {}, 0
   local function get(key)
     if key == nil then return nil end  -- NULL is no key
@@ -70,6 +85,7 @@ local function make_table(m, id, spec)
       for i = 1, #spec.columns do cells[spec.columns[i]] = value(number, i - 1) end
       row = setmetatable({}, row_meta)
       values[row] = cells
+      core.row_internals[row] = of_row
     end
     kept[key], count = row, count + 1
     return row or nil
@@ -83,7 +99,7 @@ local function make_table(m, id, spec)
     end
     return row
   end
-  return setmetatable({}, {
+  local proxy = setmetatable({}, {
     __index = function(_, key)
       if key == "must" then return must end
       local row = get(key)
@@ -92,6 +108,8 @@ local function make_table(m, id, spec)
     __newindex = function() error(what .. " is read-only", 2) end,
     __metatable = false,
   })
+  core.row_internals[proxy] = of_table
+  return proxy
 end
 
 -- `specs`: a list of { name, file, key, columns }. Called by the engine once.

@@ -1,4 +1,4 @@
-// bench_replay BROKER TOPIC FILE: bare librdkafka sending the messages of FILE with the settings of the Kafka sink, and
+// bench_replay BROKER TOPIC FILE LINGER_MS: bare librdkafka sending the messages of FILE with the settings of the Kafka sink, and
 // the seconds that took, from the first message to the last delivery report. FILE is what `kcat -f '%K %S\n%k%s\n'`
 // printed: the very messages the engine sent.
 #include <librdkafka/rdkafka.h>
@@ -53,7 +53,7 @@ double cpu_seconds() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) die("usage: bench_replay BROKER TOPIC FILE");
+  if (argc != 5) die("usage: bench_replay BROKER TOPIC FILE LINGER_MS");
   std::ifstream in(argv[3], std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(in)), {});
   std::vector<Message> messages = split(text);
@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
                                {"message.timeout.ms", "0"},
                                {"partitioner", "murmur2_random"},
                                {"compression.codec", "lz4"},
-                               {"linger.ms", "1"},
+                               {"linger.ms", argv[4]},
                                {"message.max.bytes", "1000000"},
                                {"batch.size", "524288"},
                                {"queue.buffering.max.kbytes", "32768"},

@@ -3,7 +3,6 @@ import base64
 import json
 import os
 import re
-import subprocess
 import uuid
 from collections import Counter
 from decimal import Decimal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import compare
+from harness import compare, topics
 
 tailrace = pytest.importorskip("tailrace")
 from tailrace import _core  # noqa: E402
@@ -153,14 +152,8 @@ def expected_messages(outcomes, topic):
 
 def read_messages(broker, names):
     for name in sorted(names & set(compare.kafka_topics(broker))):
-        done = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", name, "-o", "beginning", "-f", "%S\n%s\n"],
-                              capture_output=True, check=True)
-        text = done.stdout
-        while text:
-            head, _, text = text.partition(b"\n")
-            size = max(0, int(head))
-            body, text = text[:size], text[size + 1:]
-            yield name, body
+        for _, body in topics.records(broker, name):
+            yield name, body or b""
 
 
 def row_message(name, body):

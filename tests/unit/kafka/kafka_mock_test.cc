@@ -48,6 +48,18 @@ TEST_CASE("acknowledgements come while nobody writes") {
   CHECK(under.acks.wait_for([](auto& sequences, auto&) { return sequences == Sequences{7}; }));
 }
 
+TEST_CASE("what comes alone does not wait for linger") {
+  MockCluster cluster;
+  cluster.topic("shop.orders", 3);
+  SinkUnderTest under(cluster.bootstrap(), {{"linger", "20s"}});
+  REQUIRE(under.open().to_string() == "ok");
+  Table table("orders");
+  for (uint64_t i = 1; i <= 3; ++i) {  // the second and third find the polling thread asleep
+    REQUIRE(under.write(table.batch(i, static_cast<int64_t>(i), 1)).ok());
+    CHECK(under.acks.wait_for([&](auto& sequences, auto&) { return sequences.size() == i; }, 10));
+  }
+}
+
 TEST_CASE("a batch without messages is acknowledged after those before it") {
   MockCluster cluster;
   cluster.topic("shop.orders", 1);
@@ -309,6 +321,7 @@ TEST_CASE("settings that cannot work are refused by name") {
   CHECK(code({{"properties", "no.such.setting=1"}}).code() == ErrorCode::kConfigBadValue);
   CHECK(code({{"properties", "no.such.setting=1"}}).detail().find("no.such.setting") != std::string::npos);
   CHECK(code({{"properties", "acks=1"}}).code() == ErrorCode::kConfigBadValue);
+  CHECK(code({{"properties", "linger.ms=5"}}).code() == ErrorCode::kConfigBadValue);
   CHECK(code({{"properties", "nonsense"}}).code() == ErrorCode::kConfigBadValue);
   CHECK(code({{"topic", "{tabel}"}}).code() == ErrorCode::kConfigBadValue);
   CHECK(code({{"topic_partitions", "0"}}).code() == ErrorCode::kConfigBadValue);

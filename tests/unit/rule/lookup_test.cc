@@ -103,6 +103,12 @@ TEST_CASE("lookups cannot be written, and misspelt names are told") {
   CHECK_THAT(fails("row.out = ctx.lookup.contry.de"), Contains("did you mean `country`"));
   CHECK_THAT(fails("row.out = ctx.lookup.country[{}]"), Contains("a key is text or a number, not a table"));
   CHECK_THAT(fails("row.out = getmetatable(ctx.lookup.country.de) == false and rawget and 'x'"), Contains("`rawget` is not defined"));
+  CHECK(fails("local s = '' for name, v in col.each(ctx.lookup.country.de) do s = s .. name .. '=' .. v .. ';' end row.out = s") ==
+        "code=de;name=Germany;");
+  CHECK_THAT(fails("for _ in pairs(ctx.lookup.country.de) do end"), Contains("use col.each(row)"));
+  CHECK_THAT(fails("for _ in pairs(ctx.lookup.country) do end"), Contains("RULE-0102"));
+  CHECK_THAT(fails("for _ in col.each(ctx.lookup.country) do end"), Contains("is read by key"));
+  CHECK_THAT(fails("row.out = col.text(ctx.lookup.country.de, 'name')"), Contains("shop.lua:1") && Contains("is read by name"));
   CHECK_THAT(mapped(folder, "", "row.out = ctx.lookup.country"), Contains("does not declare"));
 }
 
