@@ -338,27 +338,21 @@ class PlannedStage final : public RuleStage {
   // The rules cannot be planned for the table as the statement leaves it. What they say of such statements comes first: one that
   // is held or skipped does not need the plan, only rows behind it do.
   Status judge_unfit(EventBatch& batch, size_t index, const PlanEntry* before, const Status& why, Fate& fate) {
-    ChangeEvent& event = batch.events[index];
-    StatementTrail* trail = trail_ ? &trail_->statement(static_cast<uint32_t>(index)) : nullptr;
+    const ChangeEvent& event = batch.events[index];
     const TableSchema& table = **event.new_schema;
-    const std::string statement(trail ? trail->source->sql : event.sql);
     bool before_kept = before && !before->plan.is_dropped();
     if (!batch.is_snapshot) {
       DdlGuard::Outputs outputs{before_kept ? before->plan.output.get() : nullptr, nullptr, {}, &table, &why};
       if (before_kept) outputs.others = others(*outputs.before, static_cast<uint32_t>(index));
-      TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs, trail));
-      if (verdict == DdlGuard::Verdict::kSkip) {
-        stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-        fate.hook_event = Fate::kDrop;
-        return Status();
-      }
+      TAILRACE_OK(ask_guard(batch, index, outputs, fate));
+      if (fate.hook_event == Fate::kDrop) return Status();
     }
-    if (statement.empty()) return at_event(why, rules_->version, batch, event);
+    if (event.sql.empty()) return at_event(why, rules_->version, batch, event);
     Status status(why.code(), fmt::format("{}. The table is so since the source ran: {}. The job goes on when the rules fit it: correct "
                                           "the file and run the job again, or give it another with tailrace rule swap",
-                                          why.detail(), statement));
+                                          why.detail(), event.sql));
     for (const auto& [key, value] : why.context()) status = std::move(status).with(key, value);
-    status = std::move(status).with("statement", statement).with("table", table.qualified_name());
+    status = std::move(status).with("statement", std::string(event.sql)).with("table", table.qualified_name());
     return at_event(std::move(status), rules_->version, batch, event);
   }
 
@@ -367,6 +361,10 @@ class PlannedStage final : public RuleStage {
     if (batch.is_snapshot) return Status();
     DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
     outputs.others = others(outputs.before ? *outputs.before : *outputs.after, static_cast<uint32_t>(index));
+    return ask_guard(batch, index, outputs, fate);
+  }
+
+  Status ask_guard(EventBatch& batch, size_t index, const DdlGuard::Outputs& outputs, Fate& fate) {
     StatementTrail* trail = trail_ ? &trail_->statement(static_cast<uint32_t>(index)) : nullptr;
     TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, batch.events[index], outputs, trail));
     if (verdict == DdlGuard::Verdict::kSend) return Status();

@@ -83,7 +83,7 @@ def test_a_target_that_rows_decide_is_told(folder, cli):
                             'if ev.email then ev.to = "dw.known" end end } } }')
     write(folder / "ddl.sql", TABLE + ";")
     done = cli("rule", "schema", "a.lua", "--schema", "ddl.sql")
-    assert "-- from shop.user; the table is decided per row" in done.stdout, done.stdout + done.stderr
+    assert "-- from shop.user, decides; the table is decided per row" in done.stdout, done.stdout + done.stderr
     assert "dw.user (decided per row)" in cli("rule", "check", "a.lua", "--schema", "ddl.sql").stdout
 
 
