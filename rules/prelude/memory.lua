@@ -97,38 +97,6 @@ local function make_state(m, id, name, kinds, value_kind)
   })
 end
 
--- As run_row of run.lua, with each event's writes kept or forgotten.
-local function run_row(m, plan, run)
-  local hook, ev, move, ctx = plan.row, plan.event, plan.move_event, core.context
-  local limit = cx.step_limit
-  local image = run.first_image
-  for i = run.first_event, run.first_event + run.events - 1 do
-    local event = cx.events[i]
-    local images = (event.before >= 0 and 1 or 0) + (event.after >= 0 and 1 or 0)
-    if event.row_is_done == 0 then
-      cx.steps_left = limit
-      cx.image = image
-      move(i)
-      m.begin(m, event.ts_us)
-      local verdict = core.verdict_of(pcall(hook, ev, ctx))
-      if verdict == core.FAILED then
-        m.abort(m)
-        move(-1)
-        return i
-      end
-      if m.commit(m) ~= 0 then error("not enough memory", 0) end
-      event.row_is_done = 1
-      if verdict == core.DROP then
-        event.is_dropped = 1
-        for k = image, image + images - 1 do cx.verdicts[k] = 3 end  -- dropped by row
-      end
-    end
-    image = image + images
-  end
-  move(-1)
-  return -1
-end
-
 -- `states`: a list of { name, keys, value }. Called by the engine once, for ordered rules.
 function core.remember(pointer, states)
   local m = ffi.cast("tr_memory*", pointer)
@@ -149,7 +117,6 @@ function core.remember(pointer, states)
     __newindex = function() error("ctx.state is read-only: write ctx.state.name[key] = value", 2) end,
     __metatable = false,
   })
-  core.run_row_ordered = function(plan, run) return run_row(m, plan, run) end
   core.memory = m
 end
 

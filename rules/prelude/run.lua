@@ -2,7 +2,7 @@
 -- The batch loop: one call from the engine per batch, the loop over runs and rows is here so that the JIT sees it.
 local core = ...
 local cx = core.cx
-local pcall, select, type, table = pcall, select, type, table
+local pcall, select, type, table, error = pcall, select, type, table, error
 
 local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
 local ROW, MAP = 1, 2  -- hooks, as LuaHook
@@ -75,7 +75,8 @@ local function run_map(plan, first, last, cell, width)
   return -1
 end
 
-local function run_row(plan, run)
+-- `memory`: of ordered rules, else nil. An event's writes are kept or forgotten with it.
+local function run_row(plan, run, memory)
   local hook, ev, move, ctx = plan.row, plan.event, plan.move_event, core.context
   local limit = cx.step_limit
   local image = run.first_image
@@ -86,11 +87,14 @@ local function run_row(plan, run)
       cx.steps_left = limit
       cx.image = image
       move(i)
+      if memory then memory.begin(memory, event.ts_us) end
       local verdict = verdict_of(pcall(hook, ev, ctx))
       if verdict == FAILED then
+        if memory then memory.abort(memory) end
         move(-1)
         return i
       end
+      if memory and memory.commit(memory) ~= 0 then error("not enough memory", 0) end
       event.row_is_done = 1
       if verdict == DROP then
         event.is_dropped = 1
@@ -112,7 +116,7 @@ function core.run()
     cx.plan = run.plan
     if plan.row then
       cx.hook = ROW
-      local event = (core.run_row_ordered or run_row)(plan, run)
+      local event = run_row(plan, run, core.memory)
       if event >= 0 then return "row", event, r, core.failure(plan.row) end
     end
     if plan.map then

@@ -374,6 +374,27 @@ TEST_CASE("the first file that holds a statement wins, and one decision is for a
   for (const StoppedDdl& held : desk.held) CHECK(held.database + "." + held.table + " " + held.sql == std::string("shop.t ") + sql);
 }
 
+TEST_CASE("a later file that does not fit the table after a statement names the statement as it was logged") {
+  Folder folder;
+  Desk desk;
+  RuleStageConfig config;
+  config.ddl = &desk;
+  config.writes_statements = true;
+  auto two = make_table("shop", "t", kTwo), three = make_table("shop", "t", kThree);
+  const char* sql = "ALTER TABLE t DROP COLUMN b";
+  const std::string second = "['x.t'] = { columns = { b = false } }";
+  auto stage = stage_of(chain(folder, {tables("['shop.t'] = { to = 'x.t' }"), tables(second)}), config);
+  CHECK_THAT(sent(*stage, three, two, sql, ddl_bit(DdlKind::kDropColumn)),
+             Contains("RULE-0105") && Contains("b.lua") && Contains(std::string("statement=") + sql) && Contains("table=x.t"));
+  auto held = stage_of(chain(folder, {tables("['shop.t'] = { to = 'x.t' }"),
+                                      "return { api = 1, ddl = { deny = { 'drop_column' } }, tables = { " + second + " } }"}),
+                       config);
+  CHECK_THAT(sent(*held, three, two, sql, ddl_bit(DdlKind::kDropColumn)), Contains("SCH-0005") && Contains(sql));
+  REQUIRE(desk.held.size() == 1);
+  CHECK(desk.held[0].table == "t");
+  CHECK_THAT(desk.held[0].reason, Contains("do not fit the table after it"));
+}
+
 TEST_CASE("what a chain may be made of") {
   Folder folder;
   const std::string ordered = R"lua(return { api = 1, mode = "ordered", state = { s = { key = "bigint", value = "number" } },
