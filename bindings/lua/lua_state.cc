@@ -48,14 +48,17 @@ LuaState* LuaState::self_of(lua_State* lua) {
   return static_cast<LuaState*>(self);
 }
 
-void LuaState::count_hook(lua_State* lua, lua_Debug*) {
+void LuaState::count_hook(lua_State* lua, lua_Debug* at) {
   LuaState* self = self_of(lua);
   LuaHostAbi& abi = self->data_.abi;
   abi.steps_left -= kCountInterval;
   // One instruction can be a call that copies megabytes: the clock bounds those.
   if (abi.steps_left > 0 && std::chrono::steady_clock::now() < self->deadline_) return;
   abi.exhausted = kSteps;
-  luaL_error(lua, "the rule ran too long (instruction budget)");
+  constexpr const char* kWhy = "the rule ran too long (instruction budget)";
+  // A loop of the hook itself is on top; else the rule called something of the prelude, and luaL_error names the caller.
+  if (lua_getinfo(lua, "Sl", at) && at->source[0] == '@') luaL_error(lua, "%s:%d: %s", at->source + 1, at->currentline, kWhy);
+  luaL_error(lua, "%s", kWhy);
 }
 
 void LuaState::start_clock() { deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.wall_ms); }

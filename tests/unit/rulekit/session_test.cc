@@ -102,6 +102,7 @@ TEST_CASE("a rule that never ends is stopped at the desk, with its line") {
   options.file = folder.write("ever.lua", entry("map = function(row)\n  while true do end\n end"));
   auto report = check_rules(lua_kit(), options, {make_table("shop", "a", {"id int not null"})});
   REQUIRE(report.ok());
+  for (const CheckFinding& found : report->findings) UNSCOPED_INFO(found.code << " " << found.text);
   CHECK(std::any_of(report->findings.begin(), report->findings.end(), [](const CheckFinding& found) {
     return found.is_error && found.code == "RULE-0107" && found.text.find("ever.lua:2") != std::string::npos;
   }));
