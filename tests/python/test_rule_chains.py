@@ -12,6 +12,7 @@ from tailrace import config, errors, testing
 from tailrace.rules import cases, check, replay
 
 REPO = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((REPO / "rules/examples").glob("*.case"))
 TABLE = "CREATE TABLE shop.user (id BIGINT PRIMARY KEY, email VARCHAR(80), card TEXT)"
 MASK = """local mask = require("tailrace.mask")
 return { api = 1, tables = { ["shop.user"] = { to = "safe.user", columns = { email = mask.email, card = false } } } }
@@ -112,6 +113,19 @@ return { api = 1, tables = { ["shop.user"] = { to = "dw.user", columns = { card 
     assert result.ok and result.total("same") == 51 and result.hash == result.old_hash, list(result.lines())
     done = cli("rule", "replay", *words(*files), "--against", "one.lua", "--from", "users.case")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_file_without_rules_changes_nothing(folder, path, place):
+    nothing = write(folder / "nothing.lua", "return { api = 1 }")
+    own = cases.rules_of(path)
+    alone, chain = cases.CaseFile(path, own), cases.CaseFile(path, [nothing, *own] if place == "first" else [*own, nothing])
+    alone.run()
+    chain.run()
+    for one, other in zip(alone.steps, chain.steps, strict=True):
+        # A changed key comes as delete and insert, so that rows for `outputs` stand behind each.
+        assert (sorted(other.got), other.failure) == (sorted(one.got), ""), one.shown
 
 
 # -- jobs ---------------------------------------------------------------------------------------------------------------
