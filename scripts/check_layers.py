@@ -17,7 +17,8 @@ MAY = {
     "mysql": OPEN_TO_ALL | {"source/source.h"},  # the snapshot reader implements its interface
     "sqlite": {"base"},
     "format": OPEN_TO_ALL,
-    "rule": OPEN_TO_ALL | {"format/json_writer.h"},  # messages that a rule makes itself
+    # Messages that a rule makes itself; lookups that are tables of a SQLite file.
+    "rule": OPEN_TO_ALL | {"format/json_writer.h", "sqlite/database.h"},
     "rulekit": OPEN_TO_ALL | {"rule", "mysql"},  # case files are SQL, read by the code that follows a server's DDL
     "metadb": OPEN_TO_ALL | {"sqlite"},
     "source": OPEN_TO_ALL | {"mysql"},
@@ -43,7 +44,7 @@ THIRD_PARTY = {
     r"pybind11/": {"bindings/python"},
     r"libdeflate\.h": {"mysql", "source"},
     r"zstd\.h": {"mysql", "source"},
-    r"openssl/": {"mysql", "rule", "app"},
+    r"openssl/": {"mysql", "rule", "app", "format"},
     r"boost/multiprecision/": {"rule"},
     r"boost/(asio|beast)": {"agent", "node"},
     r"nlohmann/": None,

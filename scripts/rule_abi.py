@@ -14,6 +14,7 @@ RECORDS = (("file", "tailrace.Rules", "what a rule file returns"), ("entry", "ta
            ("output", "tailrace.Output", "an entry of `outputs`"),
            ("new_column", "tailrace.NewColumn", "a column that `columns` adds"),
            ("table", "tailrace.Table", "a table as the function of an entry sees it"), ("state", "tailrace.State", "an entry of `state`"),
+           ("lookup", "tailrace.Lookup", "an entry of `lookups`"), ("lookup_table", "tailrace.LookupTable", "a table of `ctx.lookup`"),
            ("ddl_event", "tailrace.DdlEvent", "a schema change as `ddl` sees it"),
            ("out", "tailrace.Out", "what `map` is given second"), ("message", "tailrace.Message", "what `serialize` is given second"),
            ("context", "tailrace.Context", "what every hook is given last"))
@@ -123,7 +124,7 @@ def manual(abi):
         out.extend(f"| `{name}` | `{cell(kind)}` | {cell(doc)} |" if kind else f"| `{name}` | | {cell(doc)} |" for name, kind, doc in rows)
         out.append("")
 
-    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("state", "A state"), ("out", "Rows of outputs (`out` of `map`)"), ("message", "The message (`out` of `serialize`)"),
+    for section, title in (("file", "The file"), ("entry", "An entry"), ("output", "An output"), ("new_column", "A new column"), ("state", "A state"), ("lookup", "A lookup"), ("lookup_table", "A table of `ctx.lookup`"), ("out", "Rows of outputs (`out` of `map`)"), ("message", "The message (`out` of `serialize`)"),
                            ("table", "The table (`t` of an entry's function)"),
                            ("event", "The event (`ev`)"), ("ddl_event", "The event of `ddl`"), ("context", "The context (`ctx`)")):
         table(title, [(one["name"], one["type"], one.get("doc", "")) for one in abi[section]])

@@ -263,7 +263,7 @@ int32_t close_row(LuaHostData* host, int32_t output) noexcept {
 
 // The prelude names the same fields in the same order; a moved one would show here first.
 static_assert(offsetof(LuaHostAbi, run_count) == 32 && offsetof(LuaHostAbi, text) == 48);
-static_assert(offsetof(LuaHostAbi, dec) == 88 && offsetof(LuaHostAbi, set_null) == 128);
+static_assert(offsetof(LuaHostAbi, hook) == 88 && offsetof(LuaHostAbi, dec) == 96 && offsetof(LuaHostAbi, set_null) == 136);
 static_assert(sizeof(Decimal) == 40 && offsetof(LuaHostData, abi) == 0);
 
 ColumnClass column_class(const Column& column) noexcept {

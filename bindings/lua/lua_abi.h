@@ -42,7 +42,8 @@ struct LuaHostAbi {
   const char* text;
   int64_t steps_left, step_limit;
   int64_t big;
-  int32_t big_is_unsigned, image;  // image: that `map` is at; of `row`: the event's first
+  int32_t big_is_unsigned, image;  // image: that `map` is at; of `row`: the event's first; of `serialize`: the event
+  int32_t hook, plan;              // what is being called (LuaHook), and for which plan; other threads look on
   Decimal dec;
   int32_t (*set_null)(LuaPlan*, int32_t, int32_t) noexcept;
   int32_t (*set_bool)(LuaPlan*, int32_t, int32_t, int32_t) noexcept;
@@ -82,6 +83,9 @@ struct LuaHostAbi {
   int32_t (*where_test)(LuaHostData*, LuaPlan*, int32_t, int32_t) noexcept;
   int32_t (*library)(LuaHostData*, int32_t, const char*, uint32_t, const char*, uint32_t, const char*, uint32_t) noexcept;
 };
+
+// Functions that the engine calls; kNone: none is running. The first three as rules/prelude/run.lua and messages.lua say it.
+enum class LuaHook : int32_t { kNone, kRow, kMap, kSerialize, kTxn, kDdl, kOnError, kTick };
 
 // The host's data begins with what Lua sees. Address is stable for the life of the state.
 struct LuaHostData {

@@ -49,6 +49,7 @@ uint32_t kinds_of(std::string_view names) {
 
 Result<DdlAnswer> LuaState::ddl(int function, const DdlQuestion& question) {
   int top = lua_gettop(lua_);
+  WatchedCall watched(data_.abi, watch_, LuaHook::kDdl);
   data_.abi.error_code = 0;
   data_.abi.exhausted = 0;
   get_core("ddl");

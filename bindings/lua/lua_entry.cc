@@ -1,6 +1,10 @@
 // Functions that the plan of a table asks: entries made per table, and Lua patterns.
 #include <utility>
 
+extern "C" {
+#include <luajit.h>
+}
+
 #include "lua_stack.h"
 #include "lua_state.h"
 
@@ -34,10 +38,33 @@ void push_schema(lua_State* lua, const TableSchema& table) {
   lua_setfield(lua, -2, "key");
 }
 
+// Once per table, so it may run slowly and within a budget, as the file itself does, whoever wrote it.
+class Interpreted {
+ public:
+  Interpreted(lua_State* lua, const RuleOptions& options, lua_Hook count_hook) : lua_(lua), options_(options) {
+    if (!options_.trusted) return;
+    luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_sethook(lua_, count_hook, LUA_MASKCOUNT, kCountInterval);
+  }
+  ~Interpreted() {
+    if (!options_.trusted) return;
+    lua_sethook(lua_, nullptr, 0, 0);
+    if (options_.jit) luaJIT_setmode(lua_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  }
+  Interpreted(const Interpreted&) = delete;
+  Interpreted& operator=(const Interpreted&) = delete;
+
+ private:
+  lua_State* lua_;
+  const RuleOptions& options_;
+};
+
 }  // namespace
 
 Result<RuleNode> LuaState::entry(int function, const std::string& name, const TableSchema& table) {
   StackGuard guard(lua_);
+  Interpreted interpreted(lua_, options_, &LuaState::count_hook);
+  start_clock();
   get_core("entry");
   push_function(function);
   push_schema(lua_, table);

@@ -23,6 +23,7 @@ Status LuaState::run_start(int function) {
 
 Result<bool> LuaState::keeps(int function, const Transaction& txn) {
   StackGuard guard(lua_);
+  WatchedCall watched(data_.abi, watch_, LuaHook::kTxn);
   get_core("keeps_txn");
   push_function(function);
   lua_newtable(lua_);
@@ -38,6 +39,7 @@ Result<bool> LuaState::keeps(int function, const Transaction& txn) {
 Result<OnRuleError> LuaState::on_error(const HookBatch& batch, int function, const Status& failed, std::string_view hook,
                                        OnRuleError policy) {
   StackGuard guard(lua_);
+  WatchedCall watched(data_.abi, watch_, LuaHook::kOnError);
   show(batch);
   get_core("ask_on_error");
   push_function(function);

@@ -151,6 +151,7 @@ Status LuaState::remember(RuleMemory& memory) {
 
 Status LuaState::tick(int function, int64_t now_us) {
   StackGuard guard(lua_);
+  WatchedCall watched(data_.abi, watch_, LuaHook::kTick);
   if (!options_.trusted) start_clock();
   get_core("tick");
   push_function(function);

@@ -1,18 +1,20 @@
 // Functions of the prelude about messages: what `row` says of them, and those that `serialize` writes.
 #include "lua_abi.h"
 #include "rule/message_plan.h"
+#include "rule/stage_plans.h"
 
 namespace tailrace {
 namespace {
 
-enum class Said : int32_t { kTopic = 1, kPartitionKey = 2, kHeader = 3, kKey = 4 };
+enum class Said : int32_t { kTopic = 1, kPartitionKey = 2, kHeader = 3, kKey = 4, kTo = 5 };
 constexpr size_t kMaxHeaders = 64;
+constexpr int32_t kNoTableName = 3;
 
 std::string_view kept(EventBatch& batch, const char* text, uint32_t size) { return {batch.arena.copy({text, size}), size}; }
 
-EventRoute* new_route(EventBatch& batch, const EventRoute* from) {
-  auto* route = new (batch.arena.allocate(sizeof(EventRoute), alignof(EventRoute))) EventRoute();
-  if (from) *route = *from;
+RowSaid* new_route(EventBatch& batch, const EventRoute* from) {
+  auto* route = new (batch.arena.allocate(sizeof(RowSaid), alignof(RowSaid))) RowSaid();
+  if (from) static_cast<EventRoute&>(*route) = *from;
   return route;
 }
 
@@ -24,6 +26,7 @@ int32_t note(EventBatch& batch, EventRoute& route, Said what, std::string_view n
       route.key = text;
       route.has_key = true;
       return 0;
+    case Said::kTo: return 1;  // not of a message
     case Said::kHeader:
       if (route.headers.size() >= kMaxHeaders) return 1;
       set_header(route, name, text, batch.arena);
@@ -36,8 +39,13 @@ int32_t say(LuaHostData* host, uint32_t hooked, int32_t what, const char* name, 
             uint32_t size) noexcept {
   try {
     EventBatch& batch = *host->batch;
-    EventRoute*& route = host->abi.events[hooked].route;
+    RowSaid*& route = host->abi.events[hooked].route;
     if (!route) route = new_route(batch, nullptr);
+    if (static_cast<Said>(what) == Said::kTo) {
+      if (!is_table_name({text, size})) return kNoTableName;
+      route->to = kept(batch, text, size);
+      return 0;
+    }
     return note(batch, *route, static_cast<Said>(what), kept(batch, name, name_size), kept(batch, text, size));
   } catch (const std::bad_alloc&) {
     return 2;
@@ -73,7 +81,7 @@ int32_t find_filter(LuaHostData* host, const char* text, uint32_t size) noexcept
 
 // The route of the event is shared with others that came from one row: each message gets its own.
 EventRoute& own_route(LuaHostData* host, uint32_t hooked) {
-  EventRoute*& route = host->abi.events[hooked].route;
+  RowSaid*& route = host->abi.events[hooked].route;
   if (!route) route = new_route(*host->batch, host->batch->events[host->abi.events[hooked].event].route);
   return *route;
 }

@@ -79,7 +79,13 @@ Status LuaState::prepare_outputs(const RuleSpec& spec) {
 }
 
 Status LuaState::prepare(const RulePlan& plan) {
+  TAILRACE_OK(scan_hook(plan.map, "map", false));
+  TAILRACE_OK(scan_hook(plan.row, "row", data_.spec->memory.ordered));
   StackGuard guard(lua_);
+  {
+    std::lock_guard lock(watch_.mutex);
+    watch_.tables[static_cast<int32_t>(plan.id)] = plan.output->source->qualified_name();
+  }
   LuaPlan* plan_pointer = add_plan(plan.work_columns);
   plan_pointer->table = plan.output->source->qualified_name();
   data_.abi.exhausted = 0;
@@ -114,7 +120,12 @@ Status LuaState::prepare(const RulePlan& plan) {
 }
 
 Status LuaState::prepare_message(uint32_t id, const OutputTable& output, int serialize) {
+  TAILRACE_OK(scan_hook(serialize, "serialize", false));
   StackGuard guard(lua_);
+  {
+    std::lock_guard lock(watch_.mutex);
+    watch_.messages[static_cast<int32_t>(id)] = output.source->qualified_name();
+  }
   get_core("prepare_message");
   lua_newtable(lua_);
   lua_pushnumber(lua_, id);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -10,15 +11,20 @@
 
 #include "lua_state.h"
 #include "rule/digest.h"
+#include "rule/rule_chain.h"
 
 namespace tailrace {
 namespace {
+
+// A kept file that is no module, but what a lookup was read from.
+const std::string kLookup = "lookup:";
 
 // A rule set and the bytes of its files.
 class LuaRuleSet final : public RuleSet {
  public:
   RuleOptions options;
   LuaFiles files;
+  std::map<std::string, RuleSource::File> lookups;  // what they were read from, by name
   std::string hash;
 
   RuleSource source() const override {
@@ -27,6 +33,7 @@ class LuaRuleSet final : public RuleSet {
     out.version = version;
     out.file = file;
     for (const auto& [name, text] : files.files) out.files[name] = {text.text, text.chunk};
+    for (const auto& [name, kept] : lookups) out.files[kLookup + name] = kept;
     return out;
   }
 };
@@ -52,6 +59,8 @@ class LuaRuleHost final : public RuleHost {
   }
   Result<bool> keeps(const Transaction& txn) override { return state_->keeps(rules_->spec.txn, txn); }
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question) override { return state_->ddl(function, question); }
+  std::vector<RuleNote> notes() const override { return state_->notes(); }
+  std::optional<HookPlace> place() const override { return state_->place(); }
   Status remember(RuleMemory& memory) { return state_->remember(memory); }
   Status tick(int64_t now_us) override { return state_->tick(rules_->spec.memory.tick, now_us); }
   Result<std::string> capture(const std::string& text, const std::string& pattern) override { return state_->capture(text, pattern); }
@@ -71,14 +80,8 @@ class LuaRuleHost final : public RuleHost {
 std::string hash_of(const LuaRuleSet& rules) {
   std::string all = "api=1\n";
   for (const auto& [name, file] : rules.files.files) all += fmt::format("{}\n{}\n{}\n", name, file.text.size(), file.text);
-  for (const auto& [name, value] : rules.spec.options) {
-    all += name + "=";
-    if (const bool* flag = std::get_if<bool>(&value)) all += *flag ? "true" : "false";
-    if (const double* number = std::get_if<double>(&value)) all += fmt::format("{}", *number);
-    if (const std::string* text = std::get_if<std::string>(&value)) all += *text;
-    all += "\n";
-  }
-  return sha256_hex(all);
+  for (const auto& [name, file] : rules.lookups) all += fmt::format("{}{}\n{}\n{}\n", kLookup, name, file.text.size(), file.text);
+  return sha256_hex(all + option_lines(rules.spec));
 }
 
 std::string version_of(const LuaRuleSet& rules) {
@@ -101,6 +104,44 @@ Status read_file(const RuleOptions& options, LuaRuleSet& rules) {
   return Status();
 }
 
+// Is there something like `ev.to = …`? Takes too much for it rather than too little.
+bool writes_to(std::string_view text) {
+  for (size_t at = text.find("to"); at != std::string_view::npos; at = text.find("to", at + 1)) {
+    char before = at ? text[at - 1] : ' ';
+    std::string_view rest = text.substr(at + 2);
+    if (before == '.') {
+      size_t next = rest.find_first_not_of(" \t");
+      bool is_name = !rest.empty() && (std::isalnum(static_cast<unsigned char>(rest[0])) || rest[0] == '_');
+      if (!is_name && next != std::string_view::npos && rest[next] == '=') return true;
+    }
+    bool is_quoted = (before == '"' || before == '\'') && rest.starts_with(before);
+    if (is_quoted && rest.substr(1).find_first_not_of(" \t") != std::string_view::npos &&
+        rest[1 + rest.substr(1).find_first_not_of(" \t")] == ']')
+      return true;
+  }
+  return false;
+}
+
+// From the disk, or as a job kept them.
+Status read_lookups(const RuleOptions& options, LuaRuleSet& rules) {
+  for (const LookupSpec& spec : rules.spec.lookups) {
+    RuleSource::File& file = rules.lookups[spec.name];
+    if (options.stored) {
+      auto kept = options.stored->files.find(kLookup + spec.name);
+      if (kept == options.stored->files.end()) {
+        return Status(ErrorCode::kMetaOpen, fmt::format("what lookups.{} held is not kept with this version of the rules", spec.name));
+      }
+      file = kept->second;
+    } else {
+      TAILRACE_TRY(file.chunk, LookupTable::path_of(spec, rules.files.folder, options.trusted));
+      TAILRACE_TRY(file.text, LookupTable::read(spec, file.chunk));
+    }
+    TAILRACE_TRY(auto table, LookupTable::make(spec, file.text, file.chunk));
+    rules.spec.lookup_tables.push_back(std::move(table));
+  }
+  return Status();
+}
+
 Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   auto rules = std::make_shared<LuaRuleSet>();
   rules->options = options;
@@ -113,7 +154,9 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
                                                     rules->file));
   }
   if (options.stored) {
-    for (const auto& [name, file] : options.stored->files) rules->files.files[name] = {file.text, file.chunk};
+    for (const auto& [name, file] : options.stored->files) {
+      if (!name.starts_with(kLookup)) rules->files.files[name] = {file.text, file.chunk};
+    }
     rules->files.is_sealed = true;
   } else {
     TAILRACE_OK(read_file(options, *rules));
@@ -121,9 +164,12 @@ Result<std::shared_ptr<LuaRuleSet>> load(const RuleOptions& options) {
   TAILRACE_TRY(auto state, LuaState::create(options, rules->files));
   TAILRACE_TRY(RuleNode root, state->load_file());
   const LuaFiles::File& main_file = rules->files.files[""];
-  auto spec = parse_rule_spec(root, options.options, {main_file.chunk.substr(1), main_file.text});
+  auto spec = parse_rule_spec(root, options_for(options, root), {main_file.chunk.substr(1), main_file.text}, options.in_clear);
   if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
   rules->spec = std::move(spec).value();
+  for (const auto& [name, file] : rules->files.files) rules->spec.rows_name_targets |= writes_to(file.text);
+  Status lookups = read_lookups(options, *rules);
+  if (!lookups.ok()) return std::move(lookups).with("rule", rules->file);
   TAILRACE_OK(state->start(rules->spec));
   rules->files.is_sealed = true;
   rules->hash = hash_of(*rules);

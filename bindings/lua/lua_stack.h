@@ -10,6 +10,9 @@ extern "C" {
 
 namespace tailrace {
 
+// Instructions between two looks at the budget.
+inline constexpr int kCountInterval = 1000;
+
 // Restores the stack height at the end of a scope.
 class StackGuard {
  public:

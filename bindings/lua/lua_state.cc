@@ -21,7 +21,6 @@ extern "C" {
 namespace tailrace {
 namespace {
 
-constexpr int kHookInterval = 1000;
 enum Exhausted : int32_t { kSteps = 1, kMemory = 2 };
 
 }  // namespace
@@ -52,7 +51,7 @@ LuaState* LuaState::self_of(lua_State* lua) {
 void LuaState::count_hook(lua_State* lua, lua_Debug*) {
   LuaState* self = self_of(lua);
   LuaHostAbi& abi = self->data_.abi;
-  abi.steps_left -= kHookInterval;
+  abi.steps_left -= kCountInterval;
   // One instruction can be a call that copies megabytes: the clock bounds those.
   if (abi.steps_left > 0 && std::chrono::steady_clock::now() < self->deadline_) return;
   abi.exhausted = kSteps;
@@ -102,7 +101,7 @@ Status LuaState::open() {
 
   TAILRACE_OK(run_chunk("=tailrace.setup",
                         "local core = ...\n"
-                        "core.ffi, core.bit = require 'ffi', require 'bit'\n"
+                        "core.ffi, core.bit, core.jit_util = require 'ffi', require 'bit', require 'jit.util'\n"
                         "require('jit.opt').start('maxtrace=8000', 'maxmcode=16384', 'maxrecord=8000', 'maxside=200')\n",
                         false));
   TAILRACE_OK(run_chunk("=tailrace.types", kPreludeTypes, false));
@@ -114,6 +113,7 @@ Status LuaState::open() {
   TAILRACE_OK(run_chunk("=tailrace.file", kPreludeFile, false));
   TAILRACE_OK(run_chunk("=tailrace.ddl", kPreludeDdl, false));
   TAILRACE_OK(run_chunk("=tailrace.memory", kPreludeMemory, false));
+  TAILRACE_OK(run_chunk("=tailrace.scan", kPreludeScan, false));
   for (auto [name, source] :
        {std::pair{"tailrace.mask", kLibMask}, std::pair{"tailrace.hash", kLibHash}, std::pair{"tailrace.where", kLibWhere},
         std::pair{"tailrace.json", kLibJson}, std::pair{"tailrace.time", kLibTime}, std::pair{"tailrace.name", kLibName}}) {
@@ -123,9 +123,12 @@ Status LuaState::open() {
     lua_pushvalue(lua_, -2);
     lua_setfield(lua_, -2, name);
   }
+  // While the file loads a few large strings must not outrun a collector that is busy with the prelude.
+  lua_gc(lua_, LUA_GCCOLLECT, 0);
+  lua_gc(lua_, LUA_GCSETSTEPMUL, 1000);
   data_.abi.steps_left = kLoadSteps;
   data_.abi.step_limit = options_.trusted ? 0 : options_.steps;
-  lua_sethook(lua_, &LuaState::count_hook, LUA_MASKCOUNT, kHookInterval);
+  lua_sethook(lua_, &LuaState::count_hook, LUA_MASKCOUNT, kCountInterval);
   return Status();
 }
 
@@ -291,6 +294,11 @@ Status LuaState::start(const RuleSpec& spec) {
   }
   if (lua_pcall(lua_, 1, 0, 0) != 0) return failure(ErrorCode::kRuleLoad, text_at(lua_, -1));
   TAILRACE_OK(prepare_outputs(spec));
+  if (!spec.lookup_tables.empty()) {
+    TAILRACE_OK(run_chunk("=tailrace.lookup", kPreludeLookup, false));
+    TAILRACE_OK(show_lookups(spec));
+  }
+  TAILRACE_OK(scan_file(spec));
   if (spec.start >= 0) TAILRACE_OK(run_start(spec.start));
   lua_gc(lua_, LUA_GCCOLLECT, 0);
   // Garbage of a rule is short strings. Measured: below 200 marking the prelude shows, above 400 the heap leaves the
@@ -324,6 +332,7 @@ void LuaState::show(const HookBatch& batch) {
 
 std::optional<HookFailure> LuaState::run(const HookBatch& batch, const char* loop) {
   StackGuard guard(lua_);
+  WatchedCall watched(data_.abi, watch_, LuaHook::kNone);
   show(batch);
   get_core(loop);
   HookFailure failure;

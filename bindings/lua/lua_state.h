@@ -1,8 +1,12 @@
 // LuaState: one LuaJIT state with a memory cap, the prelude and one loaded rule file. One thread at a time.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +14,7 @@
 #include "base/status.h"
 #include "lua_abi.h"
 #include "lua_allocator.h"
+#include "lua_lookup.h"
 #include "lua_memory.h"
 #include "rule/rule_node.h"
 #include "rule/rule_spec.h"
@@ -44,6 +49,13 @@ struct JsonTokens {
   std::string fault;
 };
 
+// For those who look on from other threads.
+struct LuaWatch {
+  std::atomic<uint64_t> calls{0};                   // from the engine into Lua
+  std::mutex mutex;                                 // guards the names
+  std::map<int32_t, std::string> tables, messages;  // by number of the plan; of `serialize`
+};
+
 class LuaState {
  public:
   static constexpr int64_t kLoadSteps = 100'000'000;  // instructions a rule file may take to load
@@ -68,6 +80,9 @@ class LuaState {
   // `function`: the host's number of it.
   Result<OnRuleError> on_error(const HookBatch& batch, int function, const Status& failure, std::string_view hook, OnRuleError policy);
   Result<bool> keeps(int function, const Transaction& txn);
+  // Where it is; any thread.
+  std::optional<HookPlace> place();
+  const std::vector<RuleNote>& notes() const noexcept { return notes_; }
   // `loop`: the prelude's function, "run" or "serialize".
   std::optional<HookFailure> run(const HookBatch& batch, const char* loop);
   Result<DdlAnswer> ddl(int function, const DdlQuestion& question);  // lua_ddl.cc
@@ -90,7 +105,11 @@ class LuaState {
 
   LuaPlan* add_plan(const std::vector<Column>& columns);
   Status prepare_outputs(const RuleSpec& spec);
+  Status show_lookups(const RuleSpec& spec);  // lua_lookup.cc; after its part of the prelude
   Status run_start(int function);
+  // lua_scan.cc: what the bytecode of the hooks tells. Fails where one changes what it must not.
+  Status scan_file(const RuleSpec& spec);
+  Status scan_hook(int function, const char* name, bool may_remember);
   Status adopt_callables(const RuleSpec& spec);  // native functions and `where` made since the last call
   void show(const HookBatch& batch);             // to the prelude
   void push_function(int function);
@@ -108,7 +127,9 @@ class LuaState {
   RuleOptions options_;
   LuaFiles& files_;
   LuaHostData data_;
+  LuaWatch watch_;
   LuaMemory memory_abi_;
+  LuaLookups lookups_abi_;
   LuaAllocator memory_;
   lua_State* lua_ = nullptr;
   int core_ref_ = -1;
@@ -119,6 +140,24 @@ class LuaState {
   int callables_ = 0;                               // of the prelude's list, known here
   JsonTokens json_;
   std::string node_error_;
+  std::set<int> scanned_;        // functions
+  std::vector<RuleNote> notes_;  // warnings about them
+};
+
+// Says to other threads that a function runs, until the end of the scope. kNone: the prelude says which.
+class WatchedCall {
+ public:
+  WatchedCall(LuaHostAbi& abi, LuaWatch& watch, LuaHook hook) : abi_(abi) {
+    watch.calls.store(watch.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    say(hook);
+  }
+  ~WatchedCall() { say(LuaHook::kNone); }
+  WatchedCall(const WatchedCall&) = delete;
+  WatchedCall& operator=(const WatchedCall&) = delete;
+
+ private:
+  void say(LuaHook hook) { std::atomic_ref(abi_.hook).store(static_cast<int32_t>(hook), std::memory_order_relaxed); }
+  LuaHostAbi& abi_;
 };
 
 }  // namespace tailrace

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <map>
@@ -14,6 +15,7 @@
 #include "python/py_rule_set.h"
 #include "python/py_status.h"
 #include "python/py_value.h"
+#include "rule/rule_chain.h"
 #include "rulekit/capture_writer.h"
 #include "rulekit/edge_values.h"
 #include "rulekit/event_text.h"
@@ -34,7 +36,8 @@ RuleOptions rule_options(const std::string& file, const OptionMap& options, bool
   out.file = file;
   out.options = options;
   out.trusted = trusted;
-  out.jit = !is_python_rules(file);
+  std::vector<std::string> files = chain_files(file);
+  out.jit = std::none_of(files.begin(), files.end(), is_python_rules);
   return out;
 }
 
@@ -179,6 +182,7 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["table"] = found.table;
     one["pattern"] = found.pattern;
     one["name"] = found.name;
+    one["file"] = found.file;
     findings.append(one);
   }
   for (const CheckedTable& table : report.tables) {
@@ -192,6 +196,9 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     one["purity"] = table.purity;
     one["reads"] = table.reads;
     one["rows"] = table.rows;
+    one["file"] = table.file;
+    one["is_last"] = table.is_last;
+    one["names_target"] = table.names_target;
     tables.append(one);
   }
   for (const SchemaRef& schema : schemas) sources.append(schema_of(*schema));
@@ -202,6 +209,18 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
   out["sources"] = sources;
   out["options"] = report.options;
   return out;
+}
+
+// RULE-0101 when an option that a job would keep as it is written is a secret of the file. Other mistakes are for the job to tell.
+void check_secrets(const std::string& file, const OptionMap& options) {
+  RuleOptions given = rule_options(file, options);
+  for (const auto& [name, value] : options) {
+    if (!is_reference(value)) given.in_clear.insert(name);
+  }
+  Status status = without_gil([&] { return python_rule_kit().load(given).status(); });
+  if (status.ok()) return;
+  const auto& places = status.context();
+  if (std::any_of(places.begin(), places.end(), [](const auto& place) { return place.first == "option"; })) raise(status);
 }
 
 StreamConfig raw_stream(const std::string& url, const OptionMap& options, const std::vector<std::string>& tables,
@@ -397,11 +416,30 @@ class PyCapture {
   uint64_t seen_ = 0;
 };
 
+// A span of a server's binary log, step by step likewise.
+class PyLogCapture {
+ public:
+  PyLogCapture(const std::string& folder, const std::string& url, const OptionMap& options, const std::vector<std::string>& tables,
+               const std::string& start)
+      : capture_(take(without_gil([&] { return record_log(raw_stream(url, options, tables, start), folder); }))) {}
+  bool step(int64_t timeout_ms) {
+    return take(without_gil([&] { return capture_->step(std::chrono::milliseconds(timeout_ms)); }));
+  }
+  void close() {
+    check(without_gil([&] { return capture_->close(); }));
+  }
+  const LogCapture& capture() const { return *capture_; }
+
+ private:
+  std::unique_ptr<LogCapture> capture_;
+};
+
 }  // namespace
 
 void bind_rules(py::module_& m) {
   m.def("read_case", &read_case, py::arg("path"));
   m.def("check_rules", &check_file, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("ddl"), py::arg("job"));
+  m.def("check_secrets", &check_secrets, py::arg("file"), py::arg("options"));
   m.def("replay_rules", &replay_files, py::kw_only(), py::arg("file"), py::arg("options"), py::arg("old_file"), py::arg("old_options"),
         py::arg("path"), py::arg("url"), py::arg("source_options"), py::arg("tables"), py::arg("start"), py::arg("examples"),
         py::arg("until") = "", py::arg("letters") = std::vector<std::string>());
@@ -417,6 +455,15 @@ void bind_rules(py::module_& m) {
       .def("outputs", &PySession::outputs)
       .def_property_readonly("unmatched", &PySession::unmatched)
       .def_property_readonly("version", &PySession::version);
+  py::class_<PyLogCapture>(m, "LogCapture")
+      .def(py::init<const std::string&, const std::string&, const OptionMap&, const std::vector<std::string>&, const std::string&>(),
+           py::kw_only(), py::arg("folder"), py::arg("url"), py::arg("options"), py::arg("tables"), py::arg("start"))
+      .def("step", &PyLogCapture::step, py::arg("timeout_ms"))
+      .def("close", &PyLogCapture::close)
+      .def_property_readonly("transactions", [](const PyLogCapture& self) { return self.capture().transactions(); })
+      .def_property_readonly("bytes", [](const PyLogCapture& self) { return self.capture().bytes(); })
+      .def_property_readonly("files", [](const PyLogCapture& self) { return self.capture().files(); })
+      .def_property_readonly("knows_columns", [](const PyLogCapture& self) { return self.capture().knows_columns(); });
   py::class_<PyCapture>(m, "Capture")
       .def(py::init<const std::string&, const std::string&, const OptionMap&, const std::vector<std::string>&, const std::string&, uint64_t,
                     const std::vector<std::string>&, const std::vector<std::string>&, const std::vector<std::string>&>(),

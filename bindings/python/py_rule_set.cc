@@ -8,6 +8,7 @@
 #include "python/py_rule_host.h"
 #include "python/py_status.h"
 #include "rule/digest.h"
+#include "rule/rule_chain.h"
 
 namespace tailrace::python {
 namespace py = pybind11;
@@ -53,14 +54,7 @@ RuleNode node_of(const py::tuple& given) {
 
 std::string hash_of(const PyRuleSet& rules) {
   std::string all = fmt::format("api=1 python\n{}\n{}\n", rules.text.size(), rules.text);
-  for (const auto& [name, value] : rules.spec.options) {
-    all += name + "=";
-    if (const bool* flag = std::get_if<bool>(&value)) all += *flag ? "true" : "false";
-    if (const double* number = std::get_if<double>(&value)) all += fmt::format("{}", *number);
-    if (const std::string* text = std::get_if<std::string>(&value)) all += *text;
-    all += "\n";
-  }
-  return sha256_hex(all);
+  return sha256_hex(all + option_lines(rules.spec));
 }
 
 std::string version_of(const PyRuleSet& rules) {
@@ -81,7 +75,7 @@ py::dict option_values(const RuleSpec& spec) {
 Result<std::shared_ptr<PyRuleSet>> load(const RuleOptions& options) {
   auto rules = std::make_shared<PyRuleSet>();
   rules->options = options;
-  rules->file = options.stored ? options.stored->file : options.file;
+  rules->file = rule_file(options);
   auto fail = [&](const std::string& why) { return Status(ErrorCode::kRuleLoad, why).with("rule", rules->file); };
   if (!options.trusted) return fail("rules in Python are not confined: rules.trusted = false takes Lua files only");
   py::gil_scoped_acquire gil;
@@ -91,7 +85,8 @@ Result<std::shared_ptr<PyRuleSet>> load(const RuleOptions& options) {
     py::object loaded = py::module_::import(kModule).attr("load")(rules->file, stored);
     rules->text = loaded.attr("text").cast<std::string>();
     for (py::handle function : loaded.attr("functions")) rules->functions.emplace_back(py::reinterpret_borrow<py::object>(function));
-    auto spec = parse_rule_spec(node_of(loaded.attr("node").cast<py::tuple>()), options.options, {rules->file, rules->text});
+    RuleNode root = node_of(loaded.attr("node").cast<py::tuple>());
+    auto spec = parse_rule_spec(root, options_for(options, root), {rules->file, rules->text}, options.in_clear);
     if (!spec.ok()) return std::move(spec).status().with("rule", rules->file);
     rules->spec = std::move(spec).value();
     rules->values = std::make_unique<KeptObject>(option_values(rules->spec));
@@ -122,24 +117,13 @@ RuleSource PyRuleSet::source() const {
   return out;
 }
 
-JobFactories python_factories() {
-  JobFactories factories = make_factories();
-  factories.rules = [lua = factories.rules, names = list_plugins()](const RuleStageConfig& given) -> Result<std::unique_ptr<RuleStage>> {
-    if (!is_python_rules(given.rules.stored ? given.rules.stored->file : given.rules.file)) return lua(given);
-    RuleStageConfig config = given;
-    for (const PluginDoc& plugin : names) {
-      if (plugin.kind == "format") config.formats.push_back(plugin.name);
-    }
-    TAILRACE_TRY(auto rules, load(config.rules));
-    return make_stage(std::move(rules), config);
-  };
-  return factories;
-}
+namespace {
 
-RuleKit python_rule_kit() {
-  RuleKit kit = make_rule_kit();
+// Of single files, in Lua and in Python.
+RuleKit python_rules() {
+  RuleKit kit = lua_rules();
   return {[lua = kit.load](const RuleOptions& options) -> Result<std::shared_ptr<RuleSet>> {
-            if (!is_python_rules(options.file)) return lua(options);
+            if (!is_python_rules(rule_file(options))) return lua(options);
             TAILRACE_TRY(auto rules, load(options));
             return std::shared_ptr<RuleSet>(std::move(rules));
           },
@@ -148,5 +132,10 @@ RuleKit python_rule_kit() {
             return own ? make_stage(std::move(own), config) : lua(std::move(rules), config);
           }};
 }
+
+}  // namespace
+
+JobFactories python_factories() { return make_factories(python_rules()); }
+RuleKit python_rule_kit() { return with_chains(python_rules()); }
 
 }  // namespace tailrace::python

@@ -69,6 +69,13 @@ class Doctor {
     auto tables = (*reader)->tables();
     if (!found("tables" + label, tables.ok() ? fmt::format("{} readable", tables->size()) : "", tables.status())) return;
     listed_ = true;
+    if (phases.stream) {
+      auto unlogged = (*reader)->unlogged_changes(*tables);
+      if (!unlogged.ok()) look_at("foreign keys" + label, "were not looked at: " + unlogged.status().to_string());
+      else
+        for (const std::string& change : *unlogged)
+          look_at(change.substr(0, change.find(':')) + label, change.substr(change.find(':') + 2));
+    }
     if (!tables_.empty()) return;
     for (const SnapshotTable& table : *tables) tables_.push_back(table.schema);
   }
@@ -133,6 +140,7 @@ class Doctor {
     RuleStageConfig config;
     config.rules = given;
     for (auto& [name, value] : config.rules.options) {
+      if (!is_reference(value)) config.rules.in_clear.insert(name);
       auto text = resolve_references(value);
       if (!text.ok()) {
         found("rules", "", text.status());
@@ -156,7 +164,7 @@ class Doctor {
     }
     found("rules", fmt::format("take {} tables, {} of them dropped", tables_.size(), dropped), Status());
     for (const std::string& pattern : (*stage)->unmatched(tables_)) {
-      look_at(fmt::format("rules tables[\"{}\"]", pattern), "matches no table now: is it misspelt?");
+      look_at(fmt::format("rules tables[\"{}\"]", pattern), "matches no table now: is it misspelt, or left out by `tables`?");
     }
   }
 

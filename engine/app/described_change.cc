@@ -107,7 +107,15 @@ Result<Op> op_of(const Json& change) {
   if (it != kOps.end()) return it->second;
   std::vector<std::string> names;
   for (const auto& [known, op] : kOps) names.push_back(known);
-  return bad(fmt::format("change.op '{}'{}; insert, update, delete, row, ddl or heartbeat expected", name, nearest(name, names)));
+  return bad(fmt::format("change.op '{}'{}; insert, update, delete, row, ddl, heartbeat, transaction_begin or transaction_end expected",
+                         name, nearest(name, names)));
+}
+
+std::optional<TransactionMark> mark_of(const Json& change) {
+  const Json& op = member(change, "op");
+  if (op == "transaction_begin") return TransactionMark::kBegin;
+  if (op == "transaction_end") return TransactionMark::kEnd;
+  return std::nullopt;
 }
 
 bool is_set(const Json& object, const char* name) {
@@ -221,6 +229,15 @@ Status fill_row(const Json& image, const char* name, const TableSchema& table, E
   return {};
 }
 
+Result<DescribedMessage> encode_mark(const MessageFormat& format, const Json& change, TransactionMark mark) {
+  EventMeta meta;
+  std::deque<std::string> spaces;
+  TAILRACE_OK(fill_meta(change, meta, spaces));
+  Record record;
+  TAILRACE_OK(format.write_mark(meta, mark, record));
+  return DescribedMessage{record.skip, record.has_key, std::move(record.key), std::move(record.value)};
+}
+
 Result<DescribedMessage> encode(const Json& described) {
   const Json& wanted = member(described, "format");
   std::string name = wanted.is_string() ? wanted.get<std::string>() : "";
@@ -235,6 +252,13 @@ Result<DescribedMessage> encode(const Json& described) {
   if (!change.is_object()) return bad("change: an object expected");
   TAILRACE_TRY(Options options, options_of(*info, member(described, "options"), table));
   TAILRACE_TRY(auto format, info->create(options));
+  if (format->wants_topics() && !options.has("subject_topics")) {
+    return Status(ErrorCode::kConfigBadValue,
+                  fmt::format("subject_naming = {}: subject_topics = name,name expected, since a described change has "
+                              "no topic",
+                              options.text("subject_naming")));
+  }
+  if (auto mark = mark_of(change)) return encode_mark(*format, change, *mark);
   ChangeEvent event;
   TAILRACE_TRY(event.op, op_of(change));
 

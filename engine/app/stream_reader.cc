@@ -1,7 +1,6 @@
 #include <atomic>
 
 #include "app/endpoints.h"
-#include "bindings/lua/lua_rule_stage.h"
 
 namespace tailrace {
 namespace {
@@ -27,8 +26,12 @@ class DirectReader final : public StreamReader {
     if (!from && !config.start.empty() && config.start != "now") from = Position{"", config.start};
     TAILRACE_TRY(source_, make_source(endpoint, SourceContext{&filter_, schemas}));
     if (!config.is_raw) {
-      RuleStageConfig stage{config.rules, false};
-      TAILRACE_TRY(rules_, config.rule_stage ? config.rule_stage(stage) : make_rule_stage(stage));
+      RuleOptions rules = config.rules;
+      for (auto& [name, value] : rules.options) {
+        if (!is_reference(value)) continue;
+        TAILRACE_TRY(value, resolve_references(value));
+      }
+      TAILRACE_TRY(rules_, config.rule_stage ? config.rule_stage(RuleStageConfig{rules, false}) : make_rule_kit().stage(rules));
     }
     TAILRACE_OK(source_->open(from));
     position_ = source_->start_position();

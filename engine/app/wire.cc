@@ -7,6 +7,7 @@
 #include "app/endpoints.h"
 #include "bindings/lua/lua_rule_stage.h"
 #include "format/ruled_serializer.h"
+#include "source/log_recorder.h"
 
 namespace tailrace {
 namespace {
@@ -68,6 +69,43 @@ Result<std::unique_ptr<Source>> make_source(const EndpointConfig& config, const 
   return info->create(options, endpoint.url, context);
 }
 
+namespace {
+
+class ServerLogCapture final : public LogCapture {
+ public:
+  explicit ServerLogCapture(std::unique_ptr<LogRecorder> recorder) : recorder_(std::move(recorder)) {}
+  Result<bool> step(std::chrono::milliseconds timeout) override { return recorder_->step(timeout); }
+  Status close() override { return recorder_->close(); }
+  uint64_t transactions() const override { return recorder_->transactions(); }
+  uint64_t bytes() const override { return recorder_->bytes(); }
+  std::vector<std::string> files() const override { return recorder_->files(); }
+  bool knows_columns() const override { return recorder_->has_schema() || recorder_->names_columns(); }
+
+ private:
+  std::unique_ptr<LogRecorder> recorder_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LogCapture>> record_log(const StreamConfig& config, const std::string& folder) {
+  EndpointConfig source = config.source;
+  for (auto& [key, value] : source.options) {
+    TAILRACE_TRY(value, resolve_references(value));
+  }
+  TAILRACE_TRY(Endpoint endpoint, split(source));
+  if (endpoint.url.scheme != "mysql") {
+    return Status(ErrorCode::kConfigUrl,
+                  fmt::format("{}: the binary log of a MySQL or MariaDB server can be kept, of nothing else", endpoint.url.scheme));
+  }
+  TAILRACE_TRY(const SourceInfo* info, find_plugin("source", builtin_sources(), endpoint.url.scheme));
+  TAILRACE_TRY(Options options, Options::parse("source", info->options, endpoint.options, {"url", "password", "start"}));
+  TAILRACE_TRY(auto hosts, host_options(endpoint.url, options));
+  TAILRACE_TRY(TableFilter tables, TableFilter::parse(config.tables));
+  TAILRACE_TRY(StartPoint start, parse_start_point(config.start.empty() ? "now" : config.start));
+  TAILRACE_TRY(auto recorder, LogRecorder::open(hosts.front(), start, tables, folder));
+  return std::unique_ptr<LogCapture>(std::make_unique<ServerLogCapture>(std::move(recorder)));
+}
+
 Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::string_view format, std::unique_ptr<Serializer>& serializer) {
   TAILRACE_TRY(Endpoint endpoint, split(config));
   TAILRACE_TRY(const SinkInfo* info, find_plugin("sink", builtin_sinks(), endpoint.url.scheme));
@@ -97,24 +135,37 @@ Result<std::unique_ptr<Sink>> make_sink(const EndpointConfig& config, std::strin
   }
   TAILRACE_TRY(Options parsed, Options::parse("sink", format_info->options, format_options));
   TAILRACE_TRY(auto format_of_sink, format_info->create(parsed));
+  if (format_of_sink->wants_topics() && !sink->caps().has_topics && format_options.count("subject_topics") == 0) {
+    return Status(
+        ErrorCode::kConfigBadValue,
+        fmt::format("sink.subject_naming: {} has no topics; record_name, `subject`, or subject_topics = name,name expected", info->name));
+  }
+  if (format_of_sink->marks_transactions() && !sink->caps().has_topics) {
+    return Status(ErrorCode::kConfigBadValue, fmt::format("sink.transaction_marks: {} does not write them; kafka does", info->name));
+  }
   serializer = std::make_unique<RuledSerializer>(std::move(format_of_sink));
   return sink;
 }
 
-JobFactories make_factories() {
-  auto rules = [](const RuleStageConfig& given) {
+JobFactories make_factories() { return make_factories(lua_rules()); }
+
+JobFactories make_factories(const RuleKit& one_file) {
+  auto rules = [kit = with_chains(one_file)](const RuleStageConfig& given) -> Result<std::unique_ptr<RuleStage>> {
     RuleStageConfig config = given;
     for (const FormatInfo* format : builtin_formats()) config.formats.emplace_back(format->name);
-    return make_rule_stage(config);
+    TAILRACE_TRY(auto loaded, kit.load(config.rules));
+    return kit.make_stage(std::move(loaded), config);
   };
   return JobFactories{make_source, make_sink, rules};
 }
 
-RuleKit make_rule_kit() {
+RuleKit lua_rules() {
   return RuleKit{
       [](const RuleOptions& options) { return load_rules(options); },
       [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) { return make_rule_stage(std::move(rules), config); }};
 }
+
+RuleKit make_rule_kit() { return with_chains(lua_rules()); }
 
 Result<std::vector<SchemaRef>> job_schemas(const std::string& path) {
   TAILRACE_TRY(auto file, JobFile::open(path, JobFile::Mode::kRead));

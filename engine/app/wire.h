@@ -1,5 +1,6 @@
 // wire: the only place that knows every source, sink, format and rule engine of this build.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,8 +14,10 @@
 namespace tailrace {
 
 JobFactories make_factories();
+JobFactories make_factories(const RuleKit& one_file);  // rules are files that it knows, and chains of them
 // Rule files for the tools that need no job.
 RuleKit make_rule_kit();
+RuleKit lua_rules();  // of single files
 // The tables of a job as its file knows them last.
 Result<std::vector<SchemaRef>> job_schemas(const std::string& path);
 
@@ -57,5 +60,21 @@ struct StreamConfig {
   std::function<Result<std::unique_ptr<RuleStage>>(const RuleStageConfig&)> rule_stage;  // empty: of Lua files
 };
 Result<std::unique_ptr<StreamReader>> open_stream(const StreamConfig& config);
+
+// Keeps a span of a server's binary log as files that binlog:// reads. One thread.
+class LogCapture {
+ public:
+  virtual ~LogCapture() = default;
+  // True: something came within the timeout.
+  virtual Result<bool> step(std::chrono::milliseconds timeout) = 0;
+  virtual Status close() = 0;  // a transaction that has not come to its end is left out
+  virtual uint64_t transactions() const = 0;
+  virtual uint64_t bytes() const = 0;
+  virtual std::vector<std::string> files() const = 0;  // names in the folder
+  // Is it known which columns the rows have: from schema.sql, or from the log itself?
+  virtual bool knows_columns() const = 0;
+};
+// Source, tables and start of `config`; `folder` is there and empty.
+Result<std::unique_ptr<LogCapture>> record_log(const StreamConfig& config, const std::string& folder);
 
 }  // namespace tailrace

@@ -5,11 +5,11 @@
 #include <array>
 #include <charconv>
 
+#include "format/avro_subjects.h"
 #include "format/avro_values.h"
 #include "format/ddl_type.h"
 #include "format/message_format.h"
 #include "format/record_key.h"
-#include "format/schema_registry.h"
 #include "format/text_values.h"
 #include "format/type_names.h"
 
@@ -21,12 +21,14 @@ enum class Encoding : uint8_t { kBinary, kConfluent, kPrint };
 constexpr char kSome = 1 << 1, kNone = 0, kText = 1 << 1, kArray = 2 << 1, kMysql = 0;
 enum Operation : int64_t { kInsert = 0, kUpdate = 1, kDelete = 2, kDdl = 3, kInit = 16 };
 
+constexpr size_t kFrameBytes = 5;   // before a record of kConfluent: a zero byte and the schema's number
 constexpr size_t kHeadBytes = 128;  // more than the numbers and positions before the images take
 
 struct AvroOptions {
   std::string source_version;
   Encoding encoding = Encoding::kBinary;
-  uint32_t schema_id = 0;  // kConfluent
+  uint32_t schema_id = 0;                  // kConfluent, without a registry
+  std::unique_ptr<AvroSubjects> subjects;  // kConfluent, with one
 };
 
 Operation operation_of(Op op) noexcept {
@@ -78,6 +80,14 @@ class AvroFormat final : public MessageFormat {
     source.finish();
   }
 
+  bool wants_topics() const override { return options_.subjects && options_.subjects->by_topic(); }
+  Result<bool> begin_topic(std::string_view topic, const ChangeEvent&, Record& first, const std::function<bool()>& is_over) const override {
+    if (!wants_topics()) return true;
+    TAILRACE_OK(options_.subjects->add_topic(topic, is_over));
+    if (first.value.size() >= kFrameBytes) put_frame(first.value.data());  // it may have been written before the number was known
+    return true;
+  }
+
   Status write(const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const override {
     bool is_row = is_row_event(event);
     TAILRACE_OK(begin_record(batch, event, is_row, out));
@@ -94,6 +104,12 @@ class AvroFormat final : public MessageFormat {
   }
 
  private:
+  char* put_frame(char* to) const noexcept {
+    uint32_t number = options_.subjects ? options_.subjects->number() : options_.schema_id;
+    *to++ = '\0';
+    for (int shift = 24; shift >= 0; shift -= 8) *to++ = static_cast<char>(number >> shift);
+    return to;
+  }
   // metadata: objectName. types: tags and fields.
   TablePlan make_plan(const TableSchema& table) const {
     TablePlan plan = plan_columns(table);
@@ -140,10 +156,7 @@ class AvroFormat final : public MessageFormat {
     // All but the images in one piece of memory.
     std::string_view object = plan ? std::string_view(plan->metadata) : std::string_view(&kNone, 1);
     char* to = avro.reserve(kHeadBytes + source_.size() + object.size());
-    if (options_.encoding == Encoding::kConfluent) {
-      *to++ = '\0';
-      for (int shift = 24; shift >= 0; shift -= 8) *to++ = static_cast<char>(options_.schema_id >> shift);
-    }
+    if (options_.encoding == Encoding::kConfluent) to = put_frame(to);
     to = put_zigzag(to, 1);  // version
     to = put_zigzag(to, head.id);
     to = put_zigzag(to, head.source_timestamp);
@@ -223,61 +236,14 @@ constexpr OptionSpec kOptions[] = {
     {"source_version", "string", "", "source.version; OBMySQL for an OceanBase source when empty"},
     {"encoding", "enum:binary|confluent|print", "binary", "Avro, Avro behind a schema id, or readable JSON"},
     {"schema_id", "int", "0", "encoding confluent: the schema's id in the registry"},
-    {"registry", "string", "", "encoding confluent: the registry that gives the schema its id, http://host:port"},
+    {"registry", "string", "", "encoding confluent: the registry that gives the schema its id, http[s]://[user@]host:port"},
+    {"registry_password", "string", "", "password of the registry's user", false, true},
+    {"registry_ca", "path", "", "registry of https: certificates that its own must be signed by; those of the system when empty"},
     {"subject", "string", "", "the schema's subject in the registry, instead of one by subject_naming"},
     {"subject_naming", "enum:record_name|topic_name|topic_record_name", "record_name", "what the schema's subjects are called after"},
-    {"subject_topics", "string", "", "subject_naming by topic: the topics, name,name"},
+    {"subject_topics", "string", "",
+     "subject_naming by topic: topics to register at the start, name,name; the others follow with their first record"},
 };
-
-constexpr std::string_view kRecordName = "com.alibaba.dts.formats.avro.Record";
-
-// The schema that the registry is told.
-constexpr std::string_view kSchema =
-#include "avro_schema.inc"
-    ;
-
-Result<std::vector<std::string>> subjects_of(const Options& options) {
-  const std::string& subject = options.text("subject");
-  const std::string& naming = options.text("subject_naming");
-  const std::string& topics = options.text("subject_topics");
-  bool by_topic = naming != "record_name";
-  if (by_topic && !subject.empty()) {
-    return Status(ErrorCode::kConfigBadValue, fmt::format("subject, subject_naming = {}: one of both expected", naming));
-  }
-  if (by_topic == topics.empty()) {
-    return Status(ErrorCode::kConfigBadValue,
-                  by_topic ? fmt::format("subject_naming = {}: subject_topics = name,name expected, the topics of the job", naming)
-                           : "subject_topics: it goes with subject_naming = topic_name or topic_record_name");
-  }
-  if (!by_topic) return std::vector<std::string>{subject.empty() ? std::string(kRecordName) : subject};
-  std::vector<std::string> subjects;
-  for (size_t at = 0; at <= topics.size();) {
-    size_t end = std::min(topics.find(',', at), topics.size());
-    std::string_view topic = std::string_view(topics).substr(at, end - at);
-    topic.remove_prefix(std::min(topic.find_first_not_of(' '), topic.size()));
-    topic = topic.substr(0, topic.find_last_not_of(' ') + 1);
-    if (topic.empty()) return Status(ErrorCode::kConfigBadValue, fmt::format("subject_topics '{}': a name is empty", topics));
-    subjects.push_back(naming == "topic_name" ? fmt::format("{}-value", topic) : fmt::format("{}-{}", topic, kRecordName));
-    at = end + 1;
-  }
-  return subjects;
-}
-
-// The number that all subjects give the schema: messages are written without knowing their topic.
-Result<uint32_t> registered_id(const Options& options) {
-  TAILRACE_TRY(std::vector<std::string> subjects, subjects_of(options));
-  uint32_t id = 0;
-  for (const std::string& subject : subjects) {
-    TAILRACE_TRY(uint32_t given, register_schema(options.text("registry"), subject, kSchema));
-    if (id != 0 && given != id) {
-      return Status(ErrorCode::kFormatRegistry, fmt::format("gave the schema the numbers {} under {} and {} under {}; one number expected",
-                                                            id, subjects.front(), given, subject))
-          .with("subject", subject);
-    }
-    id = given;
-  }
-  return id;
-}
 
 Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   TAILRACE_OK(refuse_oracle_mode("Avro", options.text("db_type")));
@@ -289,16 +255,21 @@ Result<std::unique_ptr<MessageFormat>> create_avro(const Options& options) {
   int64_t id = options.integer("schema_id");
   if (given.encoding == Encoding::kConfluent && options.has("registry")) {
     if (id != 0) return Status(ErrorCode::kConfigBadValue, "schema_id, registry: one of both expected");
-    TAILRACE_TRY(id, registered_id(options));
-  } else if (options.has("subject") || options.text("subject_naming") != "record_name" || options.has("subject_topics")) {
-    return Status(ErrorCode::kConfigBadValue, "subject, subject_naming, subject_topics: they go with encoding = confluent and registry");
+    TAILRACE_TRY(given.subjects, AvroSubjects::open(options));
+  } else {
+    for (std::string_view name : {"registry", "subject", "subject_topics", "registry_password", "registry_ca"}) {
+      if (!options.has(name) && options.text("subject_naming") == "record_name") continue;
+      return Status(ErrorCode::kConfigBadValue,
+                    "registry, subject, subject_naming, subject_topics, registry_password, registry_ca: they go with encoding = confluent "
+                    "and registry");
+    }
+    if (id < 0 || id > UINT32_MAX || (given.encoding == Encoding::kConfluent && id == 0)) {
+      return Status(
+          ErrorCode::kConfigBadValue,
+          fmt::format("schema_id: the number that the registry gave the schema (1 … 4294967295), or `registry`, expected; got {}", id));
+    }
+    given.schema_id = static_cast<uint32_t>(id);
   }
-  if (id < 0 || id > UINT32_MAX || (given.encoding == Encoding::kConfluent && id == 0)) {
-    return Status(
-        ErrorCode::kConfigBadValue,
-        fmt::format("schema_id: the number that the registry gave the schema (1 … 4294967295), or `registry`, expected; got {}", id));
-  }
-  given.schema_id = static_cast<uint32_t>(id);
   return std::unique_ptr<MessageFormat>(std::make_unique<AvroFormat>(std::move(given)));
 }
 

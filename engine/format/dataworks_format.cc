@@ -20,10 +20,29 @@ std::string lower_case(std::string text) {
 class DataWorksFormat final : public MessageFormat {
  public:
   // `extend`: a JSON object.
-  DataWorksFormat(const std::string& db_type, const std::string& db_version, const std::string& extend)
-      : source_(fmt::format(R"({{"version":"2.0","schema":{{"source":{{"dbType":{},"dbVersion":{},)", json_quoted(lower_case(db_type)),
+  DataWorksFormat(const std::string& db_type, const std::string& db_version, const std::string& extend, bool has_marks)
+      : has_marks_(has_marks),
+        source_(fmt::format(R"({{"version":"2.0","schema":{{"source":{{"dbType":{},"dbVersion":{},)", json_quoted(lower_case(db_type)),
                             db_version.empty() ? "null" : json_quoted(db_version))),
         end_(fmt::format(R"(,"scn":"null"}},"extend":{}}})", extend)) {}
+
+  bool marks_transactions() const override { return has_marks_; }
+  Status write_mark(const EventMeta& meta, TransactionMark mark, Record& out) const override {
+    out.skip = !has_marks_;
+    out.has_key = out.tombstone = false;
+    out.key.clear();
+    out.value.clear();
+    if (out.skip) return {};
+    JsonWriter json(out.value);
+    write_head(json, nullptr);
+    json.raw(R"("payload":{"before":null,"after":null,"op":")");
+    json.raw(mark == TransactionMark::kBegin ? "TRANSACTION_BEGIN" : "TRANSACTION_END");
+    write_times(json, meta);
+    json.raw(R"(},"ddl":null)");
+    json.raw(end_);
+    json.finish();
+    return {};
+  }
 
   Status write(const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const override {
     bool is_row = is_row_event(event);
@@ -40,13 +59,7 @@ class DataWorksFormat final : public MessageFormat {
     const TablePlan* plan = event.table ? &plans_.find(
                                               *event.table, [this](const TableSchema& t) { return make_plan(t); }, own)
                                         : nullptr;
-    if (plan) {
-      json.raw(plan->metadata);
-      json.raw(is_row ? std::string_view(plan->types) : R"("column":null,"pk":null},)");
-    } else {
-      json.raw(source_);
-      json.raw(R"("dbName":null,"schema":null,"table":null},"column":null,"pk":null},)");
-    }
+    write_head(json, plan, is_row);
     TextForms forms;
     forms.full_bits = event.op == Op::kRead;
     json.raw(R"("payload":{"before":)");
@@ -55,12 +68,7 @@ class DataWorksFormat final : public MessageFormat {
     TAILRACE_OK(write_image(json, plan, batch, event, forms, is_row && event.op != Op::kDelete, event.after));
     json.raw(R"(,"op":")");
     json.raw(op_of(event, meta));
-    json.raw(R"(","timestamp":{"eventTime":)");
-    write_number_or_null(json, meta.commit_ms);
-    json.raw(R"(,"systemTime":)");
-    json.number(meta.now_ms);
-    json.raw(R"(,"checkpointTime":)");
-    write_number_or_null(json, meta.checkpoint_s);
+    write_times(json, meta);
     if (is_ddl_event(event)) {
       json.raw(R"(},"ddl":{"text":)");
       json.raw(json_quoted(ddl_text(event.sql)));
@@ -74,6 +82,25 @@ class DataWorksFormat final : public MessageFormat {
   }
 
  private:
+  // Version and schema.
+  void write_head(JsonWriter& json, const TablePlan* plan, bool is_row = false) const {
+    if (plan) {
+      json.raw(plan->metadata);
+      json.raw(is_row ? std::string_view(plan->types) : R"("column":null,"pk":null},)");
+    } else {
+      json.raw(source_);
+      json.raw(R"("dbName":null,"schema":null,"table":null},"column":null,"pk":null},)");
+    }
+  }
+  // From the end of op on.
+  static void write_times(JsonWriter& json, const EventMeta& meta) {
+    json.raw(R"(","timestamp":{"eventTime":)");
+    write_number_or_null(json, meta.commit_ms);
+    json.raw(R"(,"systemTime":)");
+    json.number(meta.now_ms);
+    json.raw(R"(,"checkpointTime":)");
+    write_number_or_null(json, meta.checkpoint_s);
+  }
   TablePlan make_plan(const TableSchema& table) const {
     TablePlan plan = plan_columns(table);
     plan.metadata =
@@ -110,6 +137,7 @@ class DataWorksFormat final : public MessageFormat {
     }
   }
 
+  const bool has_marks_;
   const std::string source_;  // up to the database name
   const std::string end_;     // from scn
   PlanCache plans_;
@@ -120,6 +148,7 @@ constexpr OptionSpec kOptions[] = {
     {"db_version", "string", "", "schema.source.dbVersion; null when empty"},
     {"extend", "string", "{}", "a JSON object, copied to extend"},
     {"load_fm", "string", "", "the same as extend={\"load_fm\": …}"},
+    {"transaction_marks", "bool", "false", "messages TRANSACTION_BEGIN and TRANSACTION_END around the rows of a transaction"},
 };
 
 Result<std::unique_ptr<MessageFormat>> create_dataworks(const Options& options) {
@@ -128,8 +157,8 @@ Result<std::unique_ptr<MessageFormat>> create_dataworks(const Options& options) 
     return Status(ErrorCode::kConfigBadValue, fmt::format("extend: a JSON object expected, got {}", options.text("extend")));
   }
   if (options.has("load_fm")) extend["load_fm"] = options.text("load_fm");
-  return std::unique_ptr<MessageFormat>(
-      std::make_unique<DataWorksFormat>(options.text("db_type"), options.text("db_version"), extend.dump()));
+  return std::unique_ptr<MessageFormat>(std::make_unique<DataWorksFormat>(options.text("db_type"), options.text("db_version"),
+                                                                          extend.dump(), options.boolean("transaction_marks")));
 }
 
 }  // namespace

@@ -14,7 +14,19 @@ class MessageFormat : public Serializer {
     if (numbered_ && meta.commit_s && event.op != Op::kHeartbeat) meta.sequence = sequence_.next(meta.now_ms);
     return write(batch, event, meta, out);
   }
+  Status encode_mark(const EventBatch& batch, uint32_t txn, TransactionMark mark, Record& out) const final {
+    ChangeEvent event;
+    event.op = Op::kHeartbeat;
+    event.txn = txn;
+    EventMeta meta = meta_of(batch, event);
+    meta.now_ms = coarse_now_ms();
+    return write_mark(meta, mark, out);
+  }
   // The same with the metadata given.
+  virtual Status write_mark(const EventMeta& /*meta*/, TransactionMark /*mark*/, Record& out) const {
+    out.skip = true;
+    return {};
+  }
   virtual Status write(const EventBatch& batch, const ChangeEvent& event, const EventMeta& meta, Record& out) const = 0;
 
  protected:

@@ -38,6 +38,12 @@ Status RuledSerializer::encode(const EventBatch& batch, const ChangeEvent& event
   return Status();
 }
 
+// Messages that are not of the sink's format say nothing about the topic.
+Result<bool> RuledSerializer::begin_topic(std::string_view topic, const ChangeEvent& event, Record& first,
+                                          const std::function<bool()>& is_over) const {
+  return is_of_sinks_format(event) || !wants_topics() ? format_->begin_topic(topic, event, first, is_over) : Result<bool>(false);
+}
+
 Result<const Serializer*> RuledSerializer::named(std::string_view name) const {
   for (const auto& entry : named_) {
     if (entry->info->name != name) continue;

@@ -15,6 +15,13 @@ class RuledSerializer final : public Serializer {
  public:
   explicit RuledSerializer(std::unique_ptr<Serializer> format);
   Status encode(const EventBatch& batch, const ChangeEvent& event, Record& out) const override;
+  bool wants_topics() const override { return format_->wants_topics(); }
+  Result<bool> begin_topic(std::string_view topic, const ChangeEvent& event, Record& first,
+                           const std::function<bool()>& is_over) const override;
+  bool marks_transactions() const override { return format_->marks_transactions(); }
+  Status encode_mark(const EventBatch& batch, uint32_t txn, TransactionMark mark, Record& out) const override {
+    return format_->encode_mark(batch, txn, mark, out);
+  }
 
  private:
   struct Named {

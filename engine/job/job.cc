@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "job/config_change.h"
 #include "job/job_commands.h"
 #include "job/job_impl.h"
 #include "job/job_status.h"
@@ -15,15 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Where the source is may change: a position tells which server it is of, and the source checks that the one named now
-// can go on from it. What kind of source it is may not.
-std::vector<std::string> movable(const JobConfig& config, const std::optional<JobRow>& known) {
-  if (!known) return {};
-  auto before = JobConfig::parse(known->config);
-  auto server = [](const std::string& url) { return url.rfind("mysql://", 0) == 0 || url.rfind("mariadb://", 0) == 0; };
-  if (!before.ok() || !server(before->source.url) || !server(config.source.url)) return {};
-  return {"/source/url", "/source/socket", "/source/tls", "/source/tls_ca", "/source/password"};
-}
+constexpr uint64_t kProfileEvery = 4;  // turns of the service thread, a quarter of a second each
 
 Status no_boundary() { return Status(ErrorCode::kJobTimeout, "no transaction boundary came in time; the rules stay as they were"); }
 
@@ -93,8 +86,9 @@ void Job::Impl::take_commands() {
 void Job::Impl::service_loop(std::stop_token stop) {
   std::mutex sleep_mutex;
   std::condition_variable_any wake;
-  while (!stop.stop_requested()) {
+  for (uint64_t turn = 0; !stop.stop_requested(); ++turn) {
     write_status();
+    if (turn % kProfileEvery == kProfileEvery - 1) write_profile();
     take_commands();
     if (rules_command) {
       auto answer = rules_answer(milliseconds(0));
@@ -114,7 +108,12 @@ Status Job::Impl::decide_ddl(const DdlDecision& decision) {
   if (to_stop) return Status(ErrorCode::kJobState, "the job is just coming to the statement; decide when it says paused");
   TAILRACE_TRY(auto held, file->held_ddl());
   if (id == 0) {
-    if (held.size() != 1) return Status(ErrorCode::kJobState, fmt::format("{} statements are held; name one by its number", held.size()));
+    if (held.empty()) return Status(ErrorCode::kJobState, "no statement is held, so there is nothing to decide").with("job", file->path());
+    if (held.size() != 1) {
+      return Status(ErrorCode::kJobState,
+                    fmt::format("{} statements are held; name one by its number, as tailrace ddl list shows it", held.size()))
+          .with("job", file->path());
+    }
     id = held[0];
   }
   TAILRACE_OK(file->decide_ddl(id, decision.release ? DdlState::kReleased : DdlState::kSkipped));
@@ -169,8 +168,14 @@ Status Job::Impl::begin() {
   {
     std::lock_guard lock(mutex);
     if (state == JobState::kRunning || state == JobState::kRetrying) {
-      return Status(ErrorCode::kJobState, "the job is running already");
+      return Status(ErrorCode::kJobState, "the job is running already; pause or stop it first").with("job", file->path());
     }
+    if (abandoned && !runner_is_over) {
+      return Status(ErrorCode::kJobState,
+                    "a function of the rules has not returned since the job was ended for it; end this process, then run the job again");
+    }
+    abandoned = false;
+    runner_is_over = false;
     state = JobState::kRunning;
     only_looks_on = false;
     error = Status();
@@ -179,7 +184,15 @@ Status Job::Impl::begin() {
   }
   runner.reset();  // joins one that has ended
   note("info", "", "started");
-  runner.emplace([this](std::stop_token stop) { run_loop(stop); });
+  runner.emplace([self = shared_from_this()](std::stop_token stop) {
+    self->run_loop(stop);
+    {
+      std::lock_guard lock(self->mutex);
+      self->runner_is_over = true;
+    }
+    self->changed.notify_all();
+  });
+  if (!watchdog) watchdog.emplace([this](std::stop_token stop) { watch_loop(stop); });
   return {};
 }
 
@@ -195,12 +208,17 @@ void Job::Impl::end(milliseconds patience, JobState into) {
   }
   if (runner) {
     runner->request_stop();
-    runner.reset();
+    std::unique_lock lock(mutex);
+    // One that hangs in a function of the rules cannot be joined; the watchdog tells.
+    changed.wait(lock, [&] { return runner_is_over || abandoned; });
+    bool is_over = runner_is_over;
+    lock.unlock();
+    if (is_over) runner.reset();
   }
   changed.notify_all();
 }
 
-Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories) : impl_(std::make_unique<Impl>()) {
+Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories) : impl_(std::make_shared<Impl>()) {
   impl_->file = std::move(file);
   impl_->config = std::move(config);
   impl_->factories = std::move(factories);
@@ -211,6 +229,9 @@ Job::Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories
 Status Job::Impl::take_up() {
   TAILRACE_TRY(auto tables, file->read_tables());
   TAILRACE_TRY(auto status, file->read_status());
+  TAILRACE_TRY(auto profile, file->read_rule_profile());
+  profile_before.take_up(std::move(profile));
+  profile_written = profile_before;
   {
     std::lock_guard lock(mutex);
     if (status) {
@@ -219,7 +240,7 @@ Status Job::Impl::take_up() {
       dropped_before = status->dropped;
     }
     TAILRACE_TRY(durable_before, file->load());
-    TAILRACE_TRY(warnings, unmatched_patterns(*file, rules_version));
+    TAILRACE_TRY(warnings, lasting_warnings(*file, rules_version));
     for (const TableStat& stat : tables) tables_before[stat.database + "." + stat.table] = progress_of(stat);
   }
   service.emplace([this](std::stop_token stop) { service_loop(stop); });
@@ -229,7 +250,10 @@ Status Job::Impl::take_up() {
 Job::~Job() {
   impl_->service.reset();
   impl_->end(milliseconds(800), JobState::kStopped);
+  impl_->watchdog.reset();
+  impl_->write_profile();
   impl_->write_status();
+  if (impl_->runner) impl_->runner->detach();  // it keeps what it works with, the job file too
 }
 
 Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view config_json,
@@ -264,7 +288,8 @@ Result<std::unique_ptr<Job>> Job::open(const std::string& path, std::string_view
     JobRules rules(*file, config, factories);
     TAILRACE_OK(make_parts(config, factories, *file, rules, "", made));
   }
-  TAILRACE_TRY(auto row, file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), movable(config, known)));
+  TAILRACE_TRY(auto row,
+               file->create_or_check_config(config.name, config.canonical, redact_url(config.sink.url), config_latitude(config, known)));
   (void)row;
   auto job = std::unique_ptr<Job>(new Job(std::move(file), std::move(config), std::move(factories)));
   TAILRACE_OK(job->impl_->take_up());

@@ -45,6 +45,7 @@ struct JobStatus {
   size_t memory_peak = 0;
   std::map<std::string, TableProgress> tables;
   std::vector<std::string> warnings;
+  std::string slow_rule;  // one of them: a function that has not returned yet
 };
 
 // Other rules for a job: a file with changes of the options in force, or those it had before.
@@ -96,7 +97,7 @@ class Job {
  private:
   Job(std::unique_ptr<JobFile> file, JobConfig config, JobFactories factories);
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // shared with a runner that had to be left to itself
 };
 
 // Looks at a job file from another process: its last written status. JOB-0009 when there is none.

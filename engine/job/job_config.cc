@@ -45,7 +45,14 @@ Result<std::string> scalar(std::string_view key, const json& value) {
   return bad_value(key, "a string, number, true or false");
 }
 
-bool is_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
+bool has_reference(std::string_view text) { return text.find("${") != std::string_view::npos; }
+
+bool holds_password(std::string_view key, std::string_view text) {
+  if (key.ends_with("_password")) return !text.empty();
+  if (text.find("://") == std::string_view::npos) return false;
+  auto url = parse_url(text);
+  return url.ok() && url->has_password;
+}
 
 // Fills `out` and takes literal passwords out of `node`, which becomes part of the stored form.
 Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, JobConfig& config) {
@@ -70,10 +77,15 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
     if (key == "url") continue;
     std::string name = fmt::format("{}.{}", where, key);
     TAILRACE_TRY(std::string text, scalar(name, value));
-    if (key == "password" && !is_reference(text)) {
+    if (key == "password" && !has_reference(text)) {
       config.secrets[name] = text;
       literal.push_back(key);
       continue;
+    }
+    if (!is_reference(text) && holds_password(key, text)) {
+      return Status(
+          ErrorCode::kConfigBadValue,
+          fmt::format("{}: a job keeps only a reference to a password; write ${{env:NAME}} or ${{file:PATH}} in its place", name));
     }
     out.options[key] = std::move(text);
   }
@@ -81,11 +93,24 @@ Status parse_endpoint(std::string_view where, json& node, EndpointConfig& out, J
   return {};
 }
 
+// One file, or a list of them, each of which takes what the one before it gave.
+Result<std::string> rule_files(const json& node) {
+  if (!node.is_array()) return scalar("rules.file", node);
+  if (node.empty()) return bad_value("rules.file", "a file or a list of files; leave it out for none");
+  std::string out;
+  for (const json& item : node) {
+    TAILRACE_TRY(std::string file, scalar("rules.file", item));
+    if (file.empty() || file.find('\n') != std::string::npos) return bad_value("rules.file", "names of files");
+    out += (out.empty() ? "" : "\n") + file;
+  }
+  return out;
+}
+
 Status parse_rules(json& node, RuleOptions& out) {
-  if (node.is_string()) node = json{{"file", node}};
-  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope", "trusted"}));
+  if (node.is_string() || node.is_array()) node = json{{"file", node}};
+  TAILRACE_OK(check_keys("rules", node, {"file", "options", "memory", "on_error", "error_scope", "trusted", "batch_ms", "batch_limit_ms"}));
   if (node.contains("file")) {
-    TAILRACE_TRY(out.file, scalar("rules.file", node.at("file")));
+    TAILRACE_TRY(out.file, rule_files(node.at("file")));
   }
   if (node.contains("options")) {
     if (!node.at("options").is_object()) return bad_value("rules.options", "a table");
@@ -96,6 +121,13 @@ Status parse_rules(json& node, RuleOptions& out) {
   if (node.contains("trusted")) {
     if (!node.at("trusted").is_boolean()) return bad_value("rules.trusted", "true or false");
     out.trusted = node.at("trusted").get<bool>();
+  }
+  for (auto [key, place] : {std::pair{"batch_ms", &out.batch_ms}, std::pair{"batch_limit_ms", &out.batch_limit_ms}}) {
+    if (!node.contains(key)) continue;
+    if (!node.at(key).is_number_integer() || node.at(key) < 0) {
+      return bad_value(std::string("rules.") + key, "a number of milliseconds; 0 = no limit");
+    }
+    *place = node.at(key).get<int64_t>();
   }
   if (node.contains("memory")) {
     TAILRACE_TRY(std::string text, scalar("rules.memory", node.at("memory")));
@@ -214,6 +246,11 @@ Result<JobConfig> JobConfig::parse(std::string_view text) {
   if (root.contains("pipeline")) TAILRACE_OK(parse_pipeline(root.at("pipeline"), config.pipeline));
   config.canonical = root.dump();
   return config;
+}
+
+bool is_reference(std::string_view text) {
+  bool begins = text.starts_with("${env:") || text.starts_with("${file:");
+  return begins && text.find('}') == text.size() - 1 && text.find(":-") == std::string_view::npos;
 }
 
 Result<std::string> resolve_references(std::string_view text) {

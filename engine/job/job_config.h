@@ -39,6 +39,9 @@ struct JobConfig {
   static Result<JobConfig> parse(std::string_view json);
 };
 
+// "${env:NAME}" or "${file:/path}" and nothing else, so that the text tells nothing of the value.
+bool is_reference(std::string_view text);
+
 // Replaces "${env:NAME}", "${env:NAME:-default}", "${file:/path}" and "$$" in one string. CFG-0007 names what is missing.
 Result<std::string> resolve_references(std::string_view text);
 

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -33,10 +34,25 @@ struct Parts {
 };
 
 // Makes the parts without opening any.
+// `tell`: what the source finds that people should know; may be null.
 Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules, const std::string& rules_version,
-                  Parts& out);
+                  Parts& out, std::function<void(const std::string&)> tell = nullptr);
 
-struct Job::Impl {
+// What rules did and cost, by version and table: earlier runs and this one. Bounded.
+class RuleProfile {
+ public:
+  void take_up(std::vector<RuleProfileRow> rows);
+  void add_run(const std::vector<RuleTimeline::VersionCounts>& counts);
+  // Rows that are others than in `written`.
+  std::vector<RuleProfileRow> changes(const RuleProfile& written) const;
+
+ private:
+  using Tables = std::map<std::string, RuleProfileRow>;
+  inline static const std::string kOthers = "(others)";
+  std::map<std::string, Tables> versions_;
+};
+
+struct Job::Impl : std::enable_shared_from_this<Job::Impl> {
   std::unique_ptr<JobFile> file;
   JobConfig config;
   JobFactories factories;
@@ -61,25 +77,40 @@ struct Job::Impl {
   PipelineStatus last;                                 // of the run that ended
   std::map<std::string, TableProgress> tables_before;  // counted by earlier runs, of this process or another
   std::optional<Checkpoint> durable_before;            // the newest of theirs
-  std::vector<std::string> warnings;                   // patterns that match nothing
+  std::vector<std::string> warnings;                   // about what the job found at its source when it began
   std::deque<std::pair<Clock::time_point, uint64_t>> samples;
   Until goal = Until::kEnd;
   Position goal_position;
 
+  RuleProfile profile_before;  // of runs that ended
+  std::string slow_hook;       // told of a function that has not returned yet
+  bool runner_is_over = true;  // the runner has nothing more to do
+  bool abandoned = false;      // a function of the rules did not return: the runner is left to itself
+
+  std::mutex profile_mutex;  // guards profile_written; before `mutex`
+  RuleProfile profile_written;
+
   std::mutex control;  // one start, stop or pause at a time
   std::optional<std::jthread> runner;
-  std::optional<std::jthread> service;  // writes the status, takes commands
+  std::optional<std::jthread> watchdog;  // looks at the rules
+  std::optional<std::jthread> service;   // writes the status, takes commands
 
   Status take_up();
   JobStatus status() const;
   void run_loop(std::stop_token stop);
-  void look_at_patterns(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules);
+  void look_at(const FoundTables& source);
+  void warn(std::string_view code, const std::string& text);
   // How a run went, apart from its status.
   struct Run {
     bool progressed = false, again = false, undecodable = false;
   };
   Status run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run);
   void service_loop(std::stop_token stop);
+  // job_watch.cc
+  void watch_loop(std::stop_token stop);
+  void tell_slow(const std::string& text);
+  void give_up(const HookPlace& place, const std::string& version, std::chrono::milliseconds took);
+  void write_profile();
   void write_status();
   void show_status();  // the same, of a job that was told to stop or pause
   void take_commands();

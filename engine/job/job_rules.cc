@@ -57,6 +57,7 @@ Result<std::unique_ptr<RuleStage>> JobRules::load(std::shared_ptr<const RuleSour
   config.rules.file = file;
   config.rules.options.clear();
   for (const auto& [name, value] : options) {
+    if (!is_reference(value)) config.rules.in_clear.insert(name);
     TAILRACE_TRY(config.rules.options[name], resolve_references(value));
   }
   config.rules.stored = std::move(stored);

@@ -30,46 +30,51 @@ Result<EndpointConfig> resolved(const JobConfig& config, bool is_source) {
 }
 
 Status make_parts(const JobConfig& config, const JobFactories& factories, JobFile& file, JobRules& rules, const std::string& rules_version,
-                  Parts& out) {
+                  Parts& out, std::function<void(const std::string&)> tell) {
   TAILRACE_TRY(EndpointConfig source, resolved(config, true));
   TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
   TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
   TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
-                                                                  config.pipeline.quarantine ? &file : nullptr}));
+                                                                  config.pipeline.quarantine ? &file : nullptr, std::move(tell)}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
   TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps(), rules_version));
   return {};
 }
 
-// A misspelt pattern copies nothing, or leaves a column unmasked, without a failure: it is told where people look.
-void Job::Impl::look_at_patterns(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules) {
-  std::vector<std::string> found;
+// What goes wrong without a failure is told where people look: a misspelt pattern copies nothing, or leaves a column unmasked; a
+// foreign key changes rows that the log does not show.
+void Job::Impl::look_at(const FoundTables& source) {
   for (const std::string& pattern : config.tables) {
     if (pattern.rfind('!', 0) == 0) continue;
     auto alone = TableFilter::parse(std::span(&pattern, 1));
-    bool matches = alone.ok() && std::any_of(tables.begin(), tables.end(),
+    bool matches = alone.ok() && std::any_of(source.tables.begin(), source.tables.end(),
                                              [&](const SchemaRef& table) { return alone->matches(table->database, table->table); });
-    if (!matches)
-      found.push_back(fmt::format("tables: \"{}\" matched no table of the source when the job began: is it misspelt?", pattern));
+    if (!matches) {
+      warn(kUnmatchedPattern, fmt::format("tables: \"{}\" matched no table of the source when the job began: is it misspelt?", pattern));
+    }
   }
   std::string version;
   {
     std::lock_guard lock(mutex);
     if (rules) version = rules->version();
   }
-  for (const std::string& pattern : unmatched_rules) {
-    found.push_back(
-        fmt::format("rules {}: tables[\"{}\"] matched no table of the source when the job began: is it misspelt?", version, pattern));
+  for (const std::string& pattern : source.unmatched_rules) {
+    warn(kUnmatchedPattern, fmt::format("rules {}: tables[\"{}\"] matched no table of the job when it began: is it misspelt, or left out "
+                                        "by `tables`?",
+                                        version, pattern));
   }
-  for (const std::string& text : found) {
-    {
-      std::lock_guard lock(mutex);
-      if (std::find(warnings.begin(), warnings.end(), text) != warnings.end()) continue;
-      warnings.push_back(text);
-    }
-    log(LogLevel::kWarn, text);
-    note("warn", kUnmatchedPattern, text);
+  for (const std::string& change : source.unlogged) warn(kUnloggedChange, change);
+}
+
+// Once each, however often the job begins.
+void Job::Impl::warn(std::string_view code, const std::string& text) {
+  {
+    std::lock_guard lock(mutex);
+    if (std::find(warnings.begin(), warnings.end(), text) != warnings.end()) return;
+    warnings.push_back(text);
   }
+  log(LogLevel::kWarn, text);
+  note("warn", code, text);
 }
 
 Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run) {
@@ -79,13 +84,14 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
     std::lock_guard lock(mutex);
     rules_were = rules_version;
   }
-  TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made));
+  auto tell = [this](const std::string& text) { warn(kUnloggedChange, text); };
+  TAILRACE_OK(make_parts(config, factories, *file, *job_rules, rules_were, made, tell));
   PipelineParts parts{made.source.get(), made.rules.get(), made.sink.get(), made.acks, file.get(),
                       &made.filter,      std::nullopt,     nullptr,         &rule_swap};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.rule_state = file.get();
   parts.on_started = [this] { return file->mark_started(); };
-  parts.on_tables = [this](const auto& tables, const auto& unmatched_rules) { look_at_patterns(tables, unmatched_rules); };
+  parts.on_tables = [this](const FoundTables& found) { look_at(found); };
 
   TAILRACE_TRY(auto job, file->read_job());
   SinkContext sink_context{job ? job->id : "", job && job->started_us, made.serializer.get()};
@@ -122,6 +128,7 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
     }
     ended.tables.clear();
     ended.dropped_by_rules = 0;
+    profile_before.add_run(made.rules->counts());
     last = ended;
     pipeline.reset();
     rules = nullptr;
@@ -139,11 +146,12 @@ void Job::Impl::run_loop(std::stop_token stop) {
     Status status = run_once(stop, to_stop, got_open, run);
     if (run.progressed) backoff = kFirstBackoff;
     std::unique_lock lock(mutex);
+    if (abandoned) return;  // it has been told what became of the job
     bool stopping = stop.stop_requested();
     if (run.again && !stopping) continue;
-    // The transactions before a held statement, or a value that cannot be decoded, came in one batch with it. Once more, one by
-    // one, and they are delivered.
-    to_stop = !status.ok() && (status.code() == ErrorCode::kSchemaHeld || run.undecodable) && !to_stop;
+    // The transactions before a statement that stops the job, or a value that cannot be decoded, came in one batch with it. Once
+    // more, one by one, and they are delivered, by the rules that held for them.
+    to_stop = !status.ok() && (is_at_statement(status) || run.undecodable) && !to_stop;
     if (to_stop && !stopping) continue;
     if (stopping && (status.ok() || status.retry() == Retry::kTransient)) {
       state = stop_state;
@@ -172,7 +180,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
     } else {
       // A held statement is no failure: a person decides, and the job goes on.
       state = status.code() == ErrorCode::kSchemaHeld ? JobState::kPaused : JobState::kFailed;
-      error = status;
+      error = state == JobState::kPaused ? std::move(status).with("job", file->path()) : std::move(status);
     }
     changed.notify_all();
     std::string text = error.ok() ? std::string(job_state_name(state)) : error.to_string();
@@ -180,6 +188,7 @@ void Job::Impl::run_loop(std::stop_token stop) {
     std::string_view level = error.ok() ? "info" : state == JobState::kPaused ? "warn" : "error";
     lock.unlock();
     note(level, code, text);
+    write_profile();
     write_status();
     return;
   }
@@ -201,6 +210,8 @@ JobStatus Job::Impl::status() const {
     out.rows_done = rows_before;
     out.dropped_by_rules = dropped_before;
     out.warnings = warnings;
+    out.slow_rule = slow_hook;
+    if (!slow_hook.empty()) out.warnings.push_back(slow_hook);
     before = tables_before;
     durable = durable_before;
     current = pipeline;

@@ -102,14 +102,14 @@ TableProgress progress_of(const TableStat& stat) {
   return progress;
 }
 
-Result<std::vector<std::string>> unmatched_patterns(JobFile& file, std::string_view rules_version) {
-  const Cell code{std::string(kUnmatchedPattern)};
-  TAILRACE_TRY(auto found, file.query("SELECT text FROM v1_event WHERE code = ? GROUP BY text ORDER BY min(id)", std::span(&code, 1)));
+Result<std::vector<std::string>> lasting_warnings(JobFile& file, std::string_view rules_version) {
+  const Cell codes[] = {std::string(kUnmatchedPattern), std::string(kUnloggedChange)};
+  TAILRACE_TRY(auto found, file.query("SELECT text FROM v1_event WHERE code IN (?, ?) GROUP BY text ORDER BY min(id)", codes));
   std::vector<std::string> out;
   for (const auto& row : found.rows) {
     const std::string& text = std::get<std::string>(row[0]);
     // Those of rules that no longer hold tell nothing any more.
-    if (text.rfind("tables:", 0) == 0 || text.find(fmt::format("rules {}:", rules_version)) != std::string::npos) out.push_back(text);
+    if (text.rfind("rules ", 0) != 0 || text.rfind(fmt::format("rules {}:", rules_version), 0) == 0) out.push_back(text);
   }
   return out;
 }
@@ -126,6 +126,7 @@ StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables)
   row.eta_s = status.eta_s;
   row.position = status.checkpoint;
   row.rules = status.rules_version;
+  row.warning = status.slow_rule;
   char host[256] = {};
   if (gethostname(host, sizeof host - 1) == 0) row.owner_host = host;
   if (!status.error.ok()) {
@@ -178,7 +179,11 @@ Result<JobStatus> read_job_status(const std::string& path) {
     out.lag_s = row->lag_s;
     out.eta_s = row->eta_s;
   }
-  TAILRACE_TRY(auto unmatched, unmatched_patterns(*file, row->rules));
+  if ((out.state == JobState::kRunning || out.state == JobState::kRetrying) && !row->warning.empty()) {
+    out.slow_rule = row->warning;
+    out.warnings.push_back(row->warning);
+  }
+  TAILRACE_TRY(auto unmatched, lasting_warnings(*file, row->rules));
   out.warnings.insert(out.warnings.end(), unmatched.begin(), unmatched.end());
   if (!row->error_json.empty()) out.error = error_from_json(row->error_json);
   for (const TableStat& stat : tables) {

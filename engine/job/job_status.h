@@ -12,9 +12,10 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
 // Adds what earlier runs counted; the state and the estimate stay those of the later run where it has them.
 void add_counts(TableProgress& later, const TableProgress& earlier);
 TableProgress progress_of(const TableStat& stat);
-// Patterns of the job's tables and of these rules that matched nothing, as v1_event has them.
-inline constexpr std::string_view kUnmatchedPattern = "unmatched";
-Result<std::vector<std::string>> unmatched_patterns(JobFile& file, std::string_view rules_version);
+// What people should know of the source, as v1_event has it: patterns of the job's tables and of these rules that matched
+// nothing, and changes that the log does not have.
+inline constexpr std::string_view kUnmatchedPattern = "unmatched", kUnloggedChange = "unlogged";
+Result<std::vector<std::string>> lasting_warnings(JobFile& file, std::string_view rules_version);
 StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables);
 
 }  // namespace tailrace

@@ -77,7 +77,8 @@ Status JobFile::decide_ddl(int64_t id, DdlState state) {
     return Status();
   }));
   if (is_decided) return Status();
-  return Status(ErrorCode::kJobState, fmt::format("no statement with the number {} is held", id)).with("file", path_);
+  return Status(ErrorCode::kJobState, fmt::format("no statement with the number {} is held; tailrace ddl list shows those that are", id))
+      .with("file", path_);
 }
 
 }  // namespace tailrace

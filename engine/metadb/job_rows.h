@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -19,6 +20,16 @@ struct JobRow {
   std::string sink_identity;
   int64_t created_us = 0;
   std::optional<int64_t> started_us;
+};
+
+// Which differences from a kept configuration are let through, and what to say of the others.
+struct ConfigLatitude {
+  struct Reason {
+    std::string_view part;  // "tables": the first key of the place
+    std::string_view why;
+  };
+  std::vector<std::string> movable;  // JSON pointers, each with all below it
+  std::vector<Reason> reasons;
 };
 
 struct StatusRow {
@@ -38,6 +49,7 @@ struct StatusRow {
   std::optional<int64_t> run_started_us;
   int64_t updated_us = 0;  // set by write_status
   std::string error_code, error_text, error_json;
+  std::string warning;  // of what goes on right now
 };
 
 struct TableStat {
@@ -46,6 +58,13 @@ struct TableStat {
   std::optional<uint64_t> rows_total;
   double rows_per_s = 0;
   uint64_t inserts = 0, updates = 0, deletes = 0, dropped = 0;
+};
+
+struct RuleProfileRow {
+  std::string version, table, hook;  // as v1_rule_profile has them
+  uint64_t in = 0, out = 0, dropped_ops = 0, dropped_where = 0, dropped_row = 0, dropped_map = 0, errors = 0;
+  uint64_t timed_events = 0, timed_ns = 0, serialize_events = 0, serialize_ns = 0;
+  bool operator==(const RuleProfileRow&) const = default;
 };
 
 struct ChunkRow {

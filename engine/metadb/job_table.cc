@@ -26,26 +26,38 @@ void flatten(const Json& node, const std::string& path, std::map<std::string, st
   for (const auto& [key, value] : node.items()) flatten(value, path.empty() ? key : path + "." + key, out);
 }
 
-// "sink.url: "a" -> "b"; tables[1]: only in the job file", at most ten lines of it.
-std::string describe_difference(const Json& kept, const Json& given) {
+// "sink.url: "a" -> "b"; tables[1]: only in the job file", at most ten lines of it, and why those must not be.
+std::string describe_difference(const Json& kept, const Json& given, const std::vector<ConfigLatitude::Reason>& reasons = {}) {
   std::map<std::string, std::string> before, after;
   flatten(kept, "", before);
   flatten(given, "", after);
-  std::vector<std::string> lines;
+  // A value that was a reference, or becomes one, is a secret.
+  auto shown = [](const std::string& value, const std::string& other) {
+    bool is_secret = value.find("${") == std::string::npos && other.find("${") != std::string::npos;
+    return is_secret ? std::string("(a literal value)") : value;
+  };
+  std::vector<std::string> lines, parts;
+  auto add = [&](const std::string& path, const std::string& was, const std::string& is) {
+    lines.push_back(fmt::format("{}: {} -> {}", path, shown(was, is), shown(is, was)));
+    parts.push_back(path.substr(0, path.find_first_of(".[")));
+  };
   for (const auto& [path, value] : before) {
     auto it = after.find(path);
     if (it == after.end()) {
-      lines.push_back(fmt::format("{}: {} -> (not set)", path, value));
+      add(path, value, "(not set)");
     } else if (it->second != value) {
-      lines.push_back(fmt::format("{}: {} -> {}", path, value, it->second));
+      add(path, value, it->second);
     }
   }
   for (const auto& [path, value] : after) {
-    if (!before.count(path)) lines.push_back(fmt::format("{}: (not set) -> {}", path, value));
+    if (!before.count(path)) add(path, "(not set)", value);
   }
   std::string out;
   for (size_t i = 0; i < lines.size() && i < 10; ++i) out += (i ? "; " : "") + lines[i];
   if (lines.size() > 10) out += fmt::format("; and {} more", lines.size() - 10);
+  for (const ConfigLatitude::Reason& reason : reasons) {
+    if (std::find(parts.begin(), parts.end(), reason.part) != parts.end()) out += fmt::format(". {}: {}", reason.part, reason.why);
+  }
   return out;
 }
 
@@ -53,6 +65,10 @@ Json without(Json config, const std::vector<std::string>& places) {
   for (const std::string& place : places) {
     Json::json_pointer pointer(place);
     if (config.is_object() && config.contains(pointer)) config.at(pointer.parent_pointer()).erase(pointer.back());
+  }
+  // A section that holds nothing (else) is as good as none.
+  for (auto section = config.begin(); section != config.end();) {
+    section = section->is_object() && section->empty() ? config.erase(section) : std::next(section);
   }
   return config;
 }
@@ -90,7 +106,7 @@ Result<std::optional<JobRow>> JobFile::read_job() {
 }
 
 Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::string_view config_json, std::string_view sink_identity,
-                                               const std::vector<std::string>& movable) {
+                                               const ConfigLatitude& latitude) {
   TAILRACE_OK(require_owner("create a job"));
   Json given = Json::parse(config_json, nullptr, false);
   if (given.is_discarded()) return Status(ErrorCode::kConfigSyntax, "the job's configuration is not JSON");
@@ -117,8 +133,9 @@ Result<JobRow> JobFile::create_or_check_config(std::string_view name, std::strin
     return row;
   }
   const Json before = Json::parse(kept->config, nullptr, false);
-  if (without(before, movable) != without(given, movable)) {
-    return Status(ErrorCode::kJobConfigChanged, describe_difference(before, given)).with("file", path_);
+  const Json fixed_before = without(before, latitude.movable), fixed_now = without(given, latitude.movable);
+  if (fixed_before != fixed_now) {
+    return Status(ErrorCode::kJobConfigChanged, describe_difference(fixed_before, fixed_now, latitude.reasons)).with("file", path_);
   }
   if (kept->sink_identity != sink_identity) {
     return Status(ErrorCode::kJobConfigChanged, fmt::format("sink: \"{}\" -> \"{}\"", kept->sink_identity, sink_identity))

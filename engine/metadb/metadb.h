@@ -45,10 +45,10 @@ class JobFile final : public CheckpointStore,
   static std::string owner_of(const std::string& path);
 
   // The job's identity. First call: keeps name, config and sink identity. Later: JOB-0004 with a readable
-  // difference unless the config is the same JSON value, but for the places of `movable` (JSON pointers), whose new
-  // values are kept. Secrets must be references in it.
+  // difference unless the config is the same JSON value, but for the movable places of `latitude`, whose new values are
+  // kept. Secrets must be references in it.
   Result<JobRow> create_or_check_config(std::string_view name, std::string_view config_json, std::string_view sink_identity,
-                                        const std::vector<std::string>& movable = {});
+                                        const ConfigLatitude& latitude = {});
   Result<std::optional<JobRow>> read_job();
   Status mark_started();  // call after the sink's open succeeded, before the first write
   Result<bool> has_started();
@@ -83,6 +83,9 @@ class JobFile final : public CheckpointStore,
   Status write_status(const StatusRow& status, std::span<const TableStat> tables = {}, std::span<const ChunkRow> chunks = {});
   Result<std::optional<StatusRow>> read_status();
   Result<std::vector<TableStat>> read_tables();
+  // Rows not named stay; of versions that were not written for longest nothing stays.
+  Status write_rule_profile(std::span<const RuleProfileRow> rows);
+  Result<std::vector<RuleProfileRow>> read_rule_profile();
   Status add_event(std::string_view level, std::string_view code, std::string_view text);
   // Events with an id above `after`, oldest first.
   Result<std::vector<EventRow>> read_events(int64_t after, size_t limit = 1000);

@@ -25,11 +25,13 @@ std::optional<T> optional_int(Statement& s, int at) {
 }
 
 Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) {
-  TAILRACE_TRY(auto s, database.prepare("INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
-                                        "dropped, lag_s, "
-                                        "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
-                                        "error_code, "
-                                        "error_text, error_json) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TAILRACE_TRY(auto s,
+               database.prepare("INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
+                                "dropped, lag_s, "
+                                "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
+                                "error_code, "
+                                "error_text, error_json, warning) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                                "?)"));
   s.bind_text(1, row.state);
   s.bind_text(2, row.phase);
   s.bind_int(3, static_cast<int64_t>(row.rows_done));
@@ -49,6 +51,7 @@ Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) 
   s.bind_text(17, row.error_code);
   s.bind_text(18, row.error_text);
   s.bind_text(19, row.error_json);
+  s.bind_text(20, row.warning);
   return s.run();
 }
 
@@ -130,6 +133,12 @@ Result<std::optional<StatusRow>> JobFile::read_status() {
   row.error_code = s.column_text(16);
   row.error_text = s.column_text(17);
   row.error_json = s.column_text(18);
+  s.reset();
+  // A file of an engine before 0005 is looked at without it.
+  if (auto warning = database_->prepare("SELECT warning FROM status"); warning.ok()) {
+    TAILRACE_TRY(bool has_one, warning->step());
+    if (has_one) row.warning = warning->column_text(0);
+  }
   return std::optional<StatusRow>(std::move(row));
 }
 

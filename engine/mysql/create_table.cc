@@ -60,7 +60,7 @@ class FileReader {
   Status table(size_t begin, size_t end) {
     DdlStatement parsed = read_ddl(sql_.substr(begin, end - begin), database_, SqlReading());
     std::string name = parsed.tables.empty() ? "" : parsed.tables[0].database + "." + parsed.tables[0].table;
-    if (parsed.kind == DdlStatement::Kind::kCreateLike && parsed.not_followed.empty()) parsed.not_followed = "CREATE TABLE … LIKE";
+    if (parsed.kind == DdlStatement::Kind::kCreateLike && parsed.tables.size() == 2) return like(begin, parsed.tables[0], parsed.tables[1]);
     DdlContext context;
     context.database_collation = default_collation("utf8mb4");
     auto made = create_table(parsed, context);
@@ -75,6 +75,22 @@ class FileReader {
     auto line = std::count(sql_.begin(), sql_.begin() + static_cast<long>(begin), '\n') + 1;
     ErrorCode code = made.status().code() == ErrorCode::kSchemaType ? ErrorCode::kSchemaType : ErrorCode::kConfigSyntax;
     return Status(code, fmt::format("line {}: {}", line, made.status().detail())).with("table", name);
+  }
+
+  Status like(size_t begin, const DdlName& table, const DdlName& other) {
+    auto found = std::find_if(schemas_.begin(), schemas_.end(),
+                              [&](const SchemaRef& schema) { return schema->database == other.database && schema->table == other.table; });
+    if (found != schemas_.end()) {
+      schemas_.push_back(renamed_table(**found, table));
+      return Status();
+    }
+    auto line = std::count(sql_.begin(), sql_.begin() + static_cast<long>(begin), '\n') + 1;
+    return Status(ErrorCode::kConfigSyntax,
+                  fmt::format("line {0}: CREATE TABLE {1}.{2} LIKE {3}.{4}, and the file has no {3}.{4} above it: "
+                              "write the columns of {3}.{4} there, or those of {1}.{2} here, as SHOW CREATE "
+                              "TABLE prints them",
+                              line, table.database, table.table, other.database, other.table))
+        .with("table", table.database + "." + table.table);
   }
 
   std::string_view sql_;

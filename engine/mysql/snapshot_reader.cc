@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "mysql/foreign_keys.h"
 #include "mysql/gtid.h"
 #include "mysql/row_stream.h"
 #include "mysql/snapshot_key.h"
@@ -44,6 +45,22 @@ class MysqlSnapshotReader final : public SnapshotReader {
     auto result = list_tables();
     if (!result.ok()) disconnect();
     return result;
+  }
+
+  Result<std::vector<std::string>> unlogged_changes(const std::vector<SnapshotTable>& tables) override {
+    TAILRACE_OK(connect());
+    std::vector<SchemaRef> schemas;
+    for (const SnapshotTable& table : tables) schemas.push_back(table.schema);
+    auto keys = silent_keys(*connection_, schemas);
+    if (!keys.ok()) disconnect();
+    if (!keys.ok()) return std::move(keys).status();
+    std::vector<std::string> out;
+    for (const SilentKey& key : *keys) {
+      out.push_back(
+          fmt::format("foreign key {} of {}: what {} of {} changes in it is not in the server's log, and the copy will not have it",
+                      key.constraint, key.table, key.actions, key.parent));
+    }
+    return out;
   }
 
   Result<SnapshotChunk> read_chunk(const SchemaRef& table, const std::string& from_key, size_t max_rows, size_t max_bytes) override {

@@ -81,14 +81,12 @@ Status Delivery::list_tables() {
   TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
   TAILRACE_TRY(auto tables, reader->tables());
   // Every table is planned before the first row, so that a mistake in the rules is found before anything is delivered.
-  std::vector<SchemaRef> schemas;
   for (const SnapshotTable& table : tables) {
-    schemas.push_back(table.schema);
     auto output = run_.parts.rules->stage().output(table.schema);
     if (!output.ok()) return std::move(output).status();
     if (*output) note_target(*table.schema, *(*output)->schema);
   }
-  tell_tables(schemas);
+  tell_tables(*reader, tables);
   std::lock_guard lock(run_.mutex);
   for (const SnapshotTable& table : tables) {
     TableProgress& progress = run_.status.tables[table.schema->qualified_name()];
@@ -105,9 +103,7 @@ void Delivery::look_at_tables() {
   auto look = [&]() -> Status {
     TAILRACE_TRY(auto reader, run_.parts.source->snapshot_reader());
     TAILRACE_TRY(auto tables, reader->tables());
-    std::vector<SchemaRef> schemas;
-    for (const SnapshotTable& table : tables) schemas.push_back(table.schema);
-    tell_tables(schemas);
+    tell_tables(*reader, tables);
     return {};
   };
   Status looked = look();  // files have no tables to look at
@@ -115,8 +111,17 @@ void Delivery::look_at_tables() {
     log(LogLevel::kInfo, "patterns were not checked: " + looked.to_string());
 }
 
-void Delivery::tell_tables(const std::vector<SchemaRef>& schemas) {
-  if (run_.parts.on_tables) run_.parts.on_tables(schemas, run_.parts.rules->stage().unmatched(schemas));
+void Delivery::tell_tables(SnapshotReader& reader, const std::vector<SnapshotTable>& tables) {
+  if (!run_.parts.on_tables) return;
+  FoundTables found;
+  for (const SnapshotTable& table : tables) found.tables.push_back(table.schema);
+  found.unmatched_rules = run_.parts.rules->stage().unmatched(found.tables);
+  if (run_.options.stream) {
+    auto unlogged = reader.unlogged_changes(tables);
+    if (unlogged.ok()) found.unlogged = std::move(unlogged).value();
+    else log(LogLevel::kWarn, "foreign keys were not looked at: " + unlogged.status().to_string());
+  }
+  run_.parts.on_tables(found);
 }
 
 // Goes down before any row: a job killed now begins at the same place.
@@ -263,7 +268,10 @@ Status Delivery::deliver(EventBatch& batch) {
   {
     std::lock_guard lock(run_.mutex);
     uint64_t dropped = run_.parts.rules->dropped();
-    run_.counts.drop_by_rules(dropped - std::exchange(dropped_by_rules_, dropped));
+    if (uint64_t now = dropped - std::exchange(dropped_by_rules_, dropped)) {
+      run_.counts.drop_by_rules(now);
+      count_dropped(batch);
+    }
     run_.counts.close(batch.sequence);
     run_.settle_counts();
   }
@@ -379,14 +387,15 @@ void Delivery::forget_targets() {
 }
 
 void Delivery::count_rows(const EventBatch& batch) {
-  std::lock_guard lock(run_.mutex);
+  // By layout first: neighbours are seldom of one table, and names are long keys.
+  came_.clear();
   const TableSchema* table = nullptr;
   RowCounts* counts = nullptr;
   for (const ChangeEvent& event : batch.events) {
     if (!event.table) continue;
     if (event.table != table) {
       table = event.table;
-      counts = &run_.counts.of(table->qualified_name());
+      counts = &came_[table];
     }
     switch (event.op) {
       case Op::kInsert: ++counts->inserts; break;
@@ -398,8 +407,31 @@ void Delivery::count_rows(const EventBatch& batch) {
   }
   // The copy of a table without a key has no checkpoint before its end; till then its rows show at once, and if it is begun
   // again they are forgotten.
-  if (!table || !batch.is_snapshot || snapshot_.phase() != SnapshotStage::Phase::kKeyless) return;
-  run_.status.tables[table->qualified_name()].rows_read += std::exchange(counts->rows_read, 0);
+  bool shows_at_once = batch.is_snapshot && snapshot_.phase() == SnapshotStage::Phase::kKeyless;
+  std::lock_guard lock(run_.mutex);
+  for (const auto& [layout, of_layout] : came_) {
+    const std::string name = layout->qualified_name();
+    RowCounts counted = of_layout;
+    if (shows_at_once) run_.status.tables[name].rows_read += std::exchange(counted.rows_read, 0);
+    counted.add_to(run_.counts.of(name));
+  }
+}
+
+// Rows that came and of which the rules left nothing. REQUIRES: the mutex.
+void Delivery::count_dropped(const EventBatch& batch) {
+  std::unordered_map<uint64_t, uint64_t> left;  // by the source's layout
+  for (const ChangeEvent& event : batch.events) {
+    if (event.op > Op::kRead || event.sub_ordinal != 0 || !event.table) continue;
+    const TableSchema& source = event.output && event.output->source ? *event.output->source : *event.table;
+    ++left[source.schema_id];
+  }
+  for (const auto& [layout, came] : came_) {
+    uint64_t rows = came.rows_read + came.inserts + came.updates + came.deletes;
+    uint64_t& stays = left[layout->schema_id];
+    uint64_t delivered = std::min(rows, stays);
+    stays -= delivered;
+    if (rows > delivered) run_.counts.of(layout->qualified_name()).dropped += rows - delivered;
+  }
 }
 
 }  // namespace tailrace

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "pipeline/chunk_reader.h"
@@ -42,7 +43,7 @@ class Delivery {
   Status restore(const std::optional<Checkpoint>& stored);
   Status list_tables();
   void look_at_tables();
-  void tell_tables(const std::vector<SchemaRef>& schemas);
+  void tell_tables(SnapshotReader& reader, const std::vector<SnapshotTable>& tables);
   Status write_first_checkpoint();
   Status copy_keyless();
   Status reset_copy(const SchemaRef& table);
@@ -55,8 +56,9 @@ class Delivery {
   Status swap_rules();
   Status restore_memory(const std::optional<Checkpoint>& stored);
   Status keep_memory(const Checkpoint& at);
-  void count_rows(const EventBatch& batch);
-  void note_targets(const EventBatch& batch);  // behind the rules
+  void count_rows(const EventBatch& batch);     // ahead of the rules
+  void count_dropped(const EventBatch& batch);  // behind them
+  void note_targets(const EventBatch& batch);   // behind the rules
   void note_target(const TableSchema& source, const TableSchema& target);
   void forget_targets();
   void note_snapshot_end();
@@ -72,8 +74,9 @@ class Delivery {
   uint64_t sequence_ = 0;
   uint64_t rows_total_ = 0;
   uint64_t dropped_by_rules_ = 0;
-  std::unordered_set<uint64_t> noted_;                    // layouts (schema_id, never reused) whose target is known, of these rules
-  std::map<std::string, std::set<std::string>> targets_;  // by source table
+  std::unordered_map<const TableSchema*, RowCounts> came_;  // rows of the batch at hand, which owns the layouts
+  std::unordered_set<uint64_t> noted_;                      // layouts (schema_id, never reused) whose target is known, of these rules
+  std::map<std::string, std::set<std::string>> targets_;    // by source table
   int64_t last_commit_time_us_ = 0;
   Clock::time_point flushed_at_ = Clock::now(), saved_at_ = Clock::now();
 };

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "pipeline/delivery.h"
 #include "pipeline/run_state.h"
+#include "rule/rule_stage.h"
 
 namespace tailrace {
 namespace {
@@ -146,7 +147,7 @@ Status Pipeline::run(const SinkContext& sink_context) {
     } else if (!finished.ok() || by_stop) {
       status = Status(ErrorCode::kJobAborted, "");
     }
-  } else if (status.code() == ErrorCode::kSchemaHeld || run.undecodable()) {
+  } else if (is_at_statement(status) || run.undecodable()) {
     // The job stands still here, perhaps for long: what came before the statement, or the value, is not to wait for it.
     Status finished = guarded([&] { return delivery.finish(); });
     if (!finished.ok()) status = std::move(finished);

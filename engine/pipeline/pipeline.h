@@ -56,6 +56,13 @@ class Acknowledgements final : public AckReceiver {
   Status failure_;
 };
 
+// What a new job finds at its source, for people.
+struct FoundTables {
+  std::vector<SchemaRef> tables;
+  std::vector<std::string> unmatched_rules;  // patterns of the rules that none of them matches
+  std::vector<std::string> unlogged;         // what changes their rows without the log's telling
+};
+
 // Borrowed parts; they outlive `run`.
 struct PipelineParts {
   Source* source;
@@ -67,8 +74,8 @@ struct PipelineParts {
   std::optional<Position> start;       // where a job without checkpoint begins; nullopt = now
   std::function<Status()> on_started;  // called once the first checkpoint is durable
   RuleSwap* swap = nullptr;            // where another version of the rules is asked for; may be null
-  // The job's tables as a new job finds them, and the patterns of its rules that none of them matches; may be null.
-  std::function<void(const std::vector<SchemaRef>& tables, const std::vector<std::string>& unmatched_rules)> on_tables = nullptr;
+  // Once, as a new job finds them; may be null.
+  std::function<void(const FoundTables&)> on_tables = nullptr;
   RuleStateStore* rule_state = nullptr;  // keeps what ordered rules remember; null: they forget it at the end of a run
 };
 
@@ -77,7 +84,7 @@ struct TableProgress {
   // Counted once they are durable; but a table without a key shows the rows of the copy that is under way.
   uint64_t rows_read = 0;  // by the snapshot, this run
   uint64_t inserts = 0, updates = 0, deletes = 0;
-  uint64_t dropped = 0;      // row events of a quarantined table, and rows that the sink set aside
+  uint64_t dropped = 0;      // row events of a quarantined table, rows that rules let nothing of through, or that the sink set aside
   bool copied_anew = false;  // what earlier runs read of it was taken away
   std::string target;        // where the rules send its rows; "" = nowhere, or not known yet
   std::string state;         // "" (stream only) | "waiting" | "copying" | "copied" | "quarantined"

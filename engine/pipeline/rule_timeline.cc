@@ -10,6 +10,8 @@
 namespace tailrace {
 namespace {
 
+constexpr size_t kKeptVersions = 5;
+
 uint64_t dropped_by(const RuleStage& stage) {
   const RuleStats& stats = stage.stats();
   return stats.dropped_table + stats.dropped_where + stats.dropped_row + stats.dropped_map + stats.dead_letters + stats.skipped;
@@ -102,6 +104,10 @@ void RuleTimeline::take_over(std::unique_ptr<RuleStage> next) {
   if (next->memory()) next->memory()->follow(stage_->memory());
   std::lock_guard lock(mutex_);
   dropped_before_ += dropped_by(*stage_);
+  if (!stage_->version().empty()) {
+    if (counts_before_.size() >= kKeptVersions) counts_before_.erase(counts_before_.begin());
+    counts_before_.push_back({stage_->version(), stage_->counts()});
+  }
   stage_ = std::move(next);
 }
 
@@ -159,6 +165,23 @@ std::string RuleTimeline::version() const {
 uint64_t RuleTimeline::dropped() const {
   std::lock_guard lock(mutex_);
   return dropped_before_ + (stage_ ? dropped_by(*stage_) : 0);
+}
+
+std::vector<RuleTimeline::VersionCounts> RuleTimeline::counts() const {
+  std::lock_guard lock(mutex_);
+  std::vector<VersionCounts> out = counts_before_;
+  if (stage_ && !stage_->version().empty()) out.push_back({stage_->version(), stage_->counts()});
+  return out;
+}
+
+std::optional<HookPlace> RuleTimeline::place() const {
+  std::lock_guard lock(mutex_);
+  return stage_ ? stage_->place() : std::nullopt;
+}
+
+void RuleTimeline::give_up() {
+  std::lock_guard lock(mutex_);
+  if (stage_) stage_->give_up();
 }
 
 }  // namespace tailrace

@@ -1,12 +1,14 @@
 // RuleTimeline: which version of the rules holds where, in one run. After a stop the job goes over a stretch of the log
 // again, and each transaction gets the version it had before; behind that the newest version holds. A version begins
-// between two transactions. Delivery thread, but for version() and dropped().
+// between two transactions. Delivery thread, but for the
+// functions that look on: version(), dropped(), counts(), place() and give_up().
 #pragma once
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +56,15 @@ class RuleTimeline {
 
   std::string version() const;
   uint64_t dropped() const;  // by rules of this run, all versions
+  // What each version did in this run; of many, the newest.
+  struct VersionCounts {
+    std::string version;
+    std::vector<TableRuleCounts> tables;
+  };
+  std::vector<VersionCounts> counts() const;
+  // See RuleStage.
+  std::optional<HookPlace> place() const;
+  void give_up();
 
  private:
   Result<std::vector<SchemaRef>> all_tables();
@@ -63,9 +74,10 @@ class RuleTimeline {
   Tables known_;
   std::vector<Cut> cuts_;  // until start
   std::deque<Cut> later_;
-  mutable std::mutex mutex_;  // guards stage_ against version() and dropped()
+  mutable std::mutex mutex_;  // guards stage_ and what follows against those who look on
   std::unique_ptr<RuleStage> stage_;
   uint64_t dropped_before_ = 0;
+  std::vector<VersionCounts> counts_before_;
 };
 
 }  // namespace tailrace

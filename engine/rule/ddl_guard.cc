@@ -32,15 +32,22 @@ OutputTable with_others(const OutputTable& output, const std::vector<SchemaRef>&
 
 bool has(const ChangeEvent& event, DdlKind kind) { return event.ddl_kinds & ddl_bit(kind); }
 
+// Whoever decides about the statement is to know that the rules have to change as well.
+std::string unfit_text(const DdlGuard::Outputs& outputs) {
+  return outputs.why_unfit ? fmt::format(", and do not fit the table after it ({})", outputs.why_unfit->detail()) : "";
+}
+
 bool is_mapped(const OutputTable* output) { return output && output->schema != output->source; }
 
 }  // namespace
 
-Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event, const Outputs& outputs) {
+Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event, const Outputs& outputs, StatementTrail* trail) {
   if (event.sql.empty()) return Verdict::kSend;  // tells of a table, not of a statement
-  bool is_mapped_table = is_mapped(outputs.before) || is_mapped(outputs.after);
+  bool is_mapped_table = is_mapped(outputs.before) || is_mapped(outputs.after) || (trail && trail->is_mapped);
+  if (trail) trail->is_mapped = is_mapped_table;
+  uint32_t without = trail ? trail->without : 0;
   const DdlSpec& spec = rules_.spec.ddl;
-  if (spec.is_empty() && !(writes_text_ && is_mapped_table)) return Verdict::kSend;
+  if (spec.is_empty() && !(writes_text_ && (is_mapped_table || without))) return Verdict::kSend;
 
   std::string told_by = (event.txn < batch.txns.size() ? batch.txns[event.txn].id : "") + " " + std::string(event.sql);
   Outputs found = outputs;
@@ -50,22 +57,23 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
   StoppedDdl statement;
   if (event.txn < batch.txns.size()) statement.txn = batch.txns[event.txn].id;
   statement.ordinal = event.ordinal;
-  const TableSchema& table = *(outputs.before ? outputs.before->source : outputs.after->source);
-  statement.database = table.database;
-  statement.table = table.table;
-  statement.sql = std::string(event.sql);
+  const TableSchema& table = outputs.before ? *outputs.before->source : outputs.after ? *outputs.after->source : *outputs.unfit;
+  // Files of a chain are asked about one statement: who decides about it does so for all of them.
+  const TableSchema& logged = trail && trail->source->table ? *trail->source->table : table;
+  statement.database = logged.database;
+  statement.table = logged.table;
+  statement.sql = std::string(trail ? trail->source->sql : event.sql);
   statement.kinds = ddl_kind_names(event.ddl_kinds);
 
-  uint32_t without = 0;
   if (uint32_t denied = spec.deny & event.ddl_kinds) {
-    statement.reason = "the rules deny " + ddl_kind_names(denied);
+    statement.reason = "the rules deny " + ddl_kind_names(denied) + unfit_text(outputs);
     TAILRACE_TRY(Verdict verdict, stop(batch, event, statement, spec.on_denied));
     if (verdict == Verdict::kSkip) return verdict;
   } else if (spec.hook >= 0) {
-    DdlQuestion question{statement.database,
-                         statement.table,
-                         statement.sql,
-                         target_text(event, found, 0),
+    DdlQuestion question{table.database,
+                         table.table,
+                         std::string(event.sql),
+                         outputs.unfit ? "" : target_text(event, found, 0),
                          event.ddl_kinds,
                          statement.txn,
                          event.txn < batch.txns.size() ? batch.txns[event.txn].commit_time_us : 0};
@@ -74,18 +82,23 @@ Result<DdlGuard::Verdict> DdlGuard::judge(EventBatch& batch, ChangeEvent& event,
     statement.reason = asked->text;
     if (asked->action == DdlAnswer::Action::kHold || asked->action == DdlAnswer::Action::kSkip) {
       bool holds = asked->action == DdlAnswer::Action::kHold;
+      statement.reason += unfit_text(outputs);
       TAILRACE_TRY(Verdict verdict, stop(batch, event, statement, holds ? DdlSpec::OnDenied::kHold : DdlSpec::OnDenied::kSkip));
       if (verdict == Verdict::kSkip) return verdict;
     } else if (!asked->text.empty()) {
       event.sql = {batch.arena.copy(asked->text), asked->text.size()};
+      if (trail) trail->has_text = true;
       return Verdict::kSend;
     }
-    without = asked->without & event.ddl_kinds;
+    without |= asked->without & event.ddl_kinds;
+    if (trail) trail->without = without;
   }
+  if (trail && trail->has_text) return Verdict::kSend;
   if (without && without == event.ddl_kinds) {
     statement.reason = "the rules leave out " + ddl_kind_names(without);
     return stop(batch, event, statement, DdlSpec::OnDenied::kSkip);
   }
+  if (outputs.unfit) return Verdict::kSend;
   // The SQLite sink reads the statement as it was written; a reader of messages has the target before him.
   if (!writes_text_ || (!is_mapped_table && without == 0)) return Verdict::kSend;
   if (has(event, DdlKind::kRenameTable) && !outputs.after) {

@@ -8,6 +8,7 @@
 #include "event/ddl_desk.h"
 #include "event/event_batch.h"
 #include "rule/rule_host.h"
+#include "rule/source_trail.h"
 
 namespace tailrace {
 
@@ -19,6 +20,9 @@ class DdlGuard {
     const OutputTable* after;
     // Layouts of the other tables that go to the same target: it has their columns as well.
     std::vector<SchemaRef> others = {};
+    // Set where the rules do not fit the table after the statement, which is then no output: that table, and why.
+    const TableSchema* unfit = nullptr;
+    const Status* why_unfit = nullptr;
   };
 
   // All outlive it; `host` and `desk` may be null. Without a desk nobody can be asked, and a held statement stops.
@@ -26,8 +30,9 @@ class DdlGuard {
   DdlGuard(const RuleSet& rules, RuleHost* host, DdlDesk* desk, bool writes_text)
       : rules_(rules), host_(host), desk_(desk), writes_text_(writes_text) {}
 
-  // Before the rules touch the event. May replace its text. kSchemaHeld and kSchemaChange name the statement.
-  Result<Verdict> judge(EventBatch& batch, ChangeEvent& event, const Outputs& outputs);
+  // Before the rules touch the event. May replace its text. kSchemaHeld and kSchemaChange name the statement. `trail`: what
+  // the files of a chain say of it, this one's word is added; else null.
+  Result<Verdict> judge(EventBatch& batch, ChangeEvent& event, const Outputs& outputs, StatementTrail* trail);
 
  private:
   std::string target_text(const ChangeEvent& event, Outputs outputs, uint32_t without) const;

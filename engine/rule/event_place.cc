@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "event/value_text.h"
+#include "rule/rule_stage.h"
 
 namespace tailrace {
 
@@ -23,6 +26,13 @@ Status at_event(Status status, const std::string& version, const EventBatch& bat
     if (!txn.file.empty()) status = std::move(status).with("position", fmt::format("{}:{}", txn.file, txn.end_offset));
   }
   return status;
+}
+
+bool is_at_statement(const Status& failure) {
+  if (failure.code() == ErrorCode::kSchemaHeld) return true;
+  const auto& places = failure.context();
+  return error_info(failure.code()).text.starts_with("RULE-") &&
+         std::any_of(places.begin(), places.end(), [](const auto& place) { return place.first == "statement"; });
 }
 
 }  // namespace tailrace

@@ -36,6 +36,8 @@ class FailurePolicy {
   bool left_out(uint32_t source_index, const ChangeEvent& source) const {
     return left_out_.contains(source_index) || failed_txns_.contains(source.txn);
   }
+  // By itself, not because its transaction is.
+  bool is_left_out(uint32_t source_index) const { return left_out_.contains(source_index); }
   void leave_out(uint32_t source_index) { left_out_.insert(source_index); }
   // After the last event: the other rows of the transactions that are left out become dead letters as well.
   Status end_batch(const EventBatch& batch, const std::vector<ChangeEvent>& sources);

@@ -1,6 +1,7 @@
 #include "rule/hook_chunk.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 
 namespace tailrace {
@@ -15,9 +16,27 @@ uint64_t hash_of(const Value& value) {
 
 std::optional<HookFailure> HookChunk::run(RuleHost& host, EventBatch& batch) {
   auto failure = host.run(view(batch));
-  // `row` runs over a whole run of events before `map` does.
+  sort_emitted();
+  return failure;
+}
+
+// `row` runs over a whole run of events before `map` does.
+void HookChunk::sort_emitted() {
   auto earlier = [](const EmittedRow& a, const EmittedRow& b) { return a.image < b.image; };
   if (!std::is_sorted(emitted_.begin(), emitted_.end(), earlier)) std::stable_sort(emitted_.begin(), emitted_.end(), earlier);
+}
+
+std::optional<HookFailure> HookChunk::run_timed(RuleHost& host, EventBatch& batch, bool serialize, const Took& took) {
+  std::optional<HookFailure> failure;
+  for (size_t i = 0; i < runs_.size() && !failure; ++i) {
+    HookBatch one = view(batch);
+    one.runs += i;
+    one.run_count = 1;
+    auto began = std::chrono::steady_clock::now();
+    failure = serialize ? host.serialize(one) : host.run(one);
+    took(runs_[i], std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
+  }
+  if (!serialize) sort_emitted();
   return failure;
 }
 

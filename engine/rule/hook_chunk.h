@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,6 +72,9 @@ class HookChunk {
 
   // The first failure, if any.
   std::optional<HookFailure> run(RuleHost& host, EventBatch& batch);
+  // The same, or with `serialize`, a run of neighbours at a time, and how long each took.
+  using Took = std::function<void(const HookRun& run, int64_t ns)>;
+  std::optional<HookFailure> run_timed(RuleHost& host, EventBatch& batch, bool serialize, const Took& took);
 
   Result<OnRuleError> on_error(RuleHost& host, EventBatch& batch, const Status& failure, std::string_view hook, OnRuleError policy) {
     return host.on_error(view(batch), failure, hook, policy);
@@ -109,6 +113,7 @@ class HookChunk {
     return at;
   }
   void grow(size_t needed);
+  void sort_emitted();
   HookBatch view(EventBatch& batch);
 
   std::vector<HookEvent> events_;

@@ -30,6 +30,8 @@ class MessagePlan {
   // The route of a row; absent cells come from `other`. Texts are of the batch's arena.
   Result<EventRoute*> route(Row row, Row other, const MetaSource& meta, Arena& arena, std::string& scratch) const;
   int serialize() const noexcept { return serialize_; }  // the host's number of the function, or -1
+  // Is the message made by the rules, not by a format?
+  bool has_body() const noexcept { return body_ != MessageRule::Body::kSink && body_ != MessageRule::Body::kFormat; }
   const TableSchema& schema() const noexcept { return *schema_; }
 
  private:

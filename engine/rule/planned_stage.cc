@@ -1,30 +1,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <chrono>
 #include <exception>
 
-#include "rule/ddl_guard.h"
 #include "rule/event_place.h"
 #include "rule/failure_policy.h"
 #include "rule/hook_chunk.h"
 #include "rule/row_rewriter.h"
 #include "rule/rule_host.h"
 #include "rule/rule_memory.h"
+#include "rule/source_trail.h"
 #include "rule/stage_plans.h"
+#include "rule/statement_rules.h"
 
 namespace tailrace {
 namespace {
 
-constexpr size_t kChunk = 256;  // without a host
+constexpr size_t kChunk = 256;        // without a host
+constexpr uint64_t kTimedEvery = 64;  // batches
+
+// Of the first ones more, for a job of few; but not the very first, when nothing is compiled yet.
+bool is_timed(uint64_t batch) { return batch < kTimedEvery ? std::has_single_bit(batch) : batch % kTimedEvery == 1; }
+
+int64_t ns_since(std::chrono::steady_clock::time_point began) {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
+}
 
 class PlannedStage final : public RuleStage {
  public:
   PlannedStage(std::shared_ptr<const RuleSet> rules, std::unique_ptr<RuleHost> host, const RuleStageConfig& config)
       : rules_(std::move(rules)),
         plans_(*rules_, host.get(), config),
-        ddl_guard_(*rules_, host.get(), config.ddl, config.writes_statements),
-        rewriter_(*rules_, plans_, stats_),
-        failures_(config, stats_),
+        statements_(*rules_, plans_, stats_, host.get(), config),
+        rewriter_(*rules_, plans_, stats_, config.trail),
+        trail_(config.trail),
+        own_failures_(config, stats_),
+        failures_(trail_ ? trail_->failures : own_failures_),
         host_(std::move(host)),
         chunk_(host_ ? host_->chunk_events() : kChunk) {
     if (rules_->spec.memory.ordered) memory_ = std::make_unique<RuleMemory>(rules_->spec.memory);
@@ -38,6 +51,10 @@ class PlannedStage final : public RuleStage {
   Status run(EventBatch& batch) override {
     try {
       Status status = run_batch(batch);
+      // Whoever gave it up has told so; what it made is not delivered.
+      if (given_up_.load(std::memory_order_acquire)) {
+        status = Status(ErrorCode::kRuleBudget, "the rules came back after the job had been ended").with("rule", rules_->version);
+      }
       if (!status.ok()) stats_.errors.fetch_add(1, std::memory_order_relaxed);
       return status;
     } catch (const std::bad_alloc&) {
@@ -63,10 +80,22 @@ class PlannedStage final : public RuleStage {
   std::vector<SchemaRef> tables() const override { return plans_.tables(); }
   const RuleStats& stats() const override { return stats_; }
   RuleMemory* memory() override { return memory_.get(); }
+  std::vector<RuleNote> notes() const override { return host_ ? host_->notes() : std::vector<RuleNote>(); }
+  std::optional<HookPlace> place() const override { return host_ ? host_->place() : std::nullopt; }
+  std::vector<TableRuleCounts> counts() const override {
+    std::vector<TableRuleCounts> out = plans_.counts();
+    out.emplace_back().add(native_);
+    return out;
+  }
+  void give_up() override { given_up_.store(true, std::memory_order_release); }
 
  private:
   Status run_batch(EventBatch& batch) {
     running_ = &batch;
+    is_timed_ = !batch.events.empty() && is_timed(batches_++);
+    std::chrono::steady_clock::time_point began;
+    if (is_timed_) began = std::chrono::steady_clock::now();
+    functions_ns_ = 0;
     plans_.begin_batch();
     rewriter_.begin_batch(begin_failures(batch));
     if (rules_->spec.txn >= 0) TAILRACE_OK(judge_transactions(batch));
@@ -84,9 +113,13 @@ class PlannedStage final : public RuleStage {
     if (rules_->spec.memory.tick >= 0) TAILRACE_OK(tick_up_to(batch, ticked, batch.txns.size()));
     rewriter_.end_batch(batch);
     if (plans_.has_serialize()) TAILRACE_OK(serialize(batch));
-    if (!failures_.stops()) TAILRACE_OK(end_failures(batch));
+    if (tracks()) TAILRACE_OK(end_failures(batch));
     stats_.events_in.fetch_add(events_in, std::memory_order_relaxed);
     stats_.events_out.fetch_add(batch.events.size(), std::memory_order_relaxed);
+    if (is_timed_) {
+      native_.hook_events.add(events_in);
+      native_.hook_ns.add(static_cast<uint64_t>(std::max<int64_t>(0, ns_since(began) - functions_ns_)));
+    }
     return Status();
   }
 
@@ -145,33 +178,39 @@ class PlannedStage final : public RuleStage {
     }
     switch (event.op) {
       case Op::kHeartbeat: fate.hook_event = Fate::kKeepAsIs; return Status();
-      case Op::kSchemaChange: return classify_ddl(batch, event, fate);
+      case Op::kSchemaChange: return statements_.classify(batch, index, fate);
       default: break;
     }
     if (!event.table) return Status(ErrorCode::kInternal, "an event without table reached the rules");
-    TAILRACE_TRY(PlanEntry * entry, plans_.find(batch, event.table));
+    auto planned = plans_.find(batch, event.table);
+    if (!planned.ok()) return at_event(std::move(planned).status(), rules_->version, batch, event);
+    PlanEntry* entry = *planned;
     fate.entry = entry;
     const RulePlan& plan = entry->plan;
     bool op_taken = !plan.rule || (plan.rule->ops >> static_cast<unsigned>(event.op) & 1);
     if (plan.is_dropped() || !op_taken) {
       auto& counter = plan.is_dropped() ? stats_.dropped_table : stats_.dropped_row;
       counter.fetch_add(1, std::memory_order_relaxed);
+      if (!plan.is_dropped()) entry->counts.dropped_ops.add(1);
       fate.hook_event = Fate::kDrop;
       return Status();
     }
     plans_.use_output(batch, *entry);
     if (event.op == Op::kTruncate) {
-      TAILRACE_OK(judge(batch, event, entry, nullptr, fate));
-      return fate.hook_event == Fate::kDrop ? Status() : check_truncate(batch, event, plan, fate);
+      return statements_.truncate(batch, index, *entry, fate);
     }
     TAILRACE_OK(check_images(batch, event));
     if (plan.where) {
       Status status = filter(batch, event, plan, fate);
       if (!status.ok()) {
         fate.hook_event = Fate::kDrop;
+        entry->counts.errors.add(1);
         return leave_out(std::move(status), "where", batch, static_cast<uint32_t>(index));
       }
-      if (fate.hook_event == Fate::kDrop) return Status();
+      if (fate.hook_event == Fate::kDrop) {
+        entry->counts.dropped_where.add(1);
+        return Status();
+      }
     }
     if (plan.has_hooks()) {
       HookChunk::Place place = hooks_.add(batch, static_cast<uint32_t>(index), plan);
@@ -210,33 +249,6 @@ class PlannedStage final : public RuleStage {
     return Status();
   }
 
-  // Emptying a shared target would take the rows of the other tables with it. In a copy it means this table's rows only.
-  Status check_truncate(const EventBatch& batch, const ChangeEvent& event, const RulePlan& plan, Fate& fate) {
-    if (batch.is_snapshot) return Status();
-    if (plan.deletes == DeleteRule::Action::kDrop) {
-      stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-      fate.hook_event = Fate::kDrop;
-      return Status();
-    }
-    std::string why;
-    if (plan.deletes == DeleteRule::Action::kSet) {
-      why = "and `deletes` keeps its rows at the target";
-    } else if (plan.may_merge || plans_.sources(plan.output->schema->qualified_name()) >= 2) {
-      why = fmt::format("which shares {} with other tables", plan.output->schema->qualified_name());
-    } else if (plan.map >= 0 && !plan.outputs.empty() && !fills_outputs_alone(*plan.rule, *event.table)) {
-      why = "and other tables may have rows in the `outputs` that its map fills";
-    }
-    if (why.empty()) return Status();
-    return at_event(Status(ErrorCode::kSchemaChange, fmt::format("TRUNCATE of {}, {}", event.table->qualified_name(), why)),
-                    rules_->version, batch, event);
-  }
-
-  bool fills_outputs_alone(const TableRule& rule, const TableSchema& table) const {
-    return rule.is_single(table.qualified_name()) &&
-           std::none_of(rules_->spec.tables.begin(), rules_->spec.tables.end(),
-                        [&](const TableRule& other) { return other.key != rule.key && (other.map >= 0 || other.entry >= 0); });
-  }
-
   Status check_images(const EventBatch& batch, const ChangeEvent& event) const {
     size_t width = event.table->columns.size();
     bool needs_before = event.op == Op::kUpdate || event.op == Op::kDelete;
@@ -245,60 +257,19 @@ class PlannedStage final : public RuleStage {
     return at_event(Status(ErrorCode::kInternal, "row images do not fit their table and operation"), rules_->version, batch, event);
   }
 
-  Status classify_ddl(EventBatch& batch, ChangeEvent& event, Fate& fate) {
-    fate.hook_event = Fate::kKeepAsIs;
-    PlanEntry* before = nullptr;
-    PlanEntry* after = nullptr;
-    if (event.table) {
-      TAILRACE_TRY(before, plans_.find(batch, event.table));
-    }
-    if (event.new_schema && *event.new_schema) {
-      TAILRACE_TRY(after, plans_.find(*event.new_schema));
-    }
-    if (!before && !after) return Status();
-    bool before_kept = before && !before->plan.is_dropped();
-    bool after_kept = after && !after->plan.is_dropped();
-    if (!before_kept && !after_kept) {
-      stats_.dropped_table.fetch_add(1, std::memory_order_relaxed);
-      fate.hook_event = Fate::kDrop;
-      return Status();
-    }
-    TAILRACE_OK(judge(batch, event, before_kept ? before : nullptr, after_kept ? after : nullptr, fate));
-    if (fate.hook_event == Fate::kDrop) return Status();
-    if (before && after && before_kept != after_kept) {
-      return at_event(
-          Status(ErrorCode::kSchemaChange,
-                 fmt::format("{} became {}, and the rules take only one of the two",
-                             before->plan.is_dropped() ? event.table->qualified_name() : before->plan.output->source->qualified_name(),
-                             (*event.new_schema)->qualified_name())),
-          rules_->version, batch, event);
-    }
-    if (before_kept) plans_.use_output(batch, *before);
-    if (after_kept) {
-      plans_.use_output(batch, *after);
-      batch.schemas.push_back(after->plan.output->schema);
-      event.new_schema = &batch.schemas.back();
-    }
-    const RuleOutput* output = before_kept ? before->plan.output.get() : after->plan.output.get();
-    event.output = output;
-    if (event.table) event.table = output->schema.get();
-    return Status();
-  }
-
-  // What the rules say of a statement, before anything is made of it.
-  Status judge(EventBatch& batch, ChangeEvent& event, const PlanEntry* before, const PlanEntry* after, Fate& fate) {
-    if (batch.is_snapshot) return Status();
-    DdlGuard::Outputs outputs{before ? before->plan.output.get() : nullptr, after ? after->plan.output.get() : nullptr, {}};
-    outputs.others = plans_.others(outputs.before ? *outputs.before : *outputs.after);
-    TAILRACE_TRY(DdlGuard::Verdict verdict, ddl_guard_.judge(batch, event, outputs));
-    if (verdict == DdlGuard::Verdict::kSend) return Status();
-    stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
-    fate.hook_event = Fate::kDrop;
-    return Status();
+  std::optional<HookFailure> call_hooks(EventBatch& batch, size_t begin) {
+    if (!is_timed_) return hooks_.run(*host_, batch);
+    return hooks_.run_timed(*host_, batch, false, [&](const HookRun& run, int64_t ns) {
+      uint32_t index = hooks_.event(static_cast<int32_t>(run.first_event)).event;
+      PlanCounts& counts = fates_[index - begin].entry->counts;
+      counts.hook_events.add(run.events);
+      counts.hook_ns.add(static_cast<uint64_t>(ns));
+      functions_ns_ += ns;
+    });
   }
 
   Status run_hooks(EventBatch& batch, size_t begin) {
-    while (auto failure = hooks_.run(*host_, batch)) {
+    while (auto failure = call_hooks(batch, begin)) {
       if (failure->hook == "batch") return Status(failure->code, failure->message).with("rule", rules_->version);
       uint32_t index = hooks_.event(static_cast<int32_t>(failure->event)).event;
       const ChangeEvent& event = batch.events[index];
@@ -307,12 +278,30 @@ class PlannedStage final : public RuleStage {
         hook = fmt::format("map, {} image of {}", failure->is_after ? "after" : "before", op_name(event.op));
       }
       Status status = at_event(Status(failure->code, failure->message).with("hook", hook), rules_->version, batch, event);
-      TAILRACE_OK(leave_out(std::move(status), failure->hook, batch, index));
       Fate& fate = fates_[index - begin];
+      fate.entry->counts.errors.add(1);
+      TAILRACE_OK(leave_out(std::move(status), failure->hook, batch, index));
       hooks_.fail(failure->event, fate.image);
       fate.hook_event = Fate::kDrop;
     }
     return Status();
+  }
+
+  // Of the table that a row to be written as a message came from; null when it is not planned any more.
+  PlanCounts* counts_of(const ChangeEvent& event) {
+    auto entry = plans_.find(static_cast<const RuleOutput*>(event.output)->source);
+    return entry.ok() ? &(*entry)->counts : nullptr;
+  }
+
+  std::optional<HookFailure> call_serialize(EventBatch& batch) {
+    if (!is_timed_) return hooks_.serialize(*host_, batch);
+    return hooks_.run_timed(*host_, batch, true, [&](const HookRun& run, int64_t ns) {
+      functions_ns_ += ns;
+      PlanCounts* counts = counts_of(batch.events[hooks_.event(static_cast<int32_t>(run.first_event)).event]);
+      if (!counts) return;
+      counts->serialize_events.add(run.events);
+      counts->serialize_ns.add(static_cast<uint64_t>(ns));
+    });
   }
 
   // The messages that functions write, of the events as they leave.
@@ -330,14 +319,15 @@ class PlannedStage final : public RuleStage {
         hooks_.add(batch, static_cast<uint32_t>(i), message_number(*output), static_cast<uint32_t>(event.table->columns.size()), kNone);
       }
       if (hooks_.empty()) continue;
-      while (auto failure = hooks_.serialize(*host_, batch)) {
+      while (auto failure = call_serialize(batch)) {
         if (failure->hook == "batch") return Status(failure->code, failure->message).with("rule", rules_->version);
         uint32_t index = hooks_.event(static_cast<int32_t>(failure->event)).event;
         const ChangeEvent& event = events[index];
         Status status = at_event(Status(failure->code, failure->message).with("hook", failure->hook), rules_->version, batch, event);
+        if (PlanCounts* counts = counts_of(event)) counts->errors.add(1);
         if (failures_.stops()) return status;
         uint32_t origin = rewriter_.origins()[index];
-        if (!failures_.left_out(origin, sources_[origin])) TAILRACE_OK(leave_out(std::move(status), "serialize", batch, origin));
+        if (!failures_.left_out(root_of(origin), event)) TAILRACE_OK(leave_out(std::move(status), "serialize", batch, origin));
         hooks_.fail(failure->event, 0);
       }
       for (size_t i = 0; i < hooks_.event_count(); ++i) {
@@ -359,7 +349,7 @@ class PlannedStage final : public RuleStage {
       }
       if (kept != i) {
         events[kept] = events[i];
-        if (!failures_.stops()) rewriter_.move_origin(i, kept);
+        if (tracks()) rewriter_.move_origin(i, kept);
       }
       ++kept;
     }
@@ -374,13 +364,20 @@ class PlannedStage final : public RuleStage {
     silent_.clear();
     if (failures_.stops()) return nullptr;
     sources_ = batch.events;
-    failures_.begin_batch(batch);
+    if (!trail_) failures_.begin_batch(batch);
     return &on_rewrite_failure_;
   }
 
-  // Ok: the event will not leave, and the policy allows that. `index` is that of the source's event.
+  // Are events followed to those they came from?
+  bool tracks() const noexcept { return trail_ || !failures_.stops(); }
+  // The event of the source, by the index of an event that this stage got.
+  uint32_t root_of(uint32_t index) const noexcept { return trail_ ? trail_->root_of(index) : index; }
+
+  // Ok: the event will not leave, and the policy allows that. `index` is that of the event that this stage got.
   Status leave_out(Status failure, std::string_view hook, EventBatch& batch, uint32_t index) {
     if (failures_.stops() && rules_->spec.on_error < 0) return failure;
+    const uint32_t root = root_of(index);
+    if (failures_.is_left_out(root)) return Status();                                      // another event that came from it failed
     const ChangeEvent source = failures_.stops() ? batch.events[index] : sources_[index];  // a copy: events move
     OnRuleError wish = failures_.policy();
     if (rules_->spec.on_error >= 0 && source.table && source.op <= Op::kRead) {
@@ -388,8 +385,8 @@ class PlannedStage final : public RuleStage {
       if (!said.ok()) return std::move(said).status().caused_by(std::move(failure));
       wish = *said;
     }
-    TAILRACE_OK(failures_.settle(std::move(failure), batch, source, wish));
-    failures_.leave_out(index);
+    TAILRACE_OK(failures_.settle(std::move(failure), batch, trail_ ? trail_->sources[root] : source, wish));
+    failures_.leave_out(root);
     return Status();
   }
 
@@ -405,34 +402,49 @@ class PlannedStage final : public RuleStage {
   }
 
   Status end_failures(EventBatch& batch) {
-    if (!failures_.has_left_out()) return Status();
-    TAILRACE_OK(failures_.end_batch(batch, sources_));
-    std::vector<ChangeEvent>& events = batch.events;
+    if (failures_.has_left_out()) {
+      if (!trail_) TAILRACE_OK(failures_.end_batch(batch, sources_));
+      remove_left_out(batch.events);
+    }
+    if (trail_)
+      trail_->steps.assign(rewriter_.origins().begin(), rewriter_.origins().begin() + static_cast<ptrdiff_t>(batch.events.size()));
+    return Status();
+  }
+
+  void remove_left_out(std::vector<ChangeEvent>& events) {
     size_t kept = 0;
     for (size_t i = 0; i < events.size(); ++i) {
-      uint32_t origin = rewriter_.origins()[i];
       bool is_row = events[i].op != Op::kSchemaChange && events[i].op != Op::kHeartbeat;
-      if (is_row && failures_.left_out(origin, sources_[origin])) continue;
-      if (kept != i) events[kept] = events[i];
+      if (is_row && failures_.left_out(root_of(rewriter_.origins()[i]), events[i])) continue;
+      if (kept != i) {
+        events[kept] = events[i];
+        rewriter_.move_origin(i, kept);
+      }
       ++kept;
     }
     events.resize(kept);
-    return Status();
   }
 
   std::shared_ptr<const RuleSet> rules_;
   std::unique_ptr<RuleMemory> memory_;  // null: the rules are not ordered
   RuleStats stats_;
   StagePlans plans_;
-  DdlGuard ddl_guard_;
+  StatementRules statements_;
   RowRewriter rewriter_;
   HookChunk hooks_;
   WhereRun where_;
   std::vector<uint8_t> dropped_txns_;  // by `txn`, of the batch
   std::string open_dropped_;           // id of one that goes on in the next batch
-  FailurePolicy failures_;
+  SourceTrail* const trail_;           // null: the stage is all there is
+  FailurePolicy own_failures_;
+  FailurePolicy& failures_;  // the chain's, else its own
   HookChunk failed_event_;
   EventBatch* running_ = nullptr;
+  std::atomic<bool> given_up_{false};
+  PlanCounts native_;  // what is not spent in functions
+  uint64_t batches_ = 0;
+  bool is_timed_ = false;             // this batch
+  int64_t functions_ns_ = 0;          // of it
   std::vector<ChangeEvent> sources_;  // the batch as it came, unless the first failure stops
   std::vector<uint32_t> silent_;
   const RowRewriter::Failed on_rewrite_failure_ = [this](Status status, uint32_t index) {

@@ -7,6 +7,7 @@
 
 #include "event/value_text.h"
 #include "rule/event_place.h"
+#include "rule/source_trail.h"
 #include "rule/value_write.h"
 
 namespace tailrace {
@@ -62,8 +63,7 @@ Status at_output(Status status, const std::string& version, const EventBatch& ba
 // Gives the event the layout and place of its output.
 inline Status RowRewriter::lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
-  if (event.op != Op::kTruncate && (fate.hook_event >= 0 || plan.where || !plan.steps.empty()))
-    TAILRACE_OK(finish_rows(batch, event, fate, hooks));
+  if (event.op != Op::kTruncate && (fate.was_judged() || !plan.steps.empty())) TAILRACE_OK(finish_rows(batch, event, fate, hooks));
   if (plan.output->key_is_explicit) TAILRACE_OK(check_key(batch, event, plan));
   event.table = plan.output->schema.get();
   event.output = plan.output.get();
@@ -75,7 +75,7 @@ inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, co
     const RulePlan& plan = fate.entry->plan;
     bool is_said = plan.row >= 0 && fate.hook_event >= 0 && hooks.event(fate.hook_event).route;
     if (!plan.is_simple || is_said) return rewrite_event(batch, event, fate, hooks);
-    if ((fate.hook_event >= 0 || plan.where) && !derive_op(event, fate, hooks)) return Status();
+    if (fate.was_judged() && !derive_op(event, fate, hooks)) return Status();
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
     if (event.op == Op::kUpdate && key_changed(event)) {
       made_ = 0;
@@ -90,30 +90,59 @@ inline Status RowRewriter::rewrite_one(EventBatch& batch, ChangeEvent& event, co
 
 Status RowRewriter::rewrite(EventBatch& batch, size_t begin, const std::vector<Fate>& fates, HookChunk& hooks) {
   std::vector<ChangeEvent>& events = batch.events;
+  // Neighbours are of one table mostly, and counted together.
+  PlanEntry* counted = nullptr;
+  size_t first = begin, made = kept_ + splits_.size();
+  auto count_up_to = [&](size_t end) {
+    if (!counted) return;
+    counted->counts.in.add(end - first);
+    counted->counts.out.add(kept_ + splits_.size() - made);
+  };
   for (size_t i = begin; i < begin + fates.size(); ++i) {
     const Fate& fate = fates[i - begin];
+    if (fate.entry != counted) {
+      count_up_to(i);
+      counted = fate.entry;
+      first = i;
+      made = kept_ + splits_.size();
+    }
     if (fate.hook_event == Fate::kDrop) continue;
-    if (!failed_) {
+    if (!tracks()) {
       TAILRACE_OK(rewrite_one(batch, events[i], fate, hooks));
       continue;
     }
+    index_ = static_cast<uint32_t>(i);
     size_t kept = kept_, splits = splits_.size();
     Status status = rewrite_one(batch, events[i], fate, hooks);
     if (!status.ok()) {
+      if (!failed_) return status;
       kept_ = kept;
       splits_.resize(splits);
+      if (fate.entry) fate.entry->counts.errors.add(1);
       TAILRACE_OK((*failed_)(std::move(status), static_cast<uint32_t>(i)));
     }
     origins_.resize(kept_, static_cast<uint32_t>(i));
     split_origins_.resize(splits_.size(), static_cast<uint32_t>(i));
   }
+  count_up_to(begin + fates.size());
   return Status();
+}
+
+// What happened at the source, also behind other files of a chain.
+void RowRewriter::set_meta(const EventBatch& batch, const ChangeEvent& event) {
+  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  if (!trail_) return;
+  const ChangeEvent& source = trail_->source_of(index_);
+  meta_.op = source.op;
+  meta_.table = source.table;
+  meta_.ordinal = source.ordinal;
+  meta_.rule = trail_->version;
 }
 
 Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks) {
   const RulePlan& plan = fate.entry->plan;
   made_ = 0;
-  meta_ = {&batch, event.txn, event.ordinal, event.op, event.table, version_};
+  set_meta(batch, event);
   said_ = fate.hook_event >= 0 ? hooks.event(fate.hook_event).route : nullptr;
   extra_.clear();
   if (fate.hook_event >= 0 && hooks.has_emitted() && fan_out_.collect(event, fate.image, hooks)) {
@@ -123,6 +152,7 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   if (event.op == Op::kTruncate && plan.map >= 0) fan_out_.truncate(event, plan, batch.is_snapshot, extra_);
   if (derive_op(event, fate, hooks)) {
     TAILRACE_OK(lay_out(batch, event, fate, hooks));
+    if (said_ && !said_->to.empty()) TAILRACE_OK(send_elsewhere(batch, event, *fate.entry));
     TAILRACE_OK(add_main(batch, event, plan));
   }
   for (ChangeEvent& row : extra_) {
@@ -143,11 +173,21 @@ Status RowRewriter::rewrite_event(EventBatch& batch, ChangeEvent& event, const F
   return Status();
 }
 
+// To the table that `row` named, which has the layout of the plan's output.
+Status RowRewriter::send_elsewhere(EventBatch& batch, ChangeEvent& event, PlanEntry& entry) {
+  auto output = plans_.elsewhere(batch, entry, said_->to);
+  if (!output.ok()) return at_output(std::move(output).status().with("hook", "row"), version_, batch, event, *entry.plan.output);
+  event.output = *output;
+  event.table = (*output)->schema.get();
+  return Status();
+}
+
 Status RowRewriter::add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan) {
+  const auto& output = *static_cast<const RuleOutput*>(event.output);
   // An image that cannot be completed stays an update: the sink moves the row, with what it has of it.
   bool splits = event.op == Op::kUpdate && key_changed(event);
-  if (!splits && event.op == Op::kUpdate && plan.output->message && plan.output->message->routes_by_row() && lacking_column(event) < 0) {
-    TAILRACE_TRY(splits, goes_elsewhere(batch, event, *plan.output));
+  if (!splits && event.op == Op::kUpdate && output.message && output.message->routes_by_row() && lacking_column(event) < 0) {
+    TAILRACE_TRY(splits, goes_elsewhere(batch, event, output));
   }
   if (splits && lacking_column(event) < 0) {
     complete_after(event);
@@ -217,7 +257,7 @@ void RowRewriter::end_batch(EventBatch& batch) {
     while (from > splits_[s].first + 1) events[--to] = events[--from];
     events[--to] = splits_[s].second;
   }
-  if (!failed_) return;
+  if (!tracks()) return;
   // The same for the origins.
   from = kept_;
   origins_.resize(events.size());
@@ -235,6 +275,7 @@ bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChun
   if (fate.hook_event >= 0) {
     if (hooks.event(fate.hook_event).is_dropped) {
       stats_.dropped_row.fetch_add(1, std::memory_order_relaxed);
+      fate.entry->counts.dropped_row.add(1);
       return false;
     }
     if (fate.entry->plan.map >= 0) {
@@ -246,6 +287,7 @@ bool RowRewriter::derive_op(ChangeEvent& event, const Fate& fate, const HookChun
   if (event.op == Op::kTruncate) return true;
   if (!before && !after) {
     stats_.dropped_map.fetch_add(1, std::memory_order_relaxed);
+    fate.entry->counts.dropped_map.add(1);
     return false;
   }
   if (event.op == Op::kUpdate && !before) event.op = Op::kInsert;

@@ -32,14 +32,16 @@ struct Fate {
 // Cells that a partial image of an update leaves out, from the image before. REQUIRES: images of one layout.
 void complete_after(const ChangeEvent& event);
 
+class SourceTrail;
+
 class RowRewriter {
  public:
-  // All outlive it.
-  RowRewriter(const RuleSet& rules, StagePlans& plans, RuleStats& stats)
-      : version_(rules.version), plans_(plans), stats_(stats), fan_out_(rules.spec) {}
+  // All outlive it; `trail` is null where the stage is none of a chain.
+  RowRewriter(const RuleSet& rules, StagePlans& plans, RuleStats& stats, const SourceTrail* trail)
+      : version_(rules.version), trail_(trail), plans_(plans), stats_(stats), fan_out_(rules.spec) {}
 
   // `failed`: what to do when an event cannot be rewritten; null: the first failure is returned. With it the rows of the
-  // source stay as they are, and origins() is kept.
+  // source stay as they are, and origins() is kept; so it is in a chain.
   using Failed = std::function<Status(Status, uint32_t index)>;
   void begin_batch(const Failed* failed) {
     splits_.clear();
@@ -60,6 +62,7 @@ class RowRewriter {
   Status rewrite_one(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status rewrite_event(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
   Status lay_out(EventBatch& batch, ChangeEvent& event, const Fate& fate, HookChunk& hooks);
+  Status send_elsewhere(EventBatch& batch, ChangeEvent& event, PlanEntry& entry);
   Status add_main(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status add_deleted(EventBatch& batch, ChangeEvent& event, const RulePlan& plan);
   Status put(EventBatch& batch, ChangeEvent& event, const EventRoute* said);
@@ -75,7 +78,11 @@ class RowRewriter {
   void compute(EventBatch& batch, const RulePlan& plan, Row out);
   void compute_sql(EventBatch& batch, const RulePlan& plan, Row in);
 
+  void set_meta(const EventBatch& batch, const ChangeEvent& event);
+  bool tracks() const noexcept { return failed_ || trail_; }
+
   const std::string& version_;
+  const SourceTrail* const trail_;
   StagePlans& plans_;
   RuleStats& stats_;
   FanOut fan_out_;
@@ -84,11 +91,12 @@ class RowRewriter {
   const Failed* failed_ = nullptr;
   std::vector<uint32_t> origins_, split_origins_;
   // Of the source event that is being rewritten.
+  uint32_t index_ = 0;
   MetaSource meta_{};
-  const EventRoute* said_ = nullptr;  // by `row`, of the message
-  uint32_t made_ = 0;                 // events it has become so far
-  Status fault_;                      // of a column that is computed
-  std::vector<ChangeEvent> extra_;    // rows for `outputs`
+  const RowSaid* said_ = nullptr;   // by `row`
+  uint32_t made_ = 0;               // events it has become so far
+  Status fault_;                    // of a column that is computed
+  std::vector<ChangeEvent> extra_;  // rows for `outputs`
   WhereRun sql_;
   std::vector<Value> sql_values_;  // of the row that is laid out, by RulePlan::sql
   std::string scratch_;

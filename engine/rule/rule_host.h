@@ -18,6 +18,11 @@ namespace tailrace {
 
 enum class ImageVerdict : uint8_t { kPending, kKeep, kDrop, kRowDropped };
 
+// What `row` says of an event, in the batch's arena.
+struct RowSaid : EventRoute {
+  std::string_view to;  // "database.table", "" = where the entry sends it
+};
+
 struct HookEvent {
   int32_t before, after;  // offsets of the images in HookBatch::cells, -1 = there is none
   uint32_t event;         // index into EventBatch::events
@@ -26,7 +31,7 @@ struct HookEvent {
   uint8_t row_is_done;  // out: `row` need not be run again
   uint8_t unused;
   int64_t ts_us;
-  EventRoute* route;  // out: what `row` said of the message; null = nothing
+  RowSaid* route;  // out: what `row` said; null = nothing
 };
 static_assert(sizeof(HookEvent) == 32);
 
@@ -104,6 +109,9 @@ class RuleHost {
   virtual Result<std::string> substitute(const std::string&, const std::string&, const std::string&) {
     return Status(ErrorCode::kInternal, "this host has no patterns");
   }
+  // As of RuleStage.
+  virtual std::vector<RuleNote> notes() const { return {}; }
+  virtual std::optional<HookPlace> place() const { return std::nullopt; }
   // Asks the function of an entry, called `name` in errors, about a table.
   virtual Result<RuleNode> entry(int, const std::string&, const TableSchema&) {
     return Status(ErrorCode::kInternal, "this host makes no entries");

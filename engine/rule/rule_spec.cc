@@ -129,10 +129,18 @@ Status parse_entry(TableRule& rule, const RuleNode& node, const std::string& whe
   return Status();
 }
 
-Status parse_options(RuleSpec& spec, const RuleNode* node, std::map<std::string, std::string> given) {
+Status parse_options(RuleSpec& spec, const RuleNode* node, std::map<std::string, std::string> given,
+                     const std::set<std::string>& in_clear) {
   std::vector<std::string> names;
   if (node && node->type != Type::kTable) return load_error("options must be a table");
   static const std::vector<RuleNode::Field> kNone;
+  for (const auto& [name, value] : node ? node->fields : kNone) {
+    if (value.type != Type::kSecret || !in_clear.contains(name)) continue;
+    return load_error(fmt::format("option `{0}` is a secret, and the job file would hold its value: give a reference in its place, "
+                                  "{0} = \"${{env:NAME}}\" or {0} = \"${{file:/path}}\"",
+                                  name))
+        .with("option", name);
+  }
   for (const auto& [name, value] : node ? node->fields : kNone) {
     names.push_back(name);
     auto found = given.find(name);
@@ -200,22 +208,26 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 
 }  // namespace
 
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file) {
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file,
+                                 const std::set<std::string>& in_clear) {
   if (root.type != Type::kTable) return load_error(fmt::format("the file returns {}, expected a table", type_name(root.type)));
-  TAILRACE_OK(check_keys(
-      root, "rule file",
-      {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl", "mode", "state", "tick", "tick_every"},
-      {"lookups", "txn_end", "metrics"}));
+  TAILRACE_OK(check_keys(root, "rule file",
+                         {"api", "options", "tables", "default", "outputs", "on_error", "txn", "start", "ddl", "mode", "state", "tick",
+                          "tick_every", "lookups"},
+                         {"txn_end", "metrics"}));
   const RuleNode* api = root.find("api");
   if (!api || api->type != Type::kNumber) return load_error("`api = 1` is missing");
   if (api->number != 1) return load_error(fmt::format("api = {} is not supported; this version knows 1", api->number));
 
   RuleSpec spec;
-  TAILRACE_OK(parse_options(spec, root.find("options"), job_options));
+  TAILRACE_OK(parse_options(spec, root.find("options"), job_options, in_clear));
   if (const RuleNode* ddl = root.find("ddl")) {
     TAILRACE_TRY(spec.ddl, parse_ddl_spec(*ddl));
   }
   TAILRACE_TRY(spec.memory, parse_memory_spec(root));
+  if (const RuleNode* lookups = root.find("lookups")) {
+    TAILRACE_TRY(spec.lookups, parse_lookups(*lookups));
+  }
   if (const RuleNode* fallback = root.find("default")) {
     if (fallback->text == "keep") spec.fallback = RuleSpec::Default::kKeep;
     else if (fallback->text == "drop") spec.fallback = RuleSpec::Default::kDrop;
@@ -251,6 +263,18 @@ Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::strin
     }
   }
   return spec;
+}
+
+std::string option_lines(const RuleSpec& spec) {
+  std::string out;
+  for (const auto& [name, value] : spec.options) {
+    out += name + "=";
+    if (const bool* flag = std::get_if<bool>(&value)) out += *flag ? "true" : "false";
+    if (const double* number = std::get_if<double>(&value)) out += fmt::format("{}", *number);
+    if (const std::string* text = std::get_if<std::string>(&value)) out += *text;
+    out += "\n";
+  }
+  return out;
 }
 
 Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -12,6 +13,7 @@
 #include "event/change_event.h"
 #include "rule/column_rule.h"
 #include "rule/ddl_spec.h"
+#include "rule/lookup_table.h"
 #include "rule/memory_spec.h"
 #include "rule/message_rule.h"
 #include "rule/name_rule.h"
@@ -61,15 +63,23 @@ struct RuleSpec {
   std::vector<OutputRule> outputs;  // sorted by name
   Default fallback = Default::kKeep;
   int on_error = -1, txn = -1, start = -1;  // the host's numbers of the functions
+  bool rows_name_targets = false;           // a `row` may write ev.to, as the host reads its text
   DdlSpec ddl;
   MemorySpec memory;                                                       // of ordered rules
+  std::vector<LookupSpec> lookups;                                         // sorted by name
+  std::vector<std::shared_ptr<const LookupTable>> lookup_tables;           // of them, read by the host
   std::map<std::string, std::variant<bool, double, std::string>> options;  // merged; without secrets
   std::map<std::string, std::string> secrets;
 };
 
 // Checks the table a rule file returned, and merges the job's options into the file's defaults. `file` lets errors
 // name lines.
-Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file = {});
+// `in_clear`: options that the job would keep as they are written; none of them may be a secret.
+Result<RuleSpec> parse_rule_spec(const RuleNode& root, const std::map<std::string, std::string>& job_options, const RuleText& file = {},
+                                 const std::set<std::string>& in_clear = {});
+
+// Name and value of every option but the secrets, a line each: part of what tells versions apart.
+std::string option_lines(const RuleSpec& spec);
 
 // The formats that `serialize` names must be among these; empty = not checked.
 Status check_formats(const RuleSpec& spec, const std::vector<std::string>& formats);

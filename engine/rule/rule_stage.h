@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "event/ddl_desk.h"
 #include "event/event_batch.h"
 #include "event/stores.h"
+#include "rule/rule_counts.h"
 
 namespace tailrace {
 
@@ -33,8 +36,9 @@ enum class OnRuleError : uint8_t { kStop, kDeadLetter, kSkip };
 enum class ErrorScope : uint8_t { kRow, kTransaction };
 
 struct RuleOptions {
-  std::string file;                            // "" = no rules: every table as it is
+  std::string file;                            // "" = no rules: every table as it is; a chain: one file a line
   std::map<std::string, std::string> options;  // rules.options of the job
+  std::set<std::string> in_clear;              // those of them that the job file holds as they are: none may be a secret
   size_t memory_bytes = 64u << 20;             // per state
   bool trusted = true;                         // false: no JIT, every event within `steps`
   bool jit = true;
@@ -42,7 +46,10 @@ struct RuleOptions {
   OnRuleError on_error = OnRuleError::kStop;
   ErrorScope error_scope = ErrorScope::kRow;  // what is left out
   int64_t wall_ms = 30'000;                   // for loading, and per batch when not trusted
+  int64_t batch_ms = 2'000;                   // a call that takes longer is told
+  int64_t batch_limit_ms = 30'000;            // and one that takes so long ends the job; 0 = never
   std::shared_ptr<const RuleSource> stored;   // set: read from here and not from the disk
+  bool is_link = false;                       // of a chain: options that only other files of it declare are left aside
 };
 
 // Is the file of rules in Python? They have a host of their own, where there is one.
@@ -55,6 +62,25 @@ struct RuleStats {
 };
 
 class RuleMemory;
+class SourceTrail;
+
+// What the text of a rule file tells before it runs; a warning.
+struct RuleNote {
+  std::string code;  // "loop", "slow-call", "upvalue-write"
+  std::string text;  // begins with file:line
+};
+
+// A function of the rules that is being called. `call` is another number as soon as the function has returned.
+struct HookPlace {
+  std::string hook;   // "map"
+  std::string table;  // "" = of no table
+  uint64_t call = 0;
+  bool operator==(const HookPlace&) const = default;
+};
+
+// Does the failure tell of a statement of the log at which the rules stop: one that they hold, or one behind which they do not fit
+// the table?
+bool is_at_statement(const Status& failure);
 
 class RuleStage {
  public:
@@ -73,6 +99,13 @@ class RuleStage {
   virtual const RuleStats& stats() const = 0;
   // What its rules remember; null when they are not ordered.
   virtual RuleMemory* memory() { return nullptr; }
+  // Of the functions known so far.
+  virtual std::vector<RuleNote> notes() const { return {}; }
+  // For whoever looks on, from any thread: where the functions are; what each table's rules did.
+  virtual std::optional<HookPlace> place() const { return std::nullopt; }
+  virtual std::vector<TableRuleCounts> counts() const { return {}; }
+  // Nobody waits for it any more: from here on `run` fails, also one that is under way. Any thread.
+  virtual void give_up() {}
 };
 
 struct RuleStageConfig {
@@ -85,6 +118,7 @@ struct RuleStageConfig {
   bool writes_statements = false;           // the sink passes schema changes on as text
   DdlDesk* ddl = nullptr;                   // where statements are held; null = nowhere, so they stop. Outlives the stage
   std::string job_file = {};                // that has the dead letters; for advice
+  SourceTrail* trail = nullptr;             // the stage is one of a chain; outlives it
 };
 
 }  // namespace tailrace

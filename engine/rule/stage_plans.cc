@@ -4,8 +4,77 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace tailrace {
+
+namespace {
+
+constexpr size_t kMaxElsewhere = 10'000;  // of one table
+constexpr size_t kMaxNameChars = 64;
+
+// The names of two parts; the first dot is between them.
+std::pair<std::string_view, std::string_view> parts_of(std::string_view name) {
+  size_t dot = std::min(name.find('.'), name.size());
+  return {name.substr(0, dot), name.substr(std::min(dot + 1, name.size()))};
+}
+
+bool is_name(std::string_view part) noexcept {
+  // Characters of UTF-8, by their first bytes.
+  auto chars = std::count_if(part.begin(), part.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+  bool is_plain =
+      std::none_of(part.begin(), part.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '.' || c == '/'; });
+  return chars > 0 && static_cast<size_t>(chars) <= kMaxNameChars && is_plain && part.back() != ' ';
+}
+
+}  // namespace
+
+bool is_table_name(std::string_view name) noexcept {
+  auto [database, table] = parts_of(name);
+  return is_name(database) && is_name(table);
+}
+
+Result<const RuleOutput*> StagePlans::elsewhere(EventBatch& batch, PlanEntry& entry, std::string_view name) {
+  auto found = entry.elsewhere.find(name);
+  if (found == entry.elsewhere.end()) {
+    if (entry.plan.output->schema->qualified_name() == name) return entry.plan.output.get();
+    if (entry.elsewhere.size() >= kMaxElsewhere) {
+      return Status(ErrorCode::kRuleOutput,
+                    fmt::format("ev.to named more than {} tables for {}, now {}; is it made of a value that differs in every row?",
+                                kMaxElsewhere, entry.plan.output->source->qualified_name(), name));
+    }
+    TAILRACE_TRY(auto output, make_elsewhere(entry.plan, name));
+    found = entry.elsewhere.emplace(std::string(name), Elsewhere{std::move(output)}).first;
+  }
+  Elsewhere& out = found->second;
+  if (std::exchange(out.batch, batch_) != batch_) {
+    batch.outputs.push_back(out.output);
+    batch.schemas.push_back(out.output->schema);
+  }
+  return out.output.get();
+}
+
+Result<std::shared_ptr<const RuleOutput>> StagePlans::make_elsewhere(const RulePlan& plan, std::string_view name) {
+  for (const OutputRule& rule : rules_.spec.outputs) {
+    if (rule.name != name) continue;
+    return Status(ErrorCode::kRuleOutput, fmt::format("ev.to: {} is one of the `outputs`; ev:append and out:add make rows of it", name));
+  }
+  auto [database, table] = parts_of(name);
+  auto schema = std::make_shared<TableSchema>(*plan.output->schema);
+  schema->schema_id = next_schema_id();
+  schema->database = database;
+  schema->table = table;
+  auto output = std::make_shared<RuleOutput>();
+  output->source = plan.output->source;
+  output->schema = std::move(schema);
+  output->key_is_explicit = plan.output->key_is_explicit;
+  output->origins = plan.output->origins;
+  TAILRACE_TRY(auto message, MessagePlan::make(plan.rule->message, *output, context_.capture));
+  if (context_.takes_messages) output->message = std::move(message);
+  TAILRACE_OK(targets_.add(*output));
+  TAILRACE_OK(prepare_message(*output));
+  return std::shared_ptr<const RuleOutput>(std::move(output));
+}
 
 void StagePlans::ask_host() {
   context_.capture = [this](const std::string& text, const std::string& pattern) { return host_->capture(text, pattern); };
@@ -47,7 +116,12 @@ Result<PlanEntry*> StagePlans::find(const SchemaRef& source) {
     for (const auto& output : entry->plan.outputs) TAILRACE_OK(prepare_message(*output));
   }
   kept_schemas_.push_back(source);
-  return plans_.emplace(source->schema_id, std::move(entry)).first->second.get();
+  PlanEntry* kept = plans_.emplace(source->schema_id, std::move(entry)).first->second.get();
+  if (kept->plan.rule || kept->plan.is_dropped()) {
+    std::lock_guard lock(counted_mutex_);
+    counted_.push_back({kept, source->qualified_name()});
+  }
+  return kept;
 }
 
 Result<PlanEntry*> StagePlans::find_other(const EventBatch& batch, const TableSchema* table) {
@@ -76,6 +150,21 @@ std::vector<SchemaRef> StagePlans::tables() const {
   for (const SchemaRef& table : kept_schemas_) newest[table->qualified_name()] = table;
   std::vector<SchemaRef> out;
   for (auto& [name, table] : newest) out.push_back(std::move(table));
+  return out;
+}
+
+std::vector<TableRuleCounts> StagePlans::counts() const {
+  std::map<std::string, TableRuleCounts> tables;
+  std::lock_guard lock(counted_mutex_);
+  for (const auto& [entry, name] : counted_) {
+    TableRuleCounts& table = tables[name];
+    table.table = name;
+    const RulePlan& plan = entry->plan;
+    table.hook = plan.row >= 0 && plan.map >= 0 ? "row+map" : plan.row >= 0 ? "row" : plan.map >= 0 ? "map" : "";
+    table.add(entry->counts);
+  }
+  std::vector<TableRuleCounts> out;
+  for (auto& [name, table] : tables) out.push_back(std::move(table));
   return out;
 }
 

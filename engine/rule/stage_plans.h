@@ -1,9 +1,14 @@
 // StagePlans: the plans of one stage, made as tables show up. One thread.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -14,11 +19,22 @@
 
 namespace tailrace {
 
+// "database.table", each of 1 to 64 characters; what no server takes as a name is none.
+bool is_table_name(std::string_view name) noexcept;
+
+// Another table of the plan's layout, that `row` sends events to.
+struct Elsewhere {
+  std::shared_ptr<const RuleOutput> output;
+  uint64_t batch = 0;  // last batch that was given it
+};
+
 // A plan and what the stage keeps beside it.
 struct PlanEntry {
   RulePlan plan;
-  uint64_t batch = 0;                    // last batch that was given the plan's output
-  std::vector<uint64_t> output_batches;  // the same of plan.outputs
+  PlanCounts counts;
+  uint64_t batch = 0;                                       // last batch that was given the plan's output
+  std::vector<uint64_t> output_batches;                     // the same of plan.outputs
+  std::map<std::string, Elsewhere, std::less<>> elsewhere;  // by name
 };
 
 // The host's number of a target layout with `serialize`.
@@ -50,8 +66,12 @@ class StagePlans {
   }
   // Of one of the plan's further outputs.
   void use_output(EventBatch& batch, PlanEntry& entry, const OutputTable* output) const;
+  // The plan's output under the name that `row` gave, owned by the batch.
+  Result<const RuleOutput*> elsewhere(EventBatch& batch, PlanEntry& entry, std::string_view name);
   // The source tables planned so far, each in the version planned last.
   std::vector<SchemaRef> tables() const;
+  // Of tables that the rules name, all versions of a table together. Any thread.
+  std::vector<TableRuleCounts> counts() const;
   // Number of source tables seen for a target.
   bool has_serialize() const noexcept { return has_serialize_; }
   size_t sources(const std::string& target) const { return targets_.sources(target); }
@@ -59,6 +79,7 @@ class StagePlans {
  private:
   Result<PlanEntry*> find_other(const EventBatch& batch, const TableSchema* table);
   void add_output(EventBatch& batch, PlanEntry& entry) const;
+  Result<std::shared_ptr<const RuleOutput>> make_elsewhere(const RulePlan& plan, std::string_view name);
   Status located(Status status) const;
   Status prepare_message(const RuleOutput& output);
   void ask_host();
@@ -71,6 +92,8 @@ class StagePlans {
   bool has_serialize_ = false;
   std::unordered_map<uint64_t, std::unique_ptr<PlanEntry>> plans_;  // by schema_id of the source
   std::vector<SchemaRef> kept_schemas_;
+  mutable std::mutex counted_mutex_;                               // guards counted_
+  std::vector<std::pair<const PlanEntry*, std::string>> counted_;  // plans that live in plans_, and their tables
 
   uint64_t batch_ = 0;
   const TableSchema* last_table_ = nullptr;

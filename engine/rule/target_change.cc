@@ -11,9 +11,11 @@ Result<std::vector<TargetChange>> target_changes(RuleStage& before, RuleStage& a
   for (const SchemaRef& table : tables) {
     TargetChange change;
     change.source = table;
-    // What the earlier rules cannot take was not delivered.
-    if (auto output = before.output(table); output.ok()) change.before = *output;
+    auto output = before.output(table);
     TAILRACE_TRY(change.after, after.output(table));
+    // The earlier rules stopped at this layout, so the target has not heard of it: the statement that made it comes behind the cut.
+    if (!output.ok()) continue;
+    change.before = *output;
     std::string name = table->qualified_name();
     if (!change.before && !change.after) continue;
     if (!change.after) {

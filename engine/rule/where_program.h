@@ -133,6 +133,7 @@ class WhereRun {
 
   void begin(const WhereProgram& program, const Value* row, const Value* other);
   bool check_columns();
+  bool miss(uint16_t column);
   const Value& cell(uint16_t column) const {
     const Value& own = row_[column];
     return own.is_absent() && other_ ? other_[column] : own;
@@ -140,6 +141,7 @@ class WhereRun {
   void fail(const WhereStep& step, std::string message);
   Truth truth(uint32_t at);
   Truth judge(const WherePredicate& test);
+  Truth judge_cell(const WherePredicate& test);
   Truth compare(const WhereStep& step, uint32_t left, uint32_t right);
   // Where the value is: `own`, or the constant itself.
   const SqlCell& value_of(uint32_t at, SqlCell& own) {

@@ -59,17 +59,21 @@ void WhereRun::begin(const WhereProgram& program, const Value* row, const Value*
   block_ = used_ = 0;
 }
 
-bool WhereRun::check_columns() {
+inline bool WhereRun::check_columns() {
   for (uint16_t column : program_->reads_) {
-    if (!cell(column).is_absent()) continue;
-    error_ = where_error(
-        program_->source_, 0,
-        fmt::format("column `{}` is not in this row image; log full images (binlog_row_image=FULL)", program_->columns_[column].name),
-        ErrorCode::kRuleColumn);
-    failed_ = true;
-    return false;
+    if (cell(column).is_absent()) [[unlikely]]
+      return miss(column);
   }
   return true;
+}
+
+[[gnu::cold]] bool WhereRun::miss(uint16_t column) {
+  error_ = where_error(
+      program_->source_, 0,
+      fmt::format("column `{}` is not in this row image; log full images (binlog_row_image=FULL)", program_->columns_[column].name),
+      ErrorCode::kRuleColumn);
+  failed_ = true;
+  return false;
 }
 
 void WhereRun::fail(const WhereStep& step, std::string message) {

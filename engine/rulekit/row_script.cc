@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/options.h"
+#include "event/ddl_kind.h"
 #include "mysql/column_default.h"
 #include "mysql/ddl_kinds.h"
 #include "mysql/ddl_statement.h"
@@ -329,10 +330,13 @@ Status RowScript::define(std::string_view sql, EventBatch& batch) {
   for (const DdlName& name : ddl.tables) {
     if (name.database.empty()) return fail(fmt::format("write `{}` as database.table, or USE the database", name.table));
   }
+  // OR REPLACE of a table that is not there, as captures tell what a table looks like, drops nothing.
+  bool is_new = ddl.replaces && !ddl.tables.empty() && !tables_.count({ddl.tables[0].database, ddl.tables[0].table});
   auto add = [&](Op op, const SchemaRef& before, const SchemaRef& now) {
     ChangeEvent& event = add_event(batch, op, before ? before : now);
     event.sql = {batch.arena.copy(sql), sql.size()};
     event.ddl_kinds = ddl_kinds(ddl, event.table->database, event.table->table);
+    if (is_new) event.ddl_kinds &= ~ddl_bit(DdlKind::kDropTable);
     if (op != Op::kSchemaChange || !now) return;
     batch.schemas.push_back(now);
     event.new_schema = &batch.schemas.back();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "rule/rule_chain.h"
 #include "rule/rule_memory.h"
 #include "rule/rule_plan.h"
 #include "rulekit/batch_copy.h"
@@ -33,7 +34,7 @@ class TableCheck {
  public:
   TableCheck(RuleStage& stage, const SchemaRef& schema, CheckReport& report) : stage_(stage), schema_(schema), report_(report) {}
 
-  void run(const TableRule* rule) {
+  void run(const TableRule* rule, bool rows_name_targets) {
     CheckedTable& table = report_.tables.emplace_back();
     table.source = schema_->qualified_name();
     if (rule) table.pattern = rule->key;
@@ -48,6 +49,7 @@ class TableCheck {
     table.create = create_table_text(*(*output)->schema, Charsets::kLeftOut);
     table.has_map = rule && rule->map >= 0;
     table.has_row = rule && rule->row >= 0;
+    table.names_target = table.has_row && rows_name_targets;
     if (rule) table.purity = purity_of(*rule);
     run_edges(table);
     if (!table.has_map && !table.has_row) return;
@@ -151,38 +153,86 @@ class TableCheck {
   bool plain_works_ = true;
 };
 
+TableSchema schema_of(const OutputRule& output) {
+  TableSchema schema;
+  schema.database = output.database;
+  schema.table = output.table;
+  schema.columns = output.columns;
+  schema.primary_key = output.key;
+  return schema;
+}
+
+// The tables that the next file gets; one of each name, though several may be merged into it.
+std::vector<SchemaRef> targets_of(RuleStage& stage, const RuleSpec& spec, const std::vector<SchemaRef>& tables) {
+  std::vector<SchemaRef> out;
+  std::set<std::string> names;
+  for (const SchemaRef& table : tables) {
+    auto output = stage.output(table);
+    if (output.ok() && *output && names.insert((*output)->schema->qualified_name()).second) out.push_back((*output)->schema);
+  }
+  for (const OutputRule& output : spec.outputs) {
+    auto schema = std::make_shared<TableSchema>(schema_of(output));
+    schema->schema_id = next_schema_id();
+    if (names.insert(schema->qualified_name()).second) out.push_back(std::move(schema));
+  }
+  return out;
+}
+
+void check_file(RuleStage& stage, const RuleSpec& spec, const std::vector<SchemaRef>& tables, CheckReport& report) {
+  for (const SchemaRef& schema : tables) {
+    auto rule = match_table(spec, schema->database, schema->table);
+    if (!rule.ok()) {
+      report.findings.push_back({true, code_of(rule.status()), rule.status().detail(), schema->qualified_name(), "", ""});
+      continue;
+    }
+    TableCheck(stage, schema, report).run(*rule, spec.rows_name_targets);
+  }
+  for (const OutputRule& output : spec.outputs) {
+    CheckedTable& table = report.tables.emplace_back();
+    table.source = "(outputs)";
+    table.pattern = table.target = output.name;
+    table.create = create_table_text(schema_of(output), Charsets::kLeftOut);
+  }
+  for (RuleNote& note : stage.notes()) report.findings.push_back({false, std::move(note.code), std::move(note.text), "", "", ""});
+  if (tables.empty()) return;
+  for (const std::string& pattern : stage.unmatched(tables)) {
+    report.findings.push_back({false, "unmatched", fmt::format("no table matches `{}`", pattern), "", pattern, ""});
+  }
+}
+
 }  // namespace
 
 Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables) {
   CheckReport report;
   TAILRACE_TRY(std::shared_ptr<RuleSet> rules, kit.load(options));
-  TAILRACE_TRY(auto stage, kit.make_stage(rules, RuleStageConfig{options, false}));
   report.version = rules->version;
   for (const auto& [name, value] : rules->spec.options) report.options.push_back(name);
   for (const auto& [name, value] : rules->spec.secrets) report.options.push_back(name);
-  for (const SchemaRef& schema : tables) {
-    auto rule = match_table(rules->spec, schema->database, schema->table);
-    if (!rule.ok()) {
-      report.findings.push_back({true, code_of(rule.status()), rule.status().detail(), schema->qualified_name(), "", ""});
-      continue;
+  std::vector<std::shared_ptr<const RuleSet>> files = chain_links(rules);
+  std::vector<SchemaRef> given = tables;
+  for (size_t i = 0; i < files.size(); ++i) {
+    bool is_last = i + 1 == files.size();
+    TAILRACE_TRY(auto stage, kit.make_stage(files[i], RuleStageConfig{options, !is_last}));
+    size_t findings = report.findings.size(), checked = report.tables.size();
+    check_file(*stage, files[i]->spec, given, report);
+    for (; findings < report.findings.size(); ++findings) report.findings[findings].file = i;
+    for (; checked < report.tables.size(); ++checked) {
+      report.tables[checked].file = i;
+      report.tables[checked].is_last = is_last;
     }
-    TableCheck(*stage, schema, report).run(*rule);
+    if (!is_last) given = targets_of(*stage, files[i]->spec, given);
   }
-  for (const OutputRule& output : rules->spec.outputs) {
-    TableSchema schema;
-    schema.database = output.database;
-    schema.table = output.table;
-    schema.columns = output.columns;
-    schema.primary_key = output.key;
-    CheckedTable& table = report.tables.emplace_back();
-    table.source = "(outputs)";
-    table.pattern = table.target = output.name;
-    table.create = create_table_text(schema, Charsets::kLeftOut);
-  }
-  if (!tables.empty()) {
-    for (const std::string& pattern : stage->unmatched(tables)) {
-      report.findings.push_back({false, "unmatched", fmt::format("no table matches `{}`", pattern), "", pattern, ""});
-    }
+  if (files.size() == 1) return report;
+  // What shows only where all of it comes together.
+  TAILRACE_TRY(auto chain, kit.make_stage(rules, RuleStageConfig{options, false}));
+  for (const SchemaRef& table : tables) {
+    auto output = chain->output(table);
+    if (output.ok()) continue;
+    bool is_known = std::any_of(report.findings.begin(), report.findings.end(),
+                                [&](const CheckFinding& found) { return found.is_error && found.text == output.status().detail(); });
+    if (is_known) continue;
+    report.findings.push_back(
+        {true, code_of(output.status()), output.status().detail(), table->qualified_name(), "", "", files.size() - 1});
   }
   return report;
 }

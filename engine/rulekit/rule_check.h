@@ -10,9 +10,11 @@ namespace tailrace {
 
 struct CheckFinding {
   bool is_error = false;
-  std::string code;  // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched"
+  std::string
+      code;  // an error code, or the name of a warning: "read-masked", "never-filled", "edge-value", "unmatched", or that of a RuleNote
   std::string text;
   std::string table, pattern, name;  // what it is about, "" = nothing of the kind; `name`: column
+  size_t file = 0;                   // of a chain
 };
 
 struct CheckedTable {
@@ -22,7 +24,10 @@ struct CheckedTable {
   // pure: a row image alone tells the target's row; decides: the event does too (row, meta); ordered: what came before does.
   std::string purity = "pure";
   std::vector<std::string> reads;  // columns that map or row read
+  bool names_target = false;       // `row` may send events to other tables of this layout
   uint64_t rows = 0;               // synthetic events run
+  size_t file = 0;                 // of a chain: `source` is what the file before it gave
+  bool is_last = true;             // `target` is where the rows go, not the next file's source
 };
 
 struct CheckReport {
@@ -32,7 +37,7 @@ struct CheckReport {
   std::vector<std::string> options;  // of the rule file
 };
 
-// Fails only when the file cannot be loaded.
+// Fails only when the file cannot be loaded. Each file of a chain is checked with the tables that the one before it gave.
 Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables);
 
 }  // namespace tailrace

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "rule/rule_chain.h"
 #include "rule/rule_host.h"
 #include "rule/rule_stage.h"
 
@@ -18,5 +19,16 @@ struct RuleKit {
     return make_stage(std::move(rules), RuleStageConfig{options, false});
   }
 };
+
+// A kit that also takes chains of the files that `one_file` knows.
+inline RuleKit with_chains(const RuleKit& one_file) {
+  return {[one_file](const RuleOptions& options) {
+            return is_chain(rule_file(options)) ? load_chain(options, one_file.load) : one_file.load(options);
+          },
+          [one_file](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) {
+            return is_chain(*rules) ? make_chain_stage(std::move(rules), config, one_file.make_stage)
+                                    : one_file.make_stage(std::move(rules), config);
+          }};
+}
 
 }  // namespace tailrace

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "sink/kafka_sink_deliveries.h"
+#include "sink/kafka_sink_marks.h"
 #include "sink/kafka_sink_oversized.h"
 #include "sink/kafka_sink_producer.h"
 #include "sink/kafka_sink_routes.h"
@@ -23,6 +24,8 @@ namespace tailrace {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+bool is_statement(const ChangeEvent& event) noexcept { return event.op == Op::kSchemaChange || event.op == Op::kTruncate; }
 
 // Between KafkaDeliveries and the pipeline when there are transactions: what is delivered is not yet visible.
 class FailuresOnly final : public AckReceiver {
@@ -42,7 +45,7 @@ class KafkaSink final : public Sink {
 
   SinkCaps caps() const override {
     bool transactional = settings_.transactions.has_value();
-    return {.wants_records = true, .owns_checkpoint = transactional, .asynchronous = !transactional};
+    return {.has_topics = true, .wants_records = true, .owns_checkpoint = transactional, .asynchronous = !transactional};
   }
   Result<std::optional<Checkpoint>> stored_checkpoint() override {
     return transactions_ ? transactions_->stored() : std::optional<Checkpoint>();
@@ -56,8 +59,18 @@ class KafkaSink final : public Sink {
   Status open_transactions(const SinkContext& context);
   Status write_in_transaction(const LaneBatch& batch, const std::stop_token& stop);
   Status commit(const std::stop_token& stop);
+  struct Writing {
+    const EventBatch& batch;
+    KafkaDeliveries::Batch* pending;
+    const std::stop_token& stop;
+    const bool marks;  // its transactions are marked
+  };
   Status wait_for_reports(const std::stop_token& stop);
   Status write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop);
+  Status write_to(const KafkaTopic& topic, const ChangeEvent& event, const Writing& to);
+  KafkaMarks::Send mark_sender(const Writing& to);
+  Status placed(Status status, const EventBatch& batch, const ChangeEvent& event);
+  Status begin_topic(const KafkaTopic& topic, const ChangeEvent& event, const Writing& to);
   void shut() noexcept;
 
   const KafkaSettings settings_;
@@ -67,6 +80,7 @@ class KafkaSink final : public Sink {
   std::unique_ptr<KafkaRoutes> routes_;
   std::unique_ptr<KafkaSender> sender_;
   std::unique_ptr<KafkaOversized> oversized_;
+  std::unique_ptr<KafkaMarks> marks_;  // null: the format has none
   KafkaThrottle throttle_{settings_.throttle_rows, settings_.throttle_bytes};
   Record record_;
   Status broken_;  // why an earlier write ended in the middle of its batch
@@ -92,6 +106,9 @@ Status KafkaSink::open(const SinkContext& context, AckReceiver& acks) {
   routes_ = std::make_unique<KafkaRoutes>(settings_, producer_.client());
   sender_ = std::make_unique<KafkaSender>(producer_, *deliveries_, settings_.id_header);
   oversized_ = std::make_unique<KafkaOversized>(settings_.oversized, context.job_id, *serializer_, context.set_aside);
+  if (serializer_->marks_transactions()) {
+    marks_ = std::make_unique<KafkaMarks>(*serializer_, settings_.partition == KafkaSettings::Partition::kHash);
+  }
   if (settings_.transactions) TAILRACE_OK(open_transactions(context));
   producer_.set_open();
   return {};
@@ -112,37 +129,85 @@ Status KafkaSink::open_transactions(const SinkContext& context) {
 Status KafkaSink::write_events(const EventBatch& batch, KafkaDeliveries::Batch* pending, const std::stop_token& stop) {
   sender_->begin_batch();
   size_t since_check = 0;
-  const std::function<bool()> is_abandoned = [this] { return producer_.is_abandoned(); };
+  const Writing to{batch, pending, stop, marks_ && !batch.is_snapshot};
+  const KafkaMarks::Send send_mark = mark_sender(to);
+  if (to.marks) marks_->begin_batch();
   for (const ChangeEvent& event : batch.events) {
+    if (to.marks) TAILRACE_OK(marks_->pass(batch, event.txn, send_mark));
     if (event.op == Op::kHeartbeat) continue;  // belongs to no table, so to no topic
     if (++since_check == 256) {
       since_check = 0;
       if (stop.stop_requested()) return Status(ErrorCode::kJobAborted, "while writing to Kafka");
       if (deliveries_->has_failed()) return deliveries_->failure();
     }
-    TAILRACE_OK(serializer_->encode(batch, event, record_));
-    if (record_.skip) continue;
-    TAILRACE_TRY(const KafkaTopic* topic, routes_->topic_of(event, stop));
-    Outgoing message{batch, event, record_};
-    size_t size = message_size(record_, event.route ? event.route->headers : std::span<const MessageHeader>());
-    if (size > settings_.topics.max_batch_bytes) TAILRACE_OK(routes_->learn_limit(*topic, size, stop));
-    if (size > topic->max_bytes) {
-      TAILRACE_OK(oversized_->settle(batch, event, *topic, sender_->id_of(batch, event), record_));
-      if (record_.skip) continue;
-      message.more_headers = oversized_->headers();
+    if (Status status = serializer_->encode(batch, event, record_); !status.ok()) {
+      record_.has_key = false;  // half made
+      return placed(std::move(status), batch, event);
     }
-    TAILRACE_OK(throttle_.pass(record_.key.size() + record_.value.size(), stop, is_abandoned));
-    TAILRACE_TRY(const int32_t place, routes_->partition_of(event, record_, *topic));
-    if (place == KafkaRoutes::kEveryPartition) {
-      for (int32_t partition = 0; partition < topic->partitions; ++partition) {
-        TAILRACE_OK(sender_->send(message, *topic, partition, pending, stop));
-      }
+    if (record_.skip) continue;
+    if (is_statement(event) && !event.table) {
+      TAILRACE_TRY(const auto topics, routes_->every_topic(event));
+      for (const KafkaTopic* topic : topics) TAILRACE_OK(write_to(*topic, event, to));
       continue;
     }
-    TAILRACE_OK(sender_->send(message, *topic, place, pending, stop));
-    if (record_.has_key && record_.tombstone) TAILRACE_OK(sender_->send(message, *topic, place, pending, stop, true));
+    Result<const KafkaTopic*> topic = routes_->topic_of(event, stop);
+    if (!topic.ok()) return placed(std::move(topic).status(), batch, event);
+    TAILRACE_OK(write_to(**topic, event, to));
+  }
+  return to.marks ? marks_->pass(batch, batch.txns.size(), send_mark) : Status();
+}
+
+KafkaMarks::Send KafkaSink::mark_sender(const Writing& to) {
+  return [this, &to](const Outgoing& mark, const KafkaTopic& topic, int32_t partition) -> Status {
+    TAILRACE_OK(throttle_.pass(mark.record.value.size(), to.stop, [this] { return producer_.is_abandoned(); }));
+    return sender_->send(mark, topic, partition, to.pending, to.stop);
+  };
+}
+
+// The event's message, which is record_, to one topic.
+Status KafkaSink::write_to(const KafkaTopic& topic, const ChangeEvent& event, const Writing& to) {
+  const auto& [batch, pending, stop, marks] = to;
+  Outgoing message{batch, event, record_};
+  if (!topic.is_begun) TAILRACE_OK(begin_topic(topic, event, to));
+  size_t size = message_size(record_, event.route ? event.route->headers : std::span<const MessageHeader>());
+  if (size > settings_.topics.max_batch_bytes) {
+    if (Status status = routes_->learn_limit(topic, size, stop); !status.ok()) return placed(std::move(status), batch, event);
+  }
+  if (size > topic.max_bytes) {
+    TAILRACE_OK(oversized_->settle(batch, event, topic, sender_->id_of(batch, event), record_));
+    if (record_.skip) return {};
+    message.more_headers = oversized_->headers();
+  }
+  TAILRACE_OK(throttle_.pass(record_.key.size() + record_.value.size(), stop, [this] { return producer_.is_abandoned(); }));
+  Result<int32_t> place = routes_->partition_of(event, record_, topic);
+  if (!place.ok()) return placed(std::move(place).status(), batch, event);
+  if (marks && !is_statement(event) && is_of_sinks_format(event)) {
+    TAILRACE_OK(marks_->before_row(batch, event, topic, *place, mark_sender(to)));
+  }
+  if (*place != KafkaRoutes::kEveryPartition) {
+    TAILRACE_OK(sender_->send(message, topic, *place, pending, stop));
+    return record_.has_key && record_.tombstone ? sender_->send(message, topic, *place, pending, stop, true) : Status();
+  }
+  for (int32_t partition = 0; partition < topic.partitions; ++partition) {
+    TAILRACE_OK(sender_->send(message, topic, partition, pending, stop));
   }
   return {};
+}
+
+Status KafkaSink::begin_topic(const KafkaTopic& topic, const ChangeEvent& event, const Writing& to) {
+  Result<bool> begun =
+      serializer_->begin_topic(topic.name, event, record_, [&] { return to.stop.stop_requested() || producer_.is_abandoned(); });
+  if (!begun.ok()) return placed(std::move(begun).status().with("topic", topic.name), to.batch, event);
+  if (*begun) routes_->set_begun(topic);
+  return {};
+}
+
+// The status of what the event's message, record_, failed at.
+Status KafkaSink::placed(Status status, const EventBatch& batch, const ChangeEvent& event) {
+  if (status.code() == ErrorCode::kJobAborted) return status;
+  const std::string table = event.table ? event.table->qualified_name() : "";
+  return at_message(std::move(status),
+                    {{}, table, record_.has_key ? std::string_view(record_.key) : std::string_view(), sender_->id_of(batch, event)});
 }
 
 Status KafkaSink::write(const LaneBatch& batch, std::stop_token stop) {

@@ -29,7 +29,8 @@ class KafkaDeliveries {
     std::string table;
   };
   struct Batch {
-    uint64_t sequence = 0;
+    uint64_t sequence = 0;  // 0: the checkpoint of a transaction, which is no batch of the pipeline
+    bool is_checkpoint() const noexcept { return sequence == 0; }
     std::atomic<uint64_t> open{1};                             // messages not yet reported, and one until the batch is sealed
     bool done = false;                                         // under list_mutex_
     Arena memory{1024};                                        // what its messages point to; given back when all are reported

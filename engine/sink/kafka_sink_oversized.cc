@@ -90,12 +90,10 @@ bool KafkaOversized::fits(const ChangeEvent& event, const KafkaTopic& topic, con
 Status KafkaOversized::settle(const EventBatch& batch, const ChangeEvent& event, const KafkaTopic& topic, std::string_view position,
                               Record& record) {
   headers_.clear();
-  Status why = Status(ErrorCode::kSinkTooLarge,
-                      fmt::format("message of {} bytes, and {}", record.key.size() + record.value.size(), topic.limit_text()))
-                   .with("topic", topic.name)
-                   .with("table", event.table ? event.table->qualified_name() : "")
-                   .with("key", printable_key(record.key))
-                   .with("position", std::string(position));
+  const std::string table = event.table ? event.table->qualified_name() : "";
+  Status why = at_message(Status(ErrorCode::kSinkTooLarge,
+                                 fmt::format("message of {} bytes, and {}", record.key.size() + record.value.size(), topic.limit_text())),
+                          {topic.name, table, record.key, position});
   if (!is_row(event)) return why;  // a statement: nothing of it can be left out
   switch (settings_.policy) {
     case KafkaOversizedSettings::Policy::kFail: return why;

@@ -127,27 +127,31 @@ void KafkaProducer::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, 
   auto* self = static_cast<KafkaProducer*>(opaque);
   auto* origin = static_cast<KafkaDeliveries::Origin*>(message->_private);
   self->pacer_.reported(message->len + message->key_len);
-  // The checkpoint of a transaction has no table; whether it arrived is told by the commit.
-  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || origin->table.empty()) return self->deliveries_->delivered(origin->batch);
+  // Whether the checkpoint of a transaction arrived is told by the commit.
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || origin->batch->is_checkpoint()) return self->deliveries_->delivered(origin->batch);
   if (self->is_abandoned_) return;
   bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-  Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
-                         // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
-                         fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err),
-                                     too_large ? fmt::format("; sink.max_batch_bytes ({}) must not be above the topic's max.message.bytes",
-                                                             self->settings_.topics.max_batch_bytes)
-                                               : ""))
-                      .with("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : "")
-                      .with("table", origin->table)
-                      .with("key", printable_key({static_cast<const char*>(message->key), message->key_len}));
+  std::string advice;
+  if (too_large) {
+    advice =
+        fmt::format("; sink.max_batch_bytes ({}) must not be above the topic's max.message.bytes", self->settings_.topics.max_batch_bytes);
+  } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    advice = "; the user needs WRITE on the topic";
+  }
+  MessagePlace place;
+  if (message->rkt) place.topic = rd_kafka_topic_name(message->rkt);
+  place.table = origin->table;
+  place.key = {static_cast<const char*>(message->key), message->key_len};
   rd_kafka_headers_t* headers = nullptr;
   const void* id = nullptr;
   size_t size = 0;
   if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
       rd_kafka_header_get_last(headers, "tailrace.id", &id, &size) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    status = std::move(status).with("position", std::string(static_cast<const char*>(id), size));
+    place.position = {static_cast<const char*>(id), size};
   }
-  self->deliveries_->fail(std::move(status));
+  // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
+  std::string why = fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err), advice);
+  self->deliveries_->fail(at_message(Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite, std::move(why)), place));
 }
 
 void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {

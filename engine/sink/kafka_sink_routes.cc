@@ -15,7 +15,7 @@ static_assert(KafkaRoutes::kByKey == RD_KAFKA_PARTITION_UA);
 Result<const KafkaTopic*> KafkaRoutes::topic_of(const ChangeEvent& event, const std::stop_token& stop) {
   const TableSchema* target = event.output && event.output->schema ? event.output->schema.get() : event.table;
   std::string_view ruled = event.output ? std::string_view(event.output->topic) : std::string_view();
-  if (!target) return Status(ErrorCode::kSinkWrite, fmt::format("a statement without a table has no topic: {}", event.sql));
+  if (!target) return Status(ErrorCode::kInternal, "an event without a table has no topic");
   if (event.route && !event.route->topic.empty()) return said_topic(event, *target, stop);
   if (last_route_ && last_route_id_ == target->schema_id && last_route_->topic == ruled) return last_route_->to;
   auto it = routes_.find(target->schema_id);
@@ -47,6 +47,12 @@ Result<const KafkaTopic*> KafkaRoutes::said_topic(const ChangeEvent& event, cons
   return found;
 }
 
+Result<std::vector<const KafkaTopic*>> KafkaRoutes::every_topic(const ChangeEvent& event) const {
+  auto topics = topics_.known();
+  if (!topics.empty()) return topics;
+  return Status(ErrorCode::kSinkWrite, fmt::format("a statement names no table, and this run has sent to no topic yet: {}", event.sql));
+}
+
 Status KafkaRoutes::learn_limit(const KafkaTopic& topic, size_t size, const std::stop_token& stop) {
   if (topic.has_learnt_limit) return {};
   using Policy = KafkaOversizedSettings::Policy;
@@ -65,10 +71,10 @@ Result<int32_t> KafkaRoutes::partition_of(const ChangeEvent& event, const Record
       return Status(ErrorCode::kSinkWrite, fmt::format("sink.partition_number is {}, and the topic has {} partition(s)",
                                                        settings_.partition_number, topic.partitions))
           .with("topic", topic.name);
-    case KafkaSettings::Partition::kTable: return by_text(event.table ? event.table->qualified_name() : topic.name);
+    case KafkaSettings::Partition::kTable: return event.table ? by_text(event.table->qualified_name()) : kEveryPartition;
     case KafkaSettings::Partition::kHash: break;
   }
-  // Every partition holds rows of the table, so each reader must learn of the change.
+  // Every partition holds rows of the table, or of any when the statement names none, so each reader must learn of the change.
   if (event.op == Op::kSchemaChange || event.op == Op::kTruncate) return kEveryPartition;
   if (event.route && !event.route->partition_key.empty()) return by_text(event.route->partition_key);
   if (record.has_key) return RD_KAFKA_PARTITION_UA;

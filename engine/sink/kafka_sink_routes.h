@@ -4,6 +4,7 @@
 #include <stop_token>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "event/change_event.h"
 #include "format/serializer.h"
@@ -21,8 +22,11 @@ class KafkaRoutes {
   KafkaRoutes(const KafkaSettings& settings, rd_kafka_s* client) : settings_(settings), topics_(client, settings.topics) {}
 
   Result<const KafkaTopic*> topic_of(const ChangeEvent& event, const std::stop_token& stop);
+  // Those that this run has sent to: for a statement that names no table. SINK-0004 when there are none.
+  Result<std::vector<const KafkaTopic*>> every_topic(const ChangeEvent& event) const;
   // For a message of this size: what the topic takes is asked for where it may matter.
   Status learn_limit(const KafkaTopic& topic, size_t size, const std::stop_token& stop);
+  void set_begun(const KafkaTopic& topic) { topics_.set_begun(topic); }
   // A number, kByKey, or kEveryPartition.
   Result<int32_t> partition_of(const ChangeEvent& event, const Record& record, const KafkaTopic& topic) const;
 

@@ -31,6 +31,13 @@ std::string printable_key(std::string_view bytes) {
   return out;
 }
 
+Status at_message(Status status, const MessagePlace& place) {
+  if (!place.topic.empty()) status = std::move(status).with("topic", std::string(place.topic));
+  if (!place.table.empty()) status = std::move(status).with("table", std::string(place.table));
+  if (!place.key.empty()) status = std::move(status).with("key", printable_key(place.key));
+  return place.position.empty() ? status : std::move(status).with("position", std::string(place.position));
+}
+
 std::string_view KafkaSender::id_of(const EventBatch& batch, const ChangeEvent& event) {
   if (event.op == Op::kRead || event.txn >= batch.txns.size()) return {};
   if (id_txn_ != event.txn) {
@@ -51,7 +58,7 @@ std::string_view KafkaSender::id_of(const EventBatch& batch, const ChangeEvent& 
 
 Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32_t partition, KafkaDeliveries::Batch* pending,
                          const std::stop_token& stop, bool is_tombstone) {
-  const auto& [batch, event, record, more_headers] = message;
+  const auto& [batch, event, record, more_headers, own_id] = message;
   std::span<const MessageHeader> said = event.route ? event.route->headers : std::span<const MessageHeader>();
   parts_->list.resize(7 + said.size() + more_headers.size());
   rd_kafka_vu_t* parts = parts_->list.data();
@@ -73,7 +80,7 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
     parts[n].u.mem.ptr = const_cast<char*>(record.key.data());
     parts[n++].u.mem.size = record.key.size();
   }
-  std::string_view id = has_ids_ ? id_of(batch, event) : std::string_view();
+  std::string_view id = !has_ids_ ? std::string_view() : own_id.empty() ? id_of(batch, event) : own_id;
   if (!id.empty()) {
     parts[n].vtype = RD_KAFKA_VTYPE_HEADER;
     parts[n].u.header.name = "tailrace.id";
@@ -105,12 +112,10 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
       deliveries_.not_sent(pending);
       if (deliveries_.has_failed()) return deliveries_.failure();
       bool too_large = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-      Status status = Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
-                             fmt::format("message of {} bytes not taken: {}", record.value.size() + record.key.size(), why))
-                          .with("topic", topic.name)
-                          .with("table", event.table ? event.table->qualified_name() : "")
-                          .with("key", printable_key(record.key));
-      return std::move(status).with("position", std::string(id_of(batch, event)));
+      const std::string table = event.table ? event.table->qualified_name() : "";
+      return at_message(Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
+                               fmt::format("message of {} bytes not taken: {}", record.value.size() + record.key.size(), why)),
+                        {topic.name, table, record.key, id_of(batch, event)});
     }
     producer_.wait_for_room(stop);
     if (stop.stop_requested() || producer_.is_abandoned()) {

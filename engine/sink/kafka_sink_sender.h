@@ -20,12 +20,19 @@ namespace tailrace {
 // A message key as errors show it.
 std::string printable_key(std::string_view bytes);
 
+// Where an error about a message belongs; what is empty is left out.
+struct MessagePlace {
+  std::string_view topic, table, key, position;
+};
+Status at_message(Status status, const MessagePlace& place);
+
 // A message before it is sent.
 struct Outgoing {
   const EventBatch& batch;
   const ChangeEvent& event;
   const Record& record;
   std::span<const MessageHeader> more_headers = {};  // besides those of the rules
+  std::string_view id = {};                          // in place of id_of
 };
 
 class KafkaSender {

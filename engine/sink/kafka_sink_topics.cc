@@ -91,7 +91,13 @@ Result<KafkaTopics::Look> KafkaTopics::look(const KafkaTopic& topic, int timeout
     }
   }
   rd_kafka_metadata_destroy(metadata);
-  if (topic_error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || topic_error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
+  if (topic_error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    return Status(ErrorCode::kSinkWrite,
+                  fmt::format("the broker does not tell this user of the topic: {}; it needs DESCRIBE (WRITE includes it) on the topic",
+                              rd_kafka_err2str(topic_error)))
+        .with("topic", topic.name);
+  }
+  if (topic_error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
     return Status(ErrorCode::kSinkWrite, fmt::format("the broker refuses the topic: {}", rd_kafka_err2str(topic_error)))
         .with("topic", topic.name);
   }
@@ -137,10 +143,13 @@ Status KafkaTopics::create(const std::string& name, const std::stop_token& stop)
       case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
       case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
       case RD_KAFKA_RESP_ERR_NOT_CONTROLLER: return {};
-      default:
+      default: {
+        bool no_right = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
         return Status(ErrorCode::kSinkWrite,
-                      fmt::format("the topic cannot be created: {}", why.empty() ? rd_kafka_err2str(error) : why.c_str()))
+                      fmt::format("the topic cannot be created: {}{}", why.empty() ? rd_kafka_err2str(error) : why.c_str(),
+                                  no_right ? "; the user needs CREATE on the topic or the cluster, or make the topic beforehand" : ""))
             .with("topic", name);
+      }
     }
   }
 }
@@ -188,6 +197,12 @@ Status KafkaTopics::learn_limit(const KafkaTopic& known, const std::stop_token& 
     topic.max_bytes = std::min(limit, topic.max_bytes);
   }
   return {};
+}
+
+std::vector<const KafkaTopic*> KafkaTopics::known() const {
+  std::vector<const KafkaTopic*> out;
+  for (const auto& [name, topic] : topics_) out.push_back(topic.get());
+  return out;
 }
 
 Result<const KafkaTopic*> KafkaTopics::find(const std::string& name, const std::stop_token& stop) {

@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -28,6 +29,7 @@ struct KafkaTopic {
   size_t max_bytes = SIZE_MAX;        // of one message, as the broker counts
   bool is_limited_by_broker = false;  // else by sink.max_message_bytes
   bool has_learnt_limit = false;      // the broker was asked
+  bool is_begun = false;              // the format knows of it
 
   std::string limit_text() const;  // for errors
 };
@@ -54,6 +56,8 @@ class KafkaTopics {
   Result<const KafkaTopic*> find(const std::string& name, const std::stop_token& stop);
   // Asks once for the topic's max.message.bytes. A broker that does not tell leaves the client's own limit.
   Status learn_limit(const KafkaTopic& topic, const std::stop_token& stop);
+  std::vector<const KafkaTopic*> known() const;  // found so far, by name
+  void set_begun(const KafkaTopic& topic) { topics_.at(topic.name)->is_begun = true; }
 
  private:
   enum class Presence { kReady, kMissing, kUnknown };

@@ -179,7 +179,7 @@ Status KafkaTransactions::read_checkpoint() {
       told = true;
     }
     if (message && message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-      status = Status(ErrorCode::kSinkOpen, "the checkpoint topic may not be read").with("topic", topic_name_);
+      status = Status(ErrorCode::kSinkOpen, "the checkpoint topic may not be read: the user needs READ on it").with("topic", topic_name_);
       break;
     }
     if (Clock::now() > deadline) {

@@ -16,6 +16,7 @@
 namespace tailrace {
 
 struct SinkCaps {
+  bool has_topics = false;          // tells the Serializer of each, and sends its marks of transactions
   bool wants_records = false;       // messages made by a Serializer; else rows
   bool owns_checkpoint = false;     // writes the checkpoint in the data's own transaction
   bool detects_collisions = false;  // notices two source rows that meet in one key of a merged table

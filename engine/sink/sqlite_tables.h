@@ -65,6 +65,8 @@ class SqliteTables {
   static Status check_identity(const TableSchema& schema);
   Status create_target(Target& target, const TableSchema& schema);
   Result<size_t> source_of(Target& target, const OutputTable& output);
+  static void append_statement(SourceTable& from, std::string_view sql);
+  Status tell_other_targets(const Target* named, const std::string& source, std::string_view sql);
   // `output`: of the rows; for a statement, of those before it.
   Status follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, const OutputTable& output, bool may_wait);
   // `stated`: the column's name in the statement. `as_at_source`: the rules leave the table's columns as they are.

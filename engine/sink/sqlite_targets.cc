@@ -365,6 +365,25 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const C
   return save_target(target);
 }
 
+void SqliteTables::append_statement(SourceTable& from, std::string_view sql) {
+  from.ddl += (from.ddl.empty() ? "" : ";\n") + std::string(sql);
+  if (from.ddl.size() > kKeptStatements) from.ddl = sql;
+}
+
+// Rules may have sent rows of a table to several targets, and only one is named by the statement. The first row of the new
+// layout that comes to another one tells what it means there.
+Status SqliteTables::tell_other_targets(const Target* named, const std::string& source, std::string_view sql) {
+  for (const auto& target : targets_) {
+    if (target.get() == named) continue;
+    for (SourceTable& from : target->sources) {
+      if (from.name != source) continue;
+      append_statement(from, sql);
+      TAILRACE_OK(save_source(*target, from));
+    }
+  }
+  return Status();
+}
+
 // The rule stage gives the target's layout before the statement in `output` (after it, for a new table), and
 // the one after it in `new_schema`.
 Status SqliteTables::schema_change(const ChangeEvent& event) {
@@ -379,6 +398,7 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
     }
   }
   SchemaRef wanted = event.new_schema ? *event.new_schema : nullptr;
+  if (sqlite_layout::keeps_table(event.sql)) TAILRACE_OK(tell_other_targets(target, source, event.sql));
   if (!from) {
     // Nothing of it is here. A new table is made now, so that an empty one shows; any other with its first
     // row.
@@ -393,8 +413,7 @@ Status SqliteTables::schema_change(const ChangeEvent& event) {
   if (sqlite_layout::drops_duplicates(event.sql)) {
     return stop("IGNORE with a new key deletes rows that are twice under it, which is not logged", event.sql);
   }
-  from->ddl += (from->ddl.empty() ? "" : ";\n") + std::string(event.sql);
-  if (from->ddl.size() > kKeptStatements) from->ddl = event.sql;
+  append_statement(*from, event.sql);
   // Not known what it looks like now: the first row of the new layout tells.
   if (!wanted) return save_source(*target, *from);
   return follow_layout(*target, *from, *wanted, output, true);

@@ -25,7 +25,8 @@ BinlogAssembler::BinlogAssembler(const SourceContext& context, SchemaTracker& sc
       schemas_(schemas),
       source_kind_(std::move(source_kind)),
       spill_dir_(context.spill_dir),
-      quarantine_(context.quarantine) {}
+      quarantine_(context.quarantine),
+      tell_(context.tell) {}
 
 Status BinlogAssembler::start(const LogPosition& at) {
   set_aside_.clear();

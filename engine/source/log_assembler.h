@@ -160,6 +160,7 @@ class BinlogAssembler {
   const std::string source_kind_;
   const std::string spill_dir_;
   Quarantine* const quarantine_;
+  const std::function<void(const std::string&)> tell_;
   std::set<Quarantine::Name> set_aside_;
 
   std::shared_ptr<const FormatDescription> format_;

@@ -367,6 +367,10 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
     bool aside = set_aside_.count(key) != 0;
     if (name.change == TableChange::kRenameFrom) moves = aside;
     if (aside) continue;
+    if (change.before && change.now && tell_) {
+      std::string lost = narrowed_columns(*change.before, *change.now);
+      if (!lost.empty()) tell_(fmt::format("{}: {}: {}", change.before->qualified_name(), lost, beginning(query.sql)));
+    }
     if (statement.replaces && change.before) {
       BinlogRawBatch::Item& replaced = add_item(query.sql, event_offset_);
       replaced.table = change.before;
@@ -377,6 +381,7 @@ Status BinlogAssembler::on_tables(const QueryEvent& query, const Statement& stat
     BinlogRawBatch::Item& item = add_item(query.sql, event_offset_);
     item.op = name.change == TableChange::kTruncate ? Op::kTruncate : Op::kSchemaChange;
     item.ddl_kinds = ddl_kinds(parsed, name.database, name.table);
+    if (statement.replaces && change.was_absent) item.ddl_kinds &= ~ddl_bit(DdlKind::kDropTable);
     item.table = change.before ? change.before : change.now ? change.now : nameless_schema(name);
     if (!gone && item.op == Op::kSchemaChange) item.new_schema = change.now;
   }

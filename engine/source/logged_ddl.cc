@@ -1,5 +1,7 @@
 #include "source/logged_ddl.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 #include "mysql/charset.h"
@@ -24,7 +26,33 @@ uint32_t version_of(const FormatDescription& format) {
   return out;
 }
 
+bool has_all_of_unicode(const Charset& charset) {
+  return charset.name == "utf8mb4" || charset.name == "utf16" || charset.name == "utf16le" || charset.name == "utf32" ||
+         charset.name == "gb18030";
+}
+
+bool can_lose(const Charset& from, const Charset& to) {
+  bool knows_both = !from.name.empty() && !to.name.empty() && from.codec != TextCodec::kBinary && to.codec != TextCodec::kBinary;
+  if (!knows_both || from.name == to.name || from.codec == TextCodec::kAscii || has_all_of_unicode(to)) return false;
+  bool has_basic_plane = to.codec == TextCodec::kUtf8 || to.codec == TextCodec::kUcs2;
+  return !has_basic_plane || has_all_of_unicode(from);
+}
+
 }  // namespace
+
+std::string narrowed_columns(const TableSchema& before, const TableSchema& now) {
+  std::string out;
+  for (const Column& column : now.columns) {
+    int at = before.find_column(column.name);
+    if (at < 0 || column.charset == 0) continue;
+    const Column& earlier = before.columns[static_cast<size_t>(at)];
+    const Charset &from = *charset_of_collation(earlier.charset), &to = *charset_of_collation(column.charset);
+    if (earlier.charset == 0 || !can_lose(from, to)) continue;
+    out += fmt::format("{}{} became {} and was {}", out.empty() ? "" : ", ", column.name, to.name, from.name);
+  }
+  if (out.empty()) return out;
+  return out + ": characters that it lacks are '?' at the source from here on, which is not logged; rows copied earlier keep them";
+}
 
 LoggedDdl logged_ddl(const QueryEvent& query, const FormatDescription& format) {
   LoggedDdl out;

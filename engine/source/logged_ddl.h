@@ -19,4 +19,8 @@ struct LoggedDdl {
 
 LoggedDdl logged_ddl(const QueryEvent& query, const FormatDescription& format);
 
+// Which text columns have got a character set that lacks characters of the one before, for people; "" = none. A server that is not
+// strict puts '?' for such characters and logs no row of it.
+std::string narrowed_columns(const TableSchema& before, const TableSchema& now);
+
 }  // namespace tailrace

@@ -36,7 +36,8 @@ class SchemaTracker {
   // What a statement did to one of its tables.
   struct Change {
     TableName name;
-    SchemaRef before, now;  // null = no such table, or not known
+    SchemaRef before, now;    // null = no such table, or not known
+    bool was_absent = false;  // there was none
   };
 
   // `store` and `catalogue` may be null; both outlive the tracker.
@@ -123,7 +124,9 @@ class SchemaTracker {
   };
   using Key = std::pair<std::string, std::string>;  // table "" = the database
 
-  static const SchemaRef& usable(State& state);  // for rows
+  static bool begins_database(const DdlStatement& statement);                    // is the database without tables behind it?
+  static SchemaRef database_entry(const std::string& name, uint16_t collation);  // as the store keeps it: no name, no columns
+  static const SchemaRef& usable(State& state);                                  // for rows
   Key key_of(const std::string& database, const std::string& table) const;
   DdlName name_of(const std::string& database, const std::string& table) const;
   Table& look(const Key& key, const LogPosition& at);

@@ -39,6 +39,8 @@ struct SourceContext {
   std::string spill_dir = {};           // for what has to be kept and is too large for memory; "" = $TMPDIR, else /var/tmp
   bool stream = true;                   // false: a copy of the tables is all that is wanted; a log may be missing
   Quarantine* quarantine = nullptr;     // outlives the source; null = a failure of one table's schema is the source's
+  // Takes what people should know and no failure tells, the same perhaps again after a restart. Reader thread.
+  std::function<void(const std::string&)> tell = nullptr;
 };
 
 struct SnapshotTable {
@@ -60,6 +62,8 @@ class SnapshotReader {
  public:
   virtual ~SnapshotReader() = default;
   virtual Result<std::vector<SnapshotTable>> tables() = 0;
+  // What changes rows of these tables without the log's telling, a line for people each.
+  virtual Result<std::vector<std::string>> unlogged_changes(const std::vector<SnapshotTable>&) { return std::vector<std::string>(); }
   // Reads the next rows of a keyed table after `from_key` ("" = from the start), at most about `max_bytes`.
   virtual Result<SnapshotChunk> read_chunk(const SchemaRef& table, const std::string& from_key, size_t max_rows, size_t max_bytes) = 0;
   // Reads a table without key whole, in one consistent view, handing batches to `sink`; all share low == high.

@@ -18,10 +18,10 @@ from tailrace import cli_formats, cli_rule, cli_steer, errors
 from tailrace.cli_common import is_job_file, print_json, settings_of, source_of
 from tailrace.doctor import check_job
 from tailrace.migration import Migration
-from tailrace.status import Status, summary
+from tailrace.status import Status, summary, table_lines
 from tailrace.watch import ProgressMode, make_display
 
-EXIT_OK, EXIT_INTERNAL, EXIT_CONFIG, EXIT_BLOCKED, EXIT_TRANSIENT, EXIT_OPERATOR, EXIT_OWNED = 0, 1, 2, 3, 5, 6, 7
+EXIT_OK, EXIT_INTERNAL, EXIT_CONFIG, EXIT_BLOCKED, EXIT_TRANSIENT, EXIT_OPERATOR, EXIT_OWNED, EXIT_HELD = 0, 1, 2, 3, 5, 6, 7, 8
 EXIT_INTERRUPTED = 130
 _CONFIG_CODES = ("JOB-0009", "META-0001", "META-0004")  # what was typed is wrong
 
@@ -36,16 +36,20 @@ def exit_code(error: errors.TailraceError) -> int:
         return EXIT_OWNED
     if isinstance(error, errors.PrecheckBlocked):
         return EXIT_BLOCKED
+    if isinstance(error, errors.SchemaHeld):
+        return EXIT_HELD
     if isinstance(error, errors.ConfigError) or error.code in _CONFIG_CODES:
         return EXIT_CONFIG
     return {"transient": EXIT_TRANSIENT, "operator": EXIT_OPERATOR}.get(error.retry, EXIT_INTERNAL)
 
 
+def error_card(error: errors.TailraceError) -> str:
+    facts = [f"  {label:<8} {text}" for label, text in error.facts() if text]
+    return "\n".join([f"✗ {error.code} {error.message}", *facts])
+
+
 def show_error(error: errors.TailraceError) -> None:
-    print(f"✗ {error.code} {error.message}", file=sys.stderr)
-    for label, text in error.facts():
-        if text:
-            print(f"  {label:<8} {text}", file=sys.stderr)
+    print(error_card(error), file=sys.stderr)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -95,6 +99,8 @@ def run(
             reason = "stopped"
             if until != "forever":
                 code, failure = EXIT_TRANSIENT, error
+        except errors.SchemaHeld as error:
+            code, reason, failure = EXIT_HELD, "held", error
         except errors.TailraceError as error:
             code, reason, failure = exit_code(error), "failed", error
         except KeyboardInterrupt:
@@ -108,9 +114,14 @@ def run(
 def _follow(migration: Migration, until: str, progress: ProgressMode, as_json: bool) -> None:
     display = make_display(progress)
     last = time.monotonic()
+    told = None
     try:
         for status in migration.running(until):
             display.update(status)
+            held = str(status.error) if isinstance(status.error, errors.SchemaHeld) and status.state == "paused" else None
+            if held is not None and held != told and status.error is not None:
+                display.tell(error_card(status.error))  # it waits, perhaps for long, and nothing else says for what
+            told = held or told
             if as_json and time.monotonic() - last >= 1.0:
                 last = time.monotonic()
                 print_json({"event": "status", **status.to_dict()})
@@ -154,9 +165,8 @@ def status(job: JobArgument, watch: Annotated[bool, typer.Option(help="Keep look
             print_json(now.to_dict())
         else:
             print(summary(now))
-            for name, table in sorted(now.tables.items()):
-                print(f"  {name}  {table.state or 'stream'}  copied {table.rows_read}  inserts {table.inserts}  "
-                      f"updates {table.updates}  deletes {table.deletes}")
+            for line in table_lines(now):
+                print(f"  {line}")
             if now.checkpoint is not None:
                 print(f"  checkpoint {now.checkpoint.text}")
             for warning in now.warnings:

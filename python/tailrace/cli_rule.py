@@ -10,14 +10,16 @@ import typer
 
 import tailrace
 from tailrace import errors
-from tailrace.cli_common import is_job_file, print_json, source_of
-from tailrace.endpoint import Endpoint
+from tailrace.cli_common import is_job_file, print_json, settings_of, source_of
+from tailrace.endpoint import Endpoint, make_endpoint
+from tailrace.rules.capture import CapturedLog
 from tailrace.rules.replay import Letters, dead_letters
 
 EXIT_OK, EXIT_DIFFERENT = 0, 4
 app = typer.Typer(no_args_is_help=True, help="Rule files: test, check, compare, without a job.")
 JsonFlag = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A rule file.", show_default=False)]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE…", help="A rule file; several are a chain, each takes what the one "
+                                                                            "before it gave.", show_default=False)]
 OptionFlag = Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
                                                       help="A value for the rule file's options.")]
 SchemaFlag = Annotated[Path | None, typer.Option("--schema", metavar="FILE", show_default=False,
@@ -40,8 +42,9 @@ def _pairs(given: list[str] | None, flag: str = "--option") -> dict[str, str]:
 def test(paths: Annotated[list[Path], typer.Argument(metavar="PATH…", show_default=False,
                                                      help="Case files, rule files, or folders of them.")],
          accept: Annotated[bool, typer.Option("--accept", help="Rewrite the arrows to what the rules give.")] = False,
-         rules: Annotated[Path | None, typer.Option("--rules", metavar="FILE", show_default=False,
-                                                    help="The rule file to run them through, if not the one beside each.")] = None,
+         rules: Annotated[list[Path] | None, typer.Option("--rules", metavar="FILE", show_default=False,
+                                                          help="The rule file to run them through, if not the one beside each; "
+                                                               "several: a chain.")] = None,
          option: OptionFlag = None, as_json: JsonFlag = False) -> None:
     """Run case files. Exit code 4 when a case fails."""
     from tailrace.rules.cases import CaseFile, cases_of
@@ -77,7 +80,7 @@ def _require_tables(schema: Path | None, job: Path | None) -> None:
 
 
 @app.command()
-def check(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
+def check(file: FilesArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
           as_json: JsonFlag = False) -> None:
     """Compile a rule file, plan it for real tables, and run its functions over edge values. Exit code 4 on errors."""
     from tailrace.rules.check import check as run_check
@@ -91,27 +94,30 @@ def check(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, op
         for i, plan in enumerate(report.plans()):
             print(("plan: " if i == 0 else "      ") + plan)
         if report.ok and not report.tables:
-            print(f"{report.version or file.name}: loads; with --schema or --job it is also planned and run over edge values")
+            print(f"{report.version or file[0].name}: loads; with --schema or --job it is also planned and run over edge values")
     raise typer.Exit(EXIT_OK if report.ok else EXIT_DIFFERENT)
 
 
 @app.command()
-def schema(file: FileArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
+def schema(file: FilesArgument, schema: SchemaFlag = None, job: JobFlag = None, option: OptionFlag = None,
            as_json: JsonFlag = False) -> None:
     """Print the CREATE TABLE statements of what the rules send to the target."""
     from tailrace.rules.check import check as run_check
 
     _require_tables(schema, job)
     report = run_check(file, schema=schema, job=job, options=_pairs(option))
+    tables = [table for table in report.tables if table["is_last"]]
     if as_json:
-        print_json([{key: table[key] for key in ("source", "target", "purity", "create")} for table in report.tables])
+        print_json([{key: table[key] for key in ("source", "target", "names_target", "purity", "create")} for table in tables])
     else:
-        made: dict[str, list[str]] = {}
-        for table in report.tables:
+        made: dict[tuple[str, str], list[str]] = {}
+        elsewhere = {table["create"] for table in tables if table["names_target"]}
+        for table in tables:
             if table["target"]:
-                made.setdefault(table["create"], []).append(table["source"])
-        for create, sources in made.items():
-            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else ""))
+                made.setdefault((table["create"], report.purity(table)), []).append(table["source"])
+        for (create, purity), sources in made.items():
+            print(f"-- from {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "") + (f", {purity}" if purity else "")
+                  + ("; the table is decided per row (ev.to), its columns are these" if create in elsewhere else ""))
             print(create + ";")
     for finding in report.findings:
         if finding.is_error:
@@ -155,6 +161,11 @@ def _events(from_: str, settings: list[str] | None, tables: list[str] | None) ->
     """What --from names: a file of statements, or a source; and the tables to take."""
     if "://" not in from_ and Path(from_).suffix in (".case", ".capture", ".sql"):
         return Path(from_), tables or ["*.*"]
+    if "://" not in from_ and Path(from_).is_dir():
+        from tailrace.rules.capture import log_source
+
+        kept = log_source(from_)
+        return make_endpoint("source", kept.url, {**kept.options, **settings_of(settings or [])}), tables or ["*.*"]
     source, configured = source_of(from_, settings)
     return source, tables or configured
 
@@ -183,8 +194,8 @@ def _replay_input(from_: str, job: str, letter: int | None, settings: list[str] 
     return *_events(from_, settings, tables), start, ""
 
 
-def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
-    """Rule file and options of a job."""
+def _job_rules(job: Path) -> tuple[list[Path], dict[str, str]]:
+    """Rule files and options of a job."""
     import json
 
     row = tailrace.attach(job).meta.sql("SELECT config FROM v1_job").to_dicts()[0]
@@ -192,27 +203,35 @@ def _job_rules(job: Path) -> tuple[Path, dict[str, str]]:
     if not rules:
         raise errors.make("CFG-0003", f"{job}: this job has no rules")
     options = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in rules.get("options", {}).items()}
-    return Path(rules["file"]), options
+    files = rules["file"] if isinstance(rules["file"], list) else [rules["file"]]
+    return [Path(file) for file in files], options
 
 
 @app.command()
 def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A rule file, or a job that has one.", show_default=False)],
             from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB", show_default=False,
-                                               help="Events, as for replay (default for a job: its source's log).")] = "",
+                                               help="Events, as for replay, to run the rules over (a job: else what it counted).")] = "",
             option: OptionFlag = None,
             tables: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Tables of a log.", show_default=False)] = None,
             start: Annotated[str, typer.Option(help="Where in a server's log to begin.")] = "earliest",
             set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
                                                            help="An option of the source.")] = None,
             as_json: JsonFlag = False) -> None:
-    """Measure what rules cost per table, over recorded events. Nothing is written. Exit code 4 when a rule fails."""
+    """What rules cost per table: of a job, running or not, what it counted; with --from, over recorded events, of which nothing is
+    written. Exit code 4 when a rule fails over them."""
     from tailrace.rules.profile import profile as run_profile
 
-    file, options = (rules, {}) if not is_job_file(rules) else _job_rules(rules)
+    is_job = is_job_file(rules)
     if not from_:
-        if file is rules:
+        if not is_job:
             raise errors.make("CFG-0003", "--from: give the events to run the rules over")
-        from_ = str(rules)
+        counted = tailrace.attach(rules).rule_profile()
+        if as_json:
+            print_json(counted.to_dict())
+        else:
+            print(counted)
+        return
+    file, options = _job_rules(rules) if is_job else ([rules], {})
     on, patterns = _events(from_, set_, tables)
     result = run_profile(file, on=on, options={**options, **_pairs(option)}, tables=patterns, start=start)
     if as_json:
@@ -224,15 +243,15 @@ def profile(rules: Annotated[Path, typer.Argument(metavar="FILE|JOB", help="A ru
 
 
 @app.command()
-def replay(file: FileArgument,
+def replay(file: FilesArgument,
            from_: Annotated[str, typer.Option("--from", metavar="CAPTURE|URL|CONFIG|JOB|gtid:A..B|dead-letter", show_default=False,
                                               help="Events: a capture or case file, a log file (binlog://…), a server's log or the part behind "
                                                    "A up to B of it, the dead letters of --job.")] = "",
            job: Annotated[str, typer.Option(metavar="JOB|CONFIG|URL", show_default=False,
                                             help="For gtid:A..B: whose log; for dead letters: the job file.")] = "",
            dead_letter: Annotated[int | None, typer.Option(metavar="ID", show_default=False, help="One dead letter of --job.")] = None,
-           against: Annotated[Path | None, typer.Option(metavar="OLD", help="The rule file to compare with.",
-                                                        show_default=False)] = None,
+           against: Annotated[list[Path] | None, typer.Option(metavar="OLD", help="The rule file to compare with; several: a chain.",
+                                                              show_default=False)] = None,
            option: OptionFlag = None,
            old_option: Annotated[list[str] | None, typer.Option("--old-option", metavar="NAME=VALUE", show_default=False,
                                                                 help="Options of OLD, if they differ.")] = None,
@@ -250,7 +269,7 @@ def replay(file: FileArgument,
 
     on, patterns, start, until = _replay_input(from_, job, dead_letter, set_, tables, start)
     began = time.monotonic()
-    result = run_replay(file, on=on, against=against, options=_pairs(option),
+    result = run_replay(file, on=on, against=against or None, options=_pairs(option),
                         old_options=_pairs(old_option, "--old-option") if old_option else None, tables=patterns, start=start,
                         until=until, examples=examples)
     if as_json:
@@ -266,8 +285,21 @@ def replay(file: FileArgument,
     raise typer.Exit(EXIT_OK if result.ok else EXIT_DIFFERENT)
 
 
+def _show_log(log: CapturedLog, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(log.path), "transactions": log.transactions, "bytes": log.bytes, "files": list(log.files),
+                    "knows_columns": log.knows_columns})
+        return
+    print(f"{log.path}  {log.transactions} transactions, {log.bytes:,} bytes in {', '.join(log.files)}")
+    if not log.knows_columns:
+        print("the log does not name columns (binlog_row_metadata): replay it with --set schema=FILE, the tables as they were where it begins",
+              file=sys.stderr)
+
+
 def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help="What to read.", show_default=False)],
-            out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The case file to write.", show_default=False)],
+            out: Annotated[Path, typer.Option("--out", metavar="FILE|FOLDER", show_default=False,
+                                              help="The case file to write; with --raw the folder.")],
+            raw: Annotated[bool, typer.Option("--raw", help="Keep the server's binary log as it is, unmasked, for replay and profile.")] = False,
             tables: Annotated[list[str] | None, typer.Option(metavar="PATTERN", show_default=False,
                                                              help="Tables to take (default: the job's).")] = None,
             start: Annotated[str, typer.Option(help="now, earliest, a time or a position.")] = "now",
@@ -282,16 +314,24 @@ def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help
             set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
                                                            help="An option of the source.")] = None,
             as_json: JsonFlag = False) -> None:
-    """Write events of a source as a case file. Ctrl-C ends the capture and keeps it."""
+    """Write events of a source as a case file, or keep its binary log (--raw). Ctrl-C ends the capture and keeps it."""
     from tailrace.rules.capture import capture as run_capture
+    from tailrace.rules.capture import capture_raw
     from tailrace.status import seconds
 
+    if raw and (mask or sensitive):
+        raise errors.make("CFG-0003", "--raw keeps all bytes of the log, so it cannot mask a column: leave --mask and --sensitive out, or --raw")
     endpoint, configured = source_of(source, set_)
     interrupted: list[Any] = []
     import signal
 
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(1))
     try:
+        if raw:
+            log = capture_raw(endpoint, out, tables=tables or configured, start=start, seconds=seconds(for_) if for_ else None,
+                              idle=seconds(idle) if idle else None, stop=lambda: bool(interrupted))
+            _show_log(log, as_json)
+            return
         done = run_capture(endpoint, out, tables=tables or configured, start=start, per_table=per_table,
                            cover=[word for word in cover.split(",") if word],
                            masks=[part for text in mask or [] for part in text.split(",")],

@@ -34,7 +34,7 @@ def _show(answer: RuleSwap, as_json: bool) -> None:
 
 def swap(
     job: JobArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The rule file to go on with.", show_default=False)],
+    file: Annotated[list[Path], typer.Argument(metavar="FILE…", help="The rule file to go on with; several: a chain.", show_default=False)],
     option: Annotated[list[str] | None, typer.Option("--option", metavar="NAME=VALUE", show_default=False,
                                                      help="Change an option of the rules.")] = None,
     at: Annotated[str, typer.Option(metavar="now|gtid:…", help="Where the new rules begin: a place the job has not come to.")] = "now",
@@ -45,8 +45,9 @@ def swap(
 ) -> None:
     """Give a job other rules at its next transaction boundary; prints the position of the cut. The cases beside the file are run
     first, and one that fails refuses the swap."""
-    if not file.is_file():
-        raise errors.make("CFG-0003", f"{file}: no such rule file")
+    for one in file:
+        if not one.is_file():
+            raise errors.make("CFG-0003", f"{one}: no such rule file")
     _show(tailrace.attach(job).swap_rules(file, _options(option or []), apply_ddl=apply_ddl, at=at, test=not no_test,
                                            timeout=timeout), as_json)
 

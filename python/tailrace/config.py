@@ -13,7 +13,7 @@ from typing import Any
 
 from tailrace import errors
 from tailrace.endpoint import Endpoint, Secret, make_endpoint, secret_options
-from tailrace.rules.python import PREFIX, Rule, file_of
+from tailrace.rules.python import PREFIX, file_of, links_of
 
 _VARIABLE = re.compile(r"\$\$|\$\{([^}]*)\}")
 DEFAULT_PHASES = ("snapshot", "stream")
@@ -76,17 +76,31 @@ def rules_fields(rules: object, folder: Path) -> dict[str, Any] | None:
         return {"file": functions}
     if isinstance(rules, str | os.PathLike):
         rules = {"file": os.fspath(rules)}
+    if isinstance(rules, list | tuple):
+        rules = {"file": rules}
     if not isinstance(rules, Mapping):
-        raise errors.make("CFG-0003", f"rules: a path, a table or functions with @tailrace.rule expected, got {type(rules).__name__}")
+        raise errors.make("CFG-0003", f"rules: a path, a list, a table or functions with @tailrace.rule expected, got {type(rules).__name__}")
     kept = dict(rules)
-    if isinstance(kept.get("file"), list | tuple | Rule):
-        kept["file"] = file_of(kept["file"]) or kept["file"]
-    elif isinstance(kept.get("file"), str | os.PathLike) and not str(kept["file"]).startswith(PREFIX):
-        file = (folder / os.fspath(kept["file"])).resolve()
-        if not file.is_file():
-            raise errors.make("CFG-0003", f"rules.file: {unreadable(file, FileNotFoundError())}")
-        kept["file"] = str(file)
+    if isinstance(kept.get("options"), Mapping):
+        kept["options"] = {name: str(value) if isinstance(value, Secret) else value for name, value in kept["options"].items()}
+    file = kept.get("file")
+    functions = file_of(file)
+    if functions is not None:
+        kept["file"] = functions
+    elif isinstance(file, list | tuple):
+        kept["file"] = [_rule_file(name, folder) for name in links_of(file) or ()]
+    elif isinstance(file, str | os.PathLike):
+        kept["file"] = _rule_file(os.fspath(file), folder)
     return kept
+
+
+def _rule_file(name: str, folder: Path) -> str:
+    if name.startswith(PREFIX):
+        return name
+    file = (folder / name).resolve()
+    if not file.is_file():
+        raise errors.make("CFG-0003", f"rules.file: {unreadable(file, FileNotFoundError())}")
+    return str(file)
 
 
 def from_mapping(given: Mapping[str, Any], *, default_name: str, folder: Path,
@@ -181,7 +195,8 @@ def apply(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
 
 
 def interpolate(node: Any, locate: Callable[[str], str | None], key: str = "") -> Any:
-    """Replaces ``${env:X}``, ``${env:X:-default}``, ``${file:P}`` and ``$$``; options that are secret stay references."""
+    """Replaces ``${env:X}``, ``${env:X:-default}``, ``${file:P}`` and ``$$``; options that are secret, and those of the rules,
+    stay references."""
     if isinstance(node, Mapping):
         return {name: interpolate(value, locate, f"{key}.{name}" if key else name) for name, value in node.items()}
     if isinstance(node, list):
@@ -191,6 +206,8 @@ def interpolate(node: Any, locate: Callable[[str], str | None], key: str = "") -
     section, _, last = key.rpartition(".")
     keep = section in ("source", "sink") and last in secret_options() and "${" in node
     text = _VARIABLE.sub(lambda match: _variable(match, key, locate), node)
+    if section == "rules.options":
+        return node  # the engine reads it at each start: it may be a secret, which the job file must not hold
     return Secret(node) if keep else text
 
 

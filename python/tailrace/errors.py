@@ -8,7 +8,7 @@ from typing import Any
 __all__ = [
     "AuthError", "ConfigError", "ErrorInfo", "FormatError", "InternalError", "JobError", "JobExists", "JobOwned",
     "JobStopped", "MetaError", "NotSupported", "PositionPurged", "PrecheckBlocked", "RuleError", "RuleTimeout",
-    "SchemaChanged", "SchemaError", "SinkError", "SourceDeaf", "SourceError", "TailraceError", "WaitTimeout", "explain",
+    "SchemaChanged", "SchemaError", "SchemaHeld", "SinkError", "SourceDeaf", "SourceError", "TailraceError", "WaitTimeout", "explain",
 ]
 
 
@@ -133,6 +133,17 @@ class SchemaError(TailraceError):
     """SCH: schema and rows do not fit."""
 
 
+class SchemaHeld(SchemaError):
+    """SCH-0005: a statement of the source waits for a decision."""
+
+    def __init__(self, code: str, detail: str = "", context: Mapping[str, str] | None = None,
+                 causes: tuple[Mapping[str, Any], ...] = ()) -> None:
+        super().__init__(code, detail, context, causes)
+        job = self.context.get("job")
+        if job is not None:
+            self.solution = f"tailrace ddl release {job} lets the statement through, tailrace ddl skip {job} leaves it out; the job goes on behind it"
+
+
 class SchemaChanged(SchemaError):
     """SCH-0003: a schema change that is not applied by itself."""
 
@@ -187,7 +198,7 @@ class InternalError(TailraceError):
 
 _BY_CODE: dict[str, type[TailraceError]] = {
     "SRC-0002": AuthError, "SRC-0007": PositionPurged, "SRC-0011": NotSupported, "SRC-0016": SourceDeaf,
-    "SCH-0003": SchemaChanged, "RULE-0107": RuleTimeout, "JOB-0004": JobExists, "JOB-0005": JobOwned,
+    "SCH-0003": SchemaChanged, "SCH-0005": SchemaHeld, "RULE-0107": RuleTimeout, "JOB-0004": JobExists, "JOB-0005": JobOwned,
     "JOB-0007": JobStopped, "JOB-0008": WaitTimeout,
 }
 _BY_FAMILY: dict[str, type[TailraceError]] = {

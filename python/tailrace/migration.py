@@ -22,7 +22,9 @@ from tailrace._waiting import SLICE_MS, SLICE_S, PendingCall, run_interruptibly
 from tailrace.endpoint import Endpoint
 from tailrace.metadb import MetaDB
 from tailrace.rule_swap import RuleSwap
-from tailrace.rules.python import RulesLike, file_of
+from tailrace.rules.check import placed
+from tailrace.rules.profile import JobProfile, job_profile
+from tailrace.rules.python import PREFIX, RulesLike, name_of
 from tailrace.status import Duration, Position, Status, seconds
 
 if TYPE_CHECKING:
@@ -95,7 +97,8 @@ class Migration(AbstractContextManager["Migration"]):
         return self
 
     def run(self, until: Until = "caught_up", timeout: Duration | None = None) -> Status:
-        """start() and wait(), then stop. Ctrl-C drains and raises KeyboardInterrupt; running again resumes."""
+        """start() and wait(), then stop. Ctrl-C drains and raises KeyboardInterrupt; running again resumes. A statement that the
+        rules hold in front of the goal raises SCH-0005: decide with release_ddl() or skip_ddl(), and run again."""
         for _ in self.running(until, timeout):
             pass
         return self.status
@@ -108,7 +111,7 @@ class Migration(AbstractContextManager["Migration"]):
             if job is None or job.status()["state"] not in ("running", "retrying", "paused"):
                 self.start()
             last = 0.0
-            for _ in self._slices(until, timeout):
+            for _ in self._slices(until, timeout, ends_at_hold=True):
                 if time.monotonic() - last >= 0.2:
                     last = time.monotonic()
                     yield self.status
@@ -122,12 +125,13 @@ class Migration(AbstractContextManager["Migration"]):
 
     def wait(self, until: Until = "caught_up", timeout: Duration | None = None) -> Status:
         """Waits for a goal of the started job: ``"snapshot"``, ``"caught_up"`` (with the source as it is now),
-        ``"forever"``, a position, or a time span. Ctrl-C ends only the waiting. Raises the job's error if it fails."""
+        ``"forever"``, a position, or a time span. Ctrl-C ends only the waiting. Raises the job's error if it fails. While a
+        statement is held it waits for somebody to decide."""
         for _ in self._slices(until, timeout):
             pass
         return self.status
 
-    def _slices(self, until: Until, timeout: Duration | None) -> Iterator[None]:
+    def _slices(self, until: Until, timeout: Duration | None, ends_at_hold: bool = False) -> Iterator[None]:
         goal, position, span = _goal_of(until)
         now = time.monotonic()
         deadline = None if timeout is None else now + seconds(timeout)
@@ -159,9 +163,13 @@ class Migration(AbstractContextManager["Migration"]):
             except errors.JobStopped:
                 if self._job is not job:
                     raise  # another thread ended the job
-                if job.status()["state"] != "paused":
+                now_status = job.status()
+                if now_status["state"] != "paused":
                     self._close()
                     raise
+                held = now_status["error"]
+                if ends_at_hold and goal != "end" and isinstance(held, errors.SchemaHeld):
+                    raise held from None
                 time.sleep(SLICE_S)
                 reached = False
             except errors.TailraceError as error:
@@ -230,14 +238,18 @@ class Migration(AbstractContextManager["Migration"]):
         in force. A change of what the targets look like is refused (RULE-0111) unless ``apply_ddl``. A job that nobody
         runs has them from its next start. ``at="gtid:…"`` is a place to come. The cases beside the file are run first, and one that
         fails refuses the swap (``test=False`` leaves them out)."""
-        functions = file_of(rules)
-        if functions is not None and self._job is None and self.owner:
+        names = name_of(rules).split("\n")
+        has_functions = any(name.startswith(PREFIX) for name in names)
+        if has_functions and self._job is None and self.owner:
             raise errors.make("RULE-0111", f"{self.owner} runs this job, and functions of this process are not there: put them into a file",
                               job=self.path)
-        file = functions or os.path.abspath(str(rules))
-        if test and functions is None:
-            rule_swap.check_cases(file, options or {})
-        return self._swap(file, options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
+        names = [name if name.startswith(PREFIX) else os.path.abspath(name) for name in names]
+        if test and not has_functions:
+            rule_swap.check_cases(names, options or {})
+        try:
+            return self._swap("\n".join(names), options or {}, False, apply_ddl, timeout, rule_swap.place_of(at))
+        except errors.RuleError as error:
+            raise placed(error.context.get("rule", names[0]), error) from None
 
     def rules_back(self, *, apply_ddl: bool = False, timeout: Duration = "60s") -> RuleSwap:
         """Swaps to the rules that the job had before those in force."""
@@ -248,6 +260,8 @@ class Migration(AbstractContextManager["Migration"]):
         job = self._job
         patience_ms = int(seconds(timeout) * 1000)
         if job is None and self.owner:
+            if file:
+                _core.check_secrets(file, rule_swap.option_texts(options))  # the command itself stands in the job file
             # The owner gives up first, so that its answer tells what became of it.
             answer = self._post("rules", rule_swap.arguments(file, options, back, apply_ddl, patience_ms, at), seconds(timeout) + 5)
             if not answer:
@@ -364,6 +378,14 @@ class Migration(AbstractContextManager["Migration"]):
         """"pid@host" of the process that runs the job, empty when none does."""
         return _core.job_owner(str(self.path))
 
+    def rule_profile(self) -> JobProfile:
+        """What the rules of each table did and cost, as `tailrace rule profile JOB` prints it; of a running job at most about a
+        second old."""
+        rows = self.meta.sql("SELECT * FROM v1_rule_profile WHERE version = (SELECT version FROM v1_rule_profile ORDER BY updated_us "
+                             'DESC LIMIT 1) ORDER BY "table"').to_dicts()
+        stored = self.meta.sql("SELECT config FROM v1_job").to_dicts()
+        return job_profile(rows, json.loads(str(stored[0]["config"])).get("rules") if stored else None)
+
     def watch(self, every: Duration = "500ms") -> LiveView:
         """A live picture, in a terminal or a notebook cell. It ends with the job, or with .stop()."""
         from tailrace.watch import LiveView
@@ -431,7 +453,9 @@ def _goal_of(until: Until) -> tuple[str, str, float | None]:
         return "end", "", seconds(until)
     if re.search(r"[=:]", until):
         return "position", until, None
-    raise errors.make("CFG-0003", f"until: snapshot, caught_up, forever, a position or a duration expected, got {until!r}")
+    near = _core.nearest_name(until, ["snapshot", "caught_up", "forever"])
+    raise errors.make("CFG-0003", f"until: snapshot, caught_up, forever, a position or a duration expected, got {until!r}"
+                      + (f" (did you mean {near!r}?)" if near else ""))
 
 
 def _too_long(until: Until, status: Status) -> errors.TailraceError:

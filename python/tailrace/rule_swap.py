@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,8 +59,8 @@ def place_of(at: str) -> str:
     raise errors.make("CFG-0003", f"at: now, gtid:… or a position as status shows it expected, got {at!r}")
 
 
-def check_cases(rules: str, options: Mapping[str, object]) -> int:
-    """Runs the cases beside a rule file and counts them; RULE-0111 when one fails."""
+def check_cases(rules: Sequence[str], options: Mapping[str, object]) -> int:
+    """Runs the cases beside a rule file, or those of a chain, and counts them; RULE-0111 when one fails."""
     from tailrace.rules.cases import CaseFile, cases_beside
 
     passed = 0

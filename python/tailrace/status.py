@@ -133,6 +133,16 @@ def human_lag(lag_s: float | None) -> str:
     return "unknown" if lag_s is None else f"{lag_s:.1f} s"
 
 
+def table_lines(status: Status) -> list[str]:
+    """A line per table below a head, in columns."""
+    rows = [("table", "state", "copied", "inserts", "updates", "deletes")]
+    rows += [(name, table.state or "stream", str(table.rows_read), str(table.inserts), str(table.updates), str(table.deletes))
+             for name, table in sorted(status.tables.items())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(f"{cell:<{width}}" if i < 2 else f"{cell:>{width}}" for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+            for row in rows] if len(rows) > 1 else []
+
+
 def summary(status: Status) -> str:
     """One line for people."""
     parts = [status.name, status.state.upper() + (f" {status.phase}" if status.is_running and status.phase else "")]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from tailrace import _core, _logs, config, errors
 from tailrace._waiting import PendingCall, run_interruptibly
 from tailrace.endpoint import Endpoint, time_text
-from tailrace.rules.python import RulesLike
+from tailrace.rules.python import RulesLike, name_of
 from tailrace.status import Duration, Position, seconds
 
 _open: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -164,7 +164,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
         _logs.start()
         self._reader = run_interruptibly(lambda: _core.StreamReader(
             url=source.url, options=source.open_options(), tables=list(tables),
-            rules_file=str(rule_fields.get("file", "")),
+            rules_file=name_of(rule_fields.get("file", "")),
             rules_options={key: str(value) for key, value in dict(rule_fields.get("options", {})).items()},
             start=start_text(start), job_path=os.fspath(job) if job is not None else "", batch_bytes=batch_bytes))
         self._position = Position(*self._reader.position)

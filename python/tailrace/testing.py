@@ -134,7 +134,7 @@ class Rule:
         from tailrace.rules.python import name_of
 
         name = name_of(path)
-        self.core = _core.RuleSession(file=name, script=Path(name).name, trusted=trusted, options={
+        self.core = _core.RuleSession(file=name, script="+".join(Path(file).name for file in name.split("\n")), trusted=trusted, options={
             name: option_text(name, value) for name, value in (options or {}).items()})
         self.core.begin_capture()
         self._line = 0
@@ -174,6 +174,8 @@ def tailrace_rule(request: pytest.FixtureRequest) -> Callable[..., Rule]:
     root = request.config.rootpath
 
     def make(path: RulesLike, *, options: Mapping[str, object] | None = None, trusted: bool = True) -> Rule:
+        if isinstance(path, list | tuple):
+            path = [root / one if isinstance(one, str | Path) else one for one in path]
         return Rule(root / path if isinstance(path, str | Path) else path, options=options, trusted=trusted)
 
     return make

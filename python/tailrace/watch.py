@@ -19,18 +19,24 @@ _LINE_EVERY_S = 10.0
 
 class Display(Protocol):
     def update(self, status: Status) -> None: ...
+    def tell(self, text: str) -> None: ...
     def close(self) -> None: ...
 
 
 class NoDisplay:
+    """Only what must be told."""
+
     def update(self, status: Status) -> None:
         pass
+
+    def tell(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         pass
 
 
-class LineDisplay:
+class LineDisplay(NoDisplay):
     """One line per 10 s, and one whenever state or phase change."""
 
     def __init__(self) -> None:
@@ -43,9 +49,6 @@ class LineDisplay:
             return
         self._last, self._shown = now, (status.state, status.phase)
         print(f"{status.as_of:%H:%M:%S}Z  {summary(status)}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        pass
 
 
 class BarDisplay:
@@ -60,6 +63,9 @@ class BarDisplay:
 
     def update(self, status: Status) -> None:
         self._live.update(render(status), refresh=True)
+
+    def tell(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False)
 
     def close(self) -> None:
         self._live.stop()
@@ -76,6 +82,9 @@ class NotebookDisplay:
 
     def update(self, status: Status) -> None:
         self._handle.update(self._html(status_html(status)))
+
+    def tell(self, text: str) -> None:
+        pass  # the picture shows the error
 
     def close(self) -> None:
         pass

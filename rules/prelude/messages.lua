@@ -7,6 +7,7 @@ local type, tostring, pcall, setmetatable, error = type, tostring, pcall, setmet
 
 local E_COLUMN = 105
 local TOPIC, PARTITION_KEY, HEADER, KEY = 1, 2, 3, 4
+local NO_TABLE_NAME = 3
 local OK, EMPTY = 0, 1
 
 -- Level 3 is the rule that assigned it.
@@ -21,9 +22,9 @@ function core.message_text(what, value)
 end
 
 function core.says_in_row(event, what, name, value)
-  if cx.say(cx, event, what, name, name and #name or 0, value, #value) ~= 0 then
-    error("more than 64 headers, or out of memory", 3)
-  end
+  local fault = cx.say(cx, event, what, name, name and #name or 0, value, #value)
+  if fault == NO_TABLE_NAME then error("ev.to: `" .. value .. "` is not of the form database.table", 3) end
+  if fault ~= 0 then error("more than 64 headers, or out of memory", 3) end
 end
 
 -- serialize ---------------------------------------------------------------------------------------------------------
@@ -121,6 +122,7 @@ function core.prepare_message(message)
 end
 
 local FAILED, DROP = core.FAILED, core.DROP
+local SERIALIZE = 3  -- as LuaHook
 
 -- As core.run; the hook is "serialize", the number that of the event.
 function core.serialize()
@@ -128,12 +130,14 @@ function core.serialize()
   for r = 0, cx.run_count - 1 do
     local run = cx.runs[r]
     local message = messages[run.plan]
+    cx.hook, cx.plan = SERIALIZE, run.plan
     local hook, ev, move = message.serialize, message.event, message.move_event
     for i = run.first_event, run.first_event + run.events - 1 do
       local event = cx.events[i]
       if event.row_is_done == 0 then
         cx.steps_left = limit
         current, at = message, i
+        cx.image = i
         base = event.after >= 0 and event.after or event.before
         cx.begin_message(cx, i)
         move(i)

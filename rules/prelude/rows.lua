@@ -183,8 +183,8 @@ end
 
 -- The event that `row(ev)` is given, and the function that moves it to an event of the batch.
 local GTID, POSITION, KEY = 1, 2, 3
-local TOPIC, PARTITION_KEY, HEADER = 1, 2, 3
-local sayable = { topic = TOPIC, partition_key = PARTITION_KEY }
+local TOPIC, PARTITION_KEY, HEADER, TO = 1, 2, 3, 5
+local sayable = { topic = TOPIC, partition_key = PARTITION_KEY, to = TO }
 
 -- `says`: the function that notes what the rule says of the message; only `row` has one.
 function core.make_event(plan, says)

@@ -5,6 +5,7 @@ local cx = core.cx
 local pcall, select, type, table = pcall, select, type, table
 
 local PENDING, KEEP, DROP, ROW_DROPPED, FAILED = 0, 1, 2, 3, 4
+local ROW, MAP = 1, 2  -- hooks, as LuaHook
 local plans = {}  -- by number of the plan
 local failure_text, failure_is_return
 local MAX_MESSAGE = 2000
@@ -108,11 +109,14 @@ function core.run()
   for r = 0, cx.run_count - 1 do
     local run = cx.runs[r]
     local plan = plans[run.plan]
+    cx.plan = run.plan
     if plan.row then
+      cx.hook = ROW
       local event = (core.run_row_ordered or run_row)(plan, run)
       if event >= 0 then return "row", event, r, core.failure(plan.row) end
     end
     if plan.map then
+      cx.hook = MAP
       local image = run_map(plan, run.first_image, run.first_image + run.images - 1, run.first_cell, run.width)
       if image >= 0 then return "map", image, r, core.failure(plan.map) end
     end

@@ -314,13 +314,13 @@ core.where_function, core.sql_function = where, sql
 
 -- the environment ----------------------------------------------------------------------------------------------------
 
+local safe_table = { concat = table.concat, insert = safe_insert, remove = table.remove, sort = safe_sort, maxn = table.maxn }
 local env = {
   assert = assert, error = error, pcall = safe_pcall, select = select, tonumber = core.to_number, tostring = to_string,
   type = core.kind_of, unpack = unpack, ipairs = ipairs, pairs = sorted_pairs,
   setmetatable = setmetatable, getmetatable = getmetatable,
   string = freeze(safe_string, "string", true),
-  table = freeze({ concat = table.concat, insert = safe_insert, remove = table.remove, sort = safe_sort, maxn = table.maxn },
-    "table", true),
+  table = freeze(safe_table, "table", true),
   bit = freeze(core.bit, "bit", true),
   op = freeze({ insert = "insert", update = "update", delete = "delete", read = "read", truncate = "truncate" }, "op", true),
   col = freeze(col, "col", true), null = core.null, secret = secret,
@@ -342,11 +342,14 @@ local env = {
     return core.text(value)
   end,
 }
+core.safe_string, core.safe_table = safe_string, safe_table
 local safe_math = {}
+core.safe_math = safe_math
 for name, value in next, math do
   if name ~= "random" and name ~= "randomseed" then safe_math[name] = value end
 end
 env.math = freeze(safe_math, "math", true)
+core.library_names = { [env.string] = "string", [env.table] = "table", [env.math] = "math" }
 
 local later = { metric = true }
 setmetatable(env, {
@@ -396,6 +399,7 @@ function core.set_options(options)
   core.context_fields = setmetatable({ options = freeze(options, "ctx.options", true) }, {
     __index = function(_, name)
       if name == "state" then error("ctx.state needs mode = \"ordered\", and is there in row and tick", 3) end
+      if name == "lookup" then error("ctx.lookup has the tables of `lookups`, which this file does not declare", 3) end
     end,
   })
   core.context = freeze(core.context_fields, "ctx", true)

@@ -19,7 +19,7 @@ typedef struct tr_host {
   tr_value* cells; uint8_t* verdicts; tr_event* events; const tr_run* runs; uint32_t run_count;
   int32_t error_code, exhausted; uint32_t text_size; const char* text;
   int64_t steps_left, step_limit;
-  int64_t big; int32_t big_is_unsigned; int32_t image;
+  int64_t big; int32_t big_is_unsigned; int32_t image; int32_t hook, plan;
   struct { uint64_t w0, w1, w2, w3; int8_t neg; uint8_t scale; } dec;
   int32_t (*set_null)(tr_plan*, int32_t column, int32_t cell);
   int32_t (*set_bool)(tr_plan*, int32_t column, int32_t cell, int32_t value);

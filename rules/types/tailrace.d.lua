@@ -44,6 +44,7 @@
 ---@field changed fun(self: tailrace.Event, ...: string): boolean did one of the columns change, or any at all
 ---@field changed_only fun(self: tailrace.Event, ...: string): boolean did these columns change and no other
 ---@field append fun(self: tailrace.Event, output: string, values: table<string, any>) a row of a table in `outputs` that has `append`
+---@field to string set it in `row`: another table `database.table` with the entry's columns
 ---@field topic string set it in `row`: the topic of the message
 ---@field partition_key string set it in `row`: what chooses the partition
 ---@field headers table<string, string|number> set fields of it in `row`: message headers
@@ -56,6 +57,7 @@
 ---@field state? table<string, tailrace.State> ordered: what `row` and `tick` remember, by name
 ---@field tick? fun(ctx: tailrace.Context, now_us: number) ordered: called each `tick_every` of source time
 ---@field tick_every? string such as "10s", "5m"
+---@field lookups? table<string, tailrace.Lookup> tables that functions read by key, `ctx.lookup.name[key]`
 ---@field ddl? { deny: string[], on_denied: ("hold"|"skip"|"stop")? }|fun(ev: tailrace.DdlEvent, ctx: tailrace.Context): boolean? what becomes of schema changes: false skips one
 ---@field options? table<string, string|number|boolean|tailrace.Secret> names and defaults that the job may override; `secret` must be given
 ---@field outputs? table<string, tailrace.Output> further tables, filled by `out:add` and `ev:append`
@@ -107,6 +109,18 @@
 ---@field ttl? string source time after which an entry is gone, such as "24h"
 ---@field durable? boolean kept in the job file, over restarts
 
+---@class tailrace.Lookup an entry of `lookups`
+---@field csv? string a CSV file, its first line names the columns
+---@field sqlite? string a SQLite file, with `sql`
+---@field sql? string one SELECT
+---@field key string the column that rows are found by
+---@field columns? table<string, string> SQL types of columns
+---@field max_bytes? string "64MiB" by default
+
+---@class tailrace.LookupTable a table of `ctx.lookup`
+---@field must fun(self: tailrace.LookupTable, key: any): tailrace.Row the row of a key; an error when there is none
+---@field [any] tailrace.Row? the row of a key
+
 ---@class tailrace.DdlEvent a schema change as `ddl` sees it
 ---@field db string database at the source
 ---@field table string table at the source
@@ -135,6 +149,7 @@
 ---@class tailrace.Context what every hook is given last
 ---@field options table<string, string|number|boolean> options of the file, without secrets
 ---@field state table<string, table<any, string|number|boolean|tailrace.bigint>> ordered, in `row` and `tick`: the states of the file
+---@field lookup table<string, tailrace.LookupTable> the tables of `lookups`: `ctx.lookup.name[key]` is a row or nil
 
 --- names of operations
 op = {}

@@ -1,8 +1,8 @@
 // Cost of the rule stage per row: batches of 2,048 changes of a sysbench table with a status column of few values, in
 // the mix of oltp_write_only (three images for two rows), built anew for every pass (not timed). Prints one JSON line
 // per case: mean nanoseconds of CPU per row, the collector's share included; the rule's own cost is
-// value - against_value. Text read by a rule becomes a Lua string: text never seen before costs far more than text
-// that repeats, so both are shown.
+// value - against_value. `bench_rule [PASSES [CASE]]`: only that case. Text read by a rule becomes a Lua string: text never
+// seen before costs far more than text that repeats, so both are shown.
 #include <fmt/format.h>
 
 #include <unistd.h>
@@ -200,6 +200,7 @@ int main(int argc, char** argv) {
   if (!mkdtemp(folder)) return 1;
   std::vector<Runner> runners;
   for (const Case& what : kCases) {
+    if (argc > 2 && *what.rules && std::string_view(argv[2]) != what.name) continue;
     RuleStageConfig config;
     if (*what.rules) {
       config.rules.file = fmt::format("{}/bench.lua", folder);

@@ -13,6 +13,11 @@ def assert_error(ended, code, *texts, exit_code=6):
         assert text in ended.err, f"{text!r} is not in: {ended}"
 
 
+def told(engine):
+    """All that the engine left behind: output, job file and its companions, but for the configuration that the test wrote."""
+    return b"".join(path.read_bytes() for path in engine.job.parent.iterdir() if path.is_file() and path != engine.config)
+
+
 def copied(path, table="items", columns="id, name, n"):
     """Rows of a table of the SQLite sink, {} when it is not there."""
     if not path.exists():

@@ -47,6 +47,12 @@ def broker(services):
     return start_or_skip(services, "kafka", "e2ekafka")
 
 
+@pytest.fixture
+def secure(services):
+    """A broker with TLS, logins and rights."""
+    return start_or_skip(services, "kafka_secure", "e2esecure")
+
+
 class Jobs:
     """Makes engines whose files are in one folder."""
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from harness import topics
 from harness.servers import Unavailable
 
 from tailrace.formats import _json
@@ -145,21 +146,8 @@ def with_plain_json(message):
 
 
 def consume(broker, topic):
-    """(key, value) of the topic's only partition; None for no value."""
-    rest = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", topic, "-o", "beginning", "-f", "%K %S\n%k%s\n"],
-                          capture_output=True, check=True).stdout
-    found = []
-    while rest:
-        head, _, rest = rest.partition(b"\n")
-        sizes = [int(word) for word in head.split()]
-        parts = []
-        for size in sizes:
-            parts.append(None if size < 0 else rest[:size].decode())
-            rest = rest[max(0, size):]
-        assert rest[:1] == b"\n"
-        rest = rest[1:]
-        found.append(tuple(parts))
-    return found
+    """(key, value) of the topic's only partition, as texts; None for no value."""
+    return [tuple(part and part.decode() for part in parts) for parts in topics.records(broker, topic)]
 
 
 def test_messages_are_those_of_debezium(debezium, mysql, broker, jobs, tmp_path):

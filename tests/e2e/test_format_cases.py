@@ -6,12 +6,12 @@ import gzip
 import json
 import os
 import random
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from harness import topics
 
 from tailrace import formats
 from tailrace.formats import _avro, _json
@@ -96,19 +96,6 @@ def statements(case, table):
     return [insert(change["before"], table), f"UPDATE {table} SET {sets}"]
 
 
-def consume(broker, topic):
-    """Values of the topic's only partition."""
-    text = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", topic, "-o", "beginning", "-f", "%S\n%s\n"],
-                          capture_output=True, check=True).stdout
-    values = []
-    while text:
-        size, _, rest = text.partition(b"\n")
-        values.append(rest[:int(size)])
-        assert rest[int(size):int(size) + 1] == b"\n"
-        text = rest[int(size) + 1:]
-    return values
-
-
 def parsed(name, message):
     return _json.loads(_json.dumps(_avro.printed(_avro.read(message)))) if name == "avro" else _json.loads(message)
 
@@ -158,7 +145,7 @@ def test_cases_of_real_changes(main_database, broker, jobs, chosen, name):
     database.run(prelude + "; ".join(statement for each in steps for statement in each))
     ended = engine.run()
     assert ended.code == 0, str(ended)
-    messages = consume(broker, topic)
+    messages = [value for _, value in topics.records(broker, topic)]
     assert len(messages) == len(rows) + sum(map(len, steps))
     problems = []
     snapshot, stream = messages[:len(rows)], messages[len(rows):]

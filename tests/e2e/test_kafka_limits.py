@@ -1,22 +1,19 @@
 """Messages larger than their topic takes, statements of several tables, many topics: against a real broker."""
 import json
-import subprocess
 import time
 
 import pytest
 from checks import assert_error
 from conftest import start_or_skip
 
+from harness import topics
+
 LIMIT = 600_000     # of the narrow broker; the client's own is 1,000,000
 
 
 def messages(broker, topic, *more):
     """(partition, key, value, headers) of every message."""
-    done = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", topic, "-o", "beginning", "-J", *more], capture_output=True,
-                          text=True, check=True)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return [(each["partition"], each["key"], json.loads(each["payload"]),
-             dict(zip(each.get("headers", [])[::2], each.get("headers", [])[1::2], strict=True))) for each in found]
+    return [(each.partition, each.key, json.loads(each.payload), each.headers) for each in topics.messages(broker, topic, *more)]
 
 
 @pytest.fixture
@@ -131,9 +128,7 @@ def test_a_topic_for_each_of_many_tables(database, jobs, broker):
     database.run("".join(f"UPDATE shop.t{at} SET id = id + 1000;" for at in range(count)))
     ended = engine.run()
     assert ended.code == 0, str(ended)
-    done = subprocess.run(["kcat", "-L", "-J", "-b", broker], capture_output=True, text=True, check=True)
-    topics = [each["topic"] for each in json.loads(done.stdout)["topics"] if each["topic"].startswith(prefix)]
-    assert len(topics) == count
+    assert len([name for name in topics.topic_names(broker) if name.startswith(prefix)]) == count
     for at in (0, 37, 99):
         assert [key for _, key, _, _ in messages(broker, f"{prefix}.t{at}")][0] == str(at)
 

@@ -1,18 +1,13 @@
 """TLS, logins and rights at a real broker; what goes wrong has a code, and no secret is told."""
 import json
-import subprocess
 import time
 
 import pytest
-from checks import assert_error
-from conftest import start_or_skip
+from checks import assert_error, told
+
+from harness import topics
 
 PASSWORDS = {"alice": "alice-secret", "bob": "bob-secret"}
-
-
-@pytest.fixture
-def secure(services):
-    return start_or_skip(services, "kafka_secure", "e2esecure")
 
 
 def sink(secure, user="alice", **options):
@@ -21,14 +16,7 @@ def sink(secure, user="alice", **options):
 
 
 def count(secure, topic):
-    done = subprocess.run(["kcat", "-q", "-C", "-e", "-b", secure["plain"], "-t", topic, "-o", "beginning", "-f", "%k\n"],
-                          capture_output=True, text=True, check=True)
-    return len(done.stdout.splitlines())
-
-
-def told(engine):
-    """All that the engine left behind: output, job file and its companions, but for the configuration that the test wrote."""
-    return b"".join(path.read_bytes() for path in engine.job.parent.iterdir() if path.is_file() and path != engine.config)
+    return len(topics.records(secure["plain"], topic))
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])

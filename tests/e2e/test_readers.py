@@ -7,13 +7,12 @@ there: Flink's operators and Canal's adapters go wrong silently otherwise.
 import base64
 import copy
 import json
-import subprocess
 import time
 from datetime import UTC, datetime
 
 import pytest
-from checks import assert_error
 from harness.registry import Registry, running_registry
+from harness.topics import avro_records, messages
 
 COLUMNS = {
     "id": "BIGINT NOT NULL", "region": "VARCHAR(10) NOT NULL", "name": "VARCHAR(50)", "amount": "DECIMAL(12,2)", "n": "INT UNSIGNED",
@@ -58,14 +57,7 @@ def select(database, table, columns):
 
 def consume(broker, topic):
     """(key, value, headers) of the topic's only partition, as texts; None for no value."""
-    done = subprocess.run(["kcat", "-q", "-C", "-e", "-b", broker, "-t", topic, "-o", "beginning", "-J"], capture_output=True, check=True,
-                          text=True)
-    found = []
-    for line in done.stdout.splitlines():
-        message = json.loads(line)
-        headers = message.get("headers", [])
-        found.append((message["key"], message["payload"], dict(zip(headers[::2], headers[1::2], strict=True))))
-    return found
+    return [(each.key, each.payload, each.headers) for each in messages(broker, topic)]
 
 
 def run_job(jobs, database, broker, changes, **options):
@@ -236,33 +228,11 @@ def test_a_reader_like_flinks_ends_with_the_tables(main_database, broker, jobs, 
 
 
 # -- confluent-kafka -------------------------------------------------------------------------------------------------------------
-def records(broker, topic, registry):
-    """The Avro records of the topic's only partition."""
-    kafka = pytest.importorskip("confluent_kafka", reason="confluent-kafka[avro] is not installed")
-    from confluent_kafka.schema_registry import SchemaRegistryClient
-    from confluent_kafka.schema_registry.avro import AvroDeserializer
-    from confluent_kafka.serialization import MessageField, SerializationContext
-
-    read = AvroDeserializer(SchemaRegistryClient({"url": registry}))
-    consumer = kafka.Consumer({"bootstrap.servers": broker, "group.id": topic, "enable.auto.commit": False})
-    try:
-        place = kafka.TopicPartition(topic, 0, 0)
-        consumer.assign([place])
-        _, end = consumer.get_watermark_offsets(place, timeout=30)
-        while place.offset < end:
-            message = consumer.poll(30)
-            assert message is not None and message.error() is None, message and message.error()
-            place.offset = message.offset() + 1
-            yield read(message.value(), SerializationContext(topic, MessageField.VALUE))
-    finally:
-        consumer.close()
-
-
 def test_a_consumer_with_the_registry_ends_with_the_table(main_database, broker, jobs):
     database = main_database
     create(database)
-    topics = {table: f"readers-{time.time_ns()}.{table}" for table in ("orders", "tags")}
-    prefix = topics["tags"].rpartition(".")[0]
+    prefix = f"readers-{time.time_ns()}"
+    topics = {table: f"{prefix}.{table}" for table in ("orders", "tags")}
     with running_registry() as registry:
         engine = jobs(database, name=prefix, tables=["readers.*"], sink={
             "url": f"kafka://{broker}", "topic": prefix + ".{table}", "topic_partitions": "1", "format": "avro", "encoding": "confluent",
@@ -272,7 +242,7 @@ def test_a_consumer_with_the_registry_ends_with_the_table(main_database, broker,
             ended = engine.run()
             assert ended.code == 0, str(ended)
         assert Registry.subjects == {f"{topic}-value": [2] for topic in topics.values()}
-        found = list(records(broker, topics["tags"], registry))
+        found = list(avro_records(broker, topics["tags"], registry))
     rows = {}
     for record in found:
         assert record["objectName"] == "readers.tags"
@@ -294,18 +264,6 @@ def test_a_consumer_with_the_registry_ends_with_the_table(main_database, broker,
     assert sorted(rows.values()) == sorted(from_select(database, "tags"))
 
 
-@pytest.mark.parametrize("refusal, texts", [
-    ((409, "Schema being registered is incompatible with an earlier schema"), ("not compatible", "subject=shop.items-value")),
-    ((401, "Unauthorized"), ("refuses the login", "subject=shop.items-value")),
-])
-def test_a_registry_that_refuses_stops_the_job_by_name(database, broker, jobs, refusal, texts):
-    with running_registry() as registry:
-        Registry.refuse = refusal
-        ended = jobs(database, sink={"url": f"kafka://{broker}", "format": "avro", "encoding": "confluent", "registry": registry,
-                                     "subject_naming": "topic_name", "subject_topics": "shop.items"}).run()
-    assert_error(ended, "FMT-0004", *texts, exit_code=5)
-
-
 # -- kcat ------------------------------------------------------------------------------------------------------------------------
 def test_kcat_shows_keys_and_headers(main_database, broker, jobs):
     database = main_database
@@ -313,10 +271,10 @@ def test_kcat_shows_keys_and_headers(main_database, broker, jobs):
     topic = run_job(jobs, database, broker, "UPDATE readers.orders SET n = 1 WHERE id = 7 AND region = 'eu'; DELETE FROM readers.tags WHERE tag IN ('a', 'b')",
                     format="debezium", id_header="true")
     end = database.run("SELECT @@gtid_binlog_pos")[0][0]
-    messages = consume(broker, topic)
-    copied = {key for key, _, _ in messages[:24]}
+    found = consume(broker, topic)
+    copied = {key for key, _, _ in found[:24]}
     assert copied == {"7\x01eu", *(f"{n}\x01us" for n in range(1, 21)), "a", "b", ""}
-    update, first, second = messages[24:]
+    update, first, second = found[24:]
     assert (update[0], first[0], second[0]) == ("7\x01eu", "a", "b")
     domain, server, number = end.split("-")
     places = [headers["tailrace.id"].rpartition(":") for _, _, headers in (update, first, second)]

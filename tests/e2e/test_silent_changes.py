@@ -59,6 +59,31 @@ def test_a_table_that_takes_the_place_of_another_is_followed(database, jobs):
     assert text.count("'moved'") + text.count('"moved"') == 1
 
 
+def test_what_the_log_does_not_have_is_told_when_the_job_begins_and_when_it_happens(database, jobs):
+    database.run("CREATE TABLE shop.parts (id INT PRIMARY KEY, item INT, label VARCHAR(20) CHARACTER SET utf8mb4, "
+                 "CONSTRAINT of_item FOREIGN KEY (item) REFERENCES items (id) ON DELETE CASCADE ON UPDATE SET NULL, "
+                 "CONSTRAINT harmless FOREIGN KEY (item) REFERENCES items (id)); INSERT INTO shop.parts VALUES (1, 5, 'süß →')")
+    engine = jobs(database)
+    assert engine.run().code == 0
+
+    def told():
+        return [text for (text,) in engine.look("SELECT text FROM v1_event WHERE code = 'unlogged' ORDER BY id")]
+
+    assert len(told()) == 1
+    for part in ("of_item", "shop.parts", "ON DELETE CASCADE ON UPDATE SET NULL of shop.items"):
+        assert part in told()[0]
+    database.run("SET sql_mode=''; ALTER TABLE shop.parts CONVERT TO CHARACTER SET latin1; INSERT INTO shop.parts VALUES (2, 6, 'süß')")
+    for _ in range(2):
+        assert engine.run(seconds=30).code == 0
+    assert len(told()) == 2
+    for part in ("shop.parts", "label became latin1 and was utf8mb4", "CONVERT TO CHARACTER SET latin1"):
+        assert part in told()[1]
+    # What the warning is about: the source has lost a character, the copy has it.
+    assert database.run("SELECT label FROM shop.parts ORDER BY id") == [["süß ?"], ["süß"]]
+    import sqlite3
+    assert sqlite3.connect(jobs.copy).execute("SELECT label FROM parts ORDER BY id").fetchall() == [("süß →",), ("süß",)]
+
+
 def test_what_leaves_the_values_as_they_are_passes(database, jobs):
     engine = jobs(database)
     assert engine.run().code == 0

@@ -104,12 +104,19 @@ def test_kafka_down_in_mid_stream(services, database, jobs, broker):
     assert topic_rows(broker) == at_source(database)
 
 
+def lag(engine):
+    """None while it is not known."""
+    found = engine.look("SELECT lag_s FROM v1_job")
+    return found[0][0] if found else None
+
+
 def test_a_signal_ends_a_job_whose_broker_is_down(services, database, jobs, broker):
     engine = jobs(database, sink={"url": f"kafka://{broker}", "format": "default", "topic": "signal"}).start()
     wait_for(lambda: engine.phase() == "stream" or not engine.alive(), "the stream")
+    wait_for(lambda: lag(engine) == 0, "an idle source")
     services.down("e2ekafka")
     database.run("UPDATE shop.items SET n=n+1")
-    time.sleep(0.5)     # the change is on its way; what follows holds whether it is or not
+    wait_for(lambda: lag(engine), "the change on its way")
     started = time.monotonic()
     os.kill(engine.process.pid, signal.SIGINT)
     assert engine.wait(10).code == 130

@@ -2,8 +2,11 @@
 import contextlib
 import http.server
 import json
+import ssl
+import subprocess
 import threading
 import urllib.parse
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -14,6 +17,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
     schemas: ClassVar[list[str]] = []
     subjects: ClassVar[dict[str, list[int]]] = {}
     refuse: ClassVar[tuple[int, str] | None] = None
+    refuse_subjects: ClassVar[dict[str, tuple[int, str]]] = {}
+    before: ClassVar[Callable[[str], None] | None] = None   # called with a subject that is not known yet
     login: ClassVar[str | None] = None
 
     def log_message(self, *words):
@@ -32,10 +37,13 @@ class Registry(http.server.BaseHTTPRequestHandler):
         words = [urllib.parse.unquote(word) for word in self.path.partition("?")[0].strip("/").split("/")]
         if self.login and self.headers.get("Authorization") != self.login:
             return self.answer(401, {"error_code": 401, "message": "Unauthorized"})
-        if self.refuse:
-            return self.answer(self.refuse[0], {"error_code": self.refuse[0], "message": self.refuse[1]})
+        refuse = self.refuse or self.refuse_subjects.get(words[1])
+        if refuse:
+            return self.answer(refuse[0], {"error_code": refuse[0], "message": refuse[1]})
         if words[0] != "subjects" or (words[2:] and words[2] != "versions"):
             return self.answer(404, {"error_code": 404, "message": "HTTP 404 Not Found"})
+        if Registry.before and words[1] not in self.subjects:
+            Registry.before(words[1])
         schema = json.dumps(json.loads(body["schema"]), sort_keys=True)
         if schema not in self.schemas:
             self.schemas.append(schema)
@@ -51,14 +59,40 @@ class Registry(http.server.BaseHTTPRequestHandler):
         return self.answer(404, {"error_code": 40403, "message": "Schema not found"})
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """Clients that go away are what some tests are about."""
+
+
 @contextlib.contextmanager
-def running_registry():
-    """Its URL. It knows one schema, number 1, so ours is 2."""
+def running_registry(certificate=None, port=0):
+    """Its URL. It knows one schema, number 1, so ours is 2. `certificate`: of make_certificates, for https."""
     Registry.schemas, Registry.subjects, Registry.refuse, Registry.login = ['"string"'], {}, None, None
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    Registry.refuse_subjects, Registry.before = {}, None
+    server = Server(("127.0.0.1", port), Registry)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+def make_certificates(folder, names):
+    """Two authorities, ca.pem and other-ca.pem, and server.pem, signed by the first for these names ("IP:127.0.0.1", "DNS:host")."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    key = ["-newkey", "rsa:2048", "-nodes"]
+    for name in ("ca", "other-ca"):
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2", "-subj", f"/CN=registry {name}")
+    openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=registry")
+    (folder / "names").write_text(f"subjectAltName={','.join(names)}\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names",
+            "-out", "server.crt")
+    (folder / "server.pem").write_text((folder / "server.key").read_text() + (folder / "server.crt").read_text())
+    return folder

@@ -47,5 +47,16 @@ def server(services):
     return get
 
 
+@pytest.fixture(scope="session")
+def broker(services):
+    try:
+        left_out = os.environ.get("TAILRACE_SKIP_KAFKA")
+        if left_out:
+            raise Unavailable(f"kafka: {left_out}")
+        return services.up("kafka", "parkafka", **{"message.max.bytes": 64 << 20})
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
 def long_form():
     return os.environ.get("TAILRACE_PARITY") == "long"

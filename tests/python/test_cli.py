@@ -122,6 +122,25 @@ def test_run_status_sql_doctor(cli, folder, shop):
     assert sqlite_rows("copy.db") == source_rows(shop)
 
 
+def test_rows_that_rules_leave_out_are_counted_by_table(cli, folder, shop):
+    write(folder / "rules.lua", f"""return {{ api = 1, tables = {{ ["{shop.database}.notes"] = false,
+      ["{shop.database}.orders"] = {{ where = [[ id <= 10 ]], deletes = "drop",
+                                      map = function(row) if row.name == "gone" then return false end end }} }} }}""")
+    write(folder / "shop.toml", live(shop) + 'rules = { file = "rules.lua" }\n')
+
+    def counted():
+        assert cli("run", "shop.toml", "--until", "caught_up").returncode == 0
+        rows = cli("sql", "shop.db", 'SELECT "table", rows_done, updates, deletes, dropped FROM v1_table ORDER BY 1', "--json").stdout
+        return [tuple(json.loads(row).values()) for row in rows.splitlines()]
+
+    # What came, as the source has it, and how much of it left nothing: 2991 orders by the filter, the notes.
+    assert counted() == [("notes", 3, 0, 0, 3), ("orders", 3001, 0, 0, 2991)]
+    shop.query(f"USE {shop.database}; UPDATE orders SET name = 'gone' WHERE id IN (3, 4, 11); UPDATE orders SET price = 1 WHERE id = 5; "
+               "DELETE FROM orders WHERE id IN (6, 12); UPDATE notes SET b = 'y' WHERE a = 2")
+    # Rows 3 and 4 leave map, which is a delete, and deletes are dropped; so is row 6. Rows 11 and 12 never came in.
+    assert counted() == [("notes", 3, 1, 0, 4), ("orders", 3001, 4, 2, 2991 + 5)]
+
+
 def test_steering_from_another_process(cli, spawn, folder, shop):
     write(folder / "shop.toml", live(shop))
     process = spawn(command("run", "shop.toml"))

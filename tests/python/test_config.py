@@ -112,6 +112,63 @@ def test_passwords_are_nowhere_in_the_job_file(folder, monkeypatch, make):
         assert b"hunter2" not in path.read_bytes(), path.name
 
 
+RULES = 'return { api = 1, options = { region = "eu", pepper = secret }, tables = { ["shop.*"] = { columns = {' \
+        ' email = (require "tailrace.hash").hmac { key = "pepper" } } } } }'
+
+
+def held_by(folder):
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix not in (".toml", ".lua"))
+
+
+def test_a_secret_of_the_rules_is_kept_as_a_reference_only(folder, monkeypatch):
+    monkeypatch.setenv("PEPPER", "hunter2-literal")
+    write(folder / "shop.lua", RULES)
+    with_rules = GOOD.replace("[sink]", '[rules]\nfile = "shop.lua"\noptions = { pepper = "%s" }\n[sink]')
+    for literal in ("hunter2-literal", "x${env:PEPPER}", "${env:NONE:-hunter2-literal}"):
+        with pytest.raises(errors.RuleError) as caught:
+            migration(folder, with_rules % literal).start()
+        assert caught.value.code == "RULE-0101" and 'pepper = "${env:NAME}"' in caught.value.detail
+        assert "hunter2" not in str(caught.value)
+    job = migration(folder, with_rules % "${env:PEPPER}")
+    job.start()
+    wait_until(lambda: len(job.meta.sql("SELECT * FROM v1_event")) >= 2)
+    job.stop("abort")
+    assert b"${env:PEPPER}" in held_by(folder) and b"hunter2" not in held_by(folder)
+    with pytest.raises(errors.JobExists) as changed:  # a literal in its place is not shown either
+        migration(folder, with_rules % "hunter2-literal").start()
+    assert "(a literal value)" in changed.value.detail and b"hunter2" not in held_by(folder)
+    with pytest.raises(errors.RuleError, match="is a secret"):
+        tr.attach("shop.db").swap_rules("shop.lua", {"pepper": "hunter2-literal"})
+    other = tr.attach("shop.db")  # a command to its process would stand in the job file
+    other.start()
+    with pytest.raises(errors.RuleError, match="is a secret"):
+        tr.attach("shop.db").swap_rules("shop.lua", {"pepper": "hunter2-literal"})
+    other.stop("abort")
+    assert b"hunter2" not in held_by(folder)
+
+
+def test_options_of_the_rules_may_be_references(folder, monkeypatch):
+    monkeypatch.setenv("PEPPER", "p")
+    write(folder / "shop.lua", RULES)
+    job = tr.Migration("shop.db", source=tr.source(NOWHERE), sink=tr.sink("sqlite://./copy.db"),
+                       rules={"file": "shop.lua", "options": {"pepper": tr.env("PEPPER"), "region": "us"}})
+    assert job._config.fields["rules"]["options"] == {"pepper": "${env:PEPPER}", "region": "us"}
+    job.start().stop("abort")
+
+
+def test_policies_and_limits_may_change_between_runs(folder):
+    changed = GOOD + 'commit_every = "20ms"\n[pipeline]\nmemory = "32MiB"\n[rules]\non_error = "dead_letter"\n'
+    for text in (GOOD, changed, GOOD):
+        migration(folder, text).start().stop("abort")
+    told = [row["text"] for row in tr.attach("shop.db").meta.sql("SELECT text FROM v1_event WHERE level = 'warn'").to_dicts()]
+    assert [text for text in told if "on_error" in text and "commit_every" in text and "memory" in text]
+    for line, why in (('naming = "db__table"', "another target or form is another job"), ('[job]\nphases = ["stream"]', "what the job has copied")):
+        text = GOOD.replace('job     = { name = "shop" }\n', "") if "[job]" in line else GOOD
+        with pytest.raises(errors.JobExists) as caught:
+            migration(folder, text + line + "\n").start()
+        assert caught.value.code == "JOB-0004" and why in caught.value.detail and "on_error" not in caught.value.detail
+
+
 def test_password_in_a_url_is_warned_about():
     with pytest.warns(UserWarning, match="password inside a URL") as caught:
         source = tr.source("mysql://mig:pa%40ss@127.0.0.1:1/x?tls=off")

@@ -77,6 +77,74 @@ def test_a_held_statement_waits_for_a_person(ledger, folder, cli, spawn):
     assert states == [("skipped",), ("released",), ("released",)]
 
 
+def test_run_until_a_goal_ends_at_a_held_statement_and_says_what_to_do(ledger, folder, cli, spawn):
+    write(folder / "rules.lua", 'return { api = 1, ddl = { deny = { "truncate" } } }')
+    write(folder / "job.toml", config(ledger, "sqlite://./copy.db"))
+    run = ("run", "job.toml", "--job", "shop.db", "--until", "caught_up", "--progress", "none")
+    assert cli(*run).returncode == 0
+    ledger.query(f"USE {ledger.database}; INSERT INTO ledger VALUES (3, 3); TRUNCATE ledger; INSERT INTO ledger VALUES (4, 4)")
+    done = cli(*run)
+    assert done.returncode == 8 and done.stdout == ""
+    for part in ("SCH-0005", "TRUNCATE ledger", "gtid=0-", f"table={ledger.database}.ledger", "tailrace ddl release shop.db",
+                 "tailrace ddl skip shop.db"):
+        assert part in done.stderr
+    assert ids() == [1, 2, 3]
+    assert "SCH-0005" in cli("status", "shop.db").stdout
+    done = cli(*run, "--json")
+    end = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, end["reason"], end["exit_code"], end["failure"]["code"]) == (8, "held", 8, "SCH-0005")
+    # Without a goal it waits, and says once what for.
+    process = spawn(command("run", "shop.db", "--progress", "none"))
+    wait_until(is_held)
+    assert cli("ddl", "skip", "shop.db").returncode == 0
+    wait_until(lambda: ids() == [1, 2, 3, 4])
+    assert cli("stop", "shop.db").returncode == 0
+    errors_shown = process.communicate(timeout=30)[1]
+    assert process.returncode == 0 and errors_shown.count("✗ SCH-0005") == 1, errors_shown
+    with tr.attach("shop.db") as job:
+        ledger.query(f"TRUNCATE {ledger.database}.ledger")
+        with pytest.raises(errors.SchemaHeld, match="TRUNCATE"):
+            job.run("caught_up", timeout=60)
+        job.release_ddl()
+        job.run("caught_up", timeout=60)
+    assert ids() == []
+
+
+def test_rules_that_do_not_fit_the_table_after_a_statement(ledger, folder, cli):
+    """The error names the statement; what stood before it has the old rules, and with corrected ones the job goes on."""
+    ledger.query(f"USE {ledger.database}; ALTER TABLE ledger ADD COLUMN secret INT; UPDATE ledger SET secret = 42")
+    rules = 'return {{ api = 1, tables = {{ ["{0}.ledger"] = {{ columns = {{ {1} = false }} }} }} }}'
+    write(folder / "rules.lua", rules.format(ledger.database, "secret"))
+    write(folder / "job.toml", config(ledger, "file://./out", '"stream"'))
+    run = ("run", "job.toml", "--job", "shop.db", "--until", "caught_up", "--progress", "none")
+    assert cli(*run).returncode == 0
+    ledger.query(f"USE {ledger.database}; INSERT INTO ledger VALUES (3, 3, 42), (4, 4, 42); "
+                 "ALTER TABLE ledger RENAME COLUMN secret TO hidden; INSERT INTO ledger VALUES (5, 5, 42)")
+    done = cli(*run)
+    assert done.returncode == 6, done.stderr
+    for part in ("RULE-0105", "columns.secret", "statement=ALTER TABLE ledger RENAME COLUMN secret TO hidden", "gtid=0-",
+                 f"table={ledger.database}.ledger", "tailrace rule swap"):
+        assert part in done.stderr
+
+    def images():
+        lines = [line for path in sorted((folder / "out").iterdir()) for line in path.read_text().splitlines()]
+        return [row["postStruct"] for row in map(json.loads, lines) if "ddl" not in row["postStruct"]]
+
+    assert images() == [{"id": 3, "a": 3}, {"id": 4, "a": 4}]
+    write(folder / "rules.lua", rules.format(ledger.database, "hidden"))
+    done = cli(*run)
+    assert done.returncode == 0, done.stderr
+    assert images() == [{"id": 3, "a": 3}, {"id": 4, "a": 4}, {"id": 5, "a": 5}]
+    # The same by a swap, of a job that stands still.
+    ledger.query(f"USE {ledger.database}; ALTER TABLE ledger RENAME COLUMN hidden TO gone; INSERT INTO ledger VALUES (6, 6, 42)")
+    assert cli(*run).returncode == 6
+    write(folder / "next.lua", rules.format(ledger.database, "gone"))
+    swapped = cli("rule", "swap", "shop.db", "next.lua")
+    assert swapped.returncode == 0, swapped.stderr
+    assert cli(*run).returncode == 0
+    assert images()[3:] == [{"id": 6, "a": 6}]
+
+
 def test_a_paused_job_of_this_process(ledger, folder):
     write(folder / "rules.lua", 'return { api = 1, ddl = function(ev) if ev:has "truncate" then return ev:hold "ask first" end end }')
     with tr.Migration("shop.db", source=tr.source(ledger.url, password=tr.env("SHOP_PW")), sink=tr.sink("sqlite://./copy.db"),

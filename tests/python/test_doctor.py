@@ -108,6 +108,21 @@ def test_a_misspelt_pattern_is_a_warning_of_run_and_status(cli, folder, shop):
     assert {"table": "orders", "target": f"{shop.database}.orders"} in [json.loads(row) for row in rows]
 
 
+def test_a_foreign_key_that_changes_rows_without_the_log(cli, folder, shop):
+    shop.query(f"USE {shop.database}; CREATE TABLE order_lines (id INT PRIMARY KEY, item BIGINT UNSIGNED, "
+               "CONSTRAINT of_order FOREIGN KEY (item) REFERENCES orders (id) ON DELETE SET NULL)")
+    (folder / "shop.toml").write_text(config_of(shop))
+    code, found = items(cli, "shop.toml")
+    item = found[f"foreign key of_order of {shop.database}.order_lines"]
+    assert code == 0 and item["warning"] and "ON DELETE SET NULL" in item["detail"]
+    (folder / "shop.toml").write_text(config_of(shop, tables=f'["{shop.database}.orders"]'))
+    code, found = items(cli, "shop.toml")
+    assert code == 0 and not [name for name in found if name.startswith("foreign key")]
+    (folder / "shop.toml").write_text(config_of(shop))
+    assert "of_order" in cli("run", "shop.toml", "--until", "caught_up").stderr
+    assert "of_order" in cli("status", "shop.db").stdout
+
+
 def test_what_is_no_source():
     with pytest.raises(tr.errors.ConfigError, match="tailrace.source"):
         tr.Stream("mysql://mig@127.0.0.1")  # type: ignore[arg-type]

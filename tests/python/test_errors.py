@@ -21,7 +21,7 @@ def test_explain_knows_every_code_of_the_catalogue():
 
 @pytest.mark.parametrize(("code", "kind"), [
     ("CFG-0002", errors.ConfigError), ("SRC-0001", errors.SourceError), ("SRC-0002", errors.AuthError),
-    ("SRC-0007", errors.PositionPurged), ("SRC-0016", errors.SourceDeaf), ("SCH-0003", errors.SchemaChanged),
+    ("SRC-0007", errors.PositionPurged), ("SRC-0016", errors.SourceDeaf), ("SCH-0003", errors.SchemaChanged), ("SCH-0005", errors.SchemaHeld),
     ("RULE-0102", errors.RuleError), ("RULE-0107", errors.RuleTimeout), ("FMT-0001", errors.FormatError),
     ("SINK-0003", errors.SinkError), ("JOB-0004", errors.JobExists), ("JOB-0005", errors.JobOwned),
     ("JOB-0008", TimeoutError), ("META-0004", errors.MetaError), ("INT-0001", errors.InternalError),

@@ -63,6 +63,21 @@ def test_blind_messages_pass_the_independent_check(cases, tmp_path):
     assert checked.returncode == 0 and "missing 0, soft differences 0" in checked.stdout, checked.stdout
 
 
+def test_marks_of_transactions(cli, tmp_path):
+    """Cases of our own, from the page's list of members (formats.md, section 7)."""
+    marks = REPO / "tests/formats/transaction_marks.jsonl"
+    assert cli("conformance", "--cases", str(marks)).stdout.splitlines()[-1] == "4 passed, 0 failed"
+    described = [json.loads(line) for line in marks.read_text().splitlines()]
+    for case in described:
+        made = formats.encode({**case, "options": case["options"] | {"transactionMarks": True}})
+        assert made.key is None
+        change = formats.decode("dataworks", made.value)
+        assert change.op == case["change"]["op"] and change.ts_ms == case["expect"]["payload"]["timestamp"]["eventTime"]
+        # Off unless asked for, and no other format has them.
+        assert formats.encode({**case, "options": {}}).value is None
+        assert formats.encode({**case, "options": {}, "format": "Canal"}).value is None
+
+
 def mutations(case):
     """The same case expecting something else, one thing at a time."""
     def copy():
@@ -318,7 +333,7 @@ def test_a_registry_that_does_not_help_is_named(cases, registry):
     Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
     with pytest.raises(tr.TailraceError) as caught:
         formats.encode(case, encoding="confluent", registry=registry)
-    assert caught.value.code == "FMT-0004" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
+    assert caught.value.code == "FMT-0005" and "not compatible" in str(caught.value) and "earlier schema" in str(caught.value)
     assert "subject=com.alibaba.dts.formats.avro.Record" in str(caught.value)
     with pytest.raises(tr.TailraceError, match="FMT-0004.*cannot be reached"):
         formats.encode(case, encoding="confluent", registry="http://127.0.0.1:1")
@@ -338,7 +353,7 @@ def test_subjects_are_called_after_topics(cases, registry, naming, subjects):
     assert formats.encode(case, **given, subject_topics="shop.orders, b").value[:5] == b"\x00\x00\x00\x00\x02"
     assert {name: [2] for name in subjects} == Registry.subjects
     Registry.refuse = (409, "Schema being registered is incompatible with an earlier schema")
-    with pytest.raises(tr.TailraceError, match=f"FMT-0004(.|\n)*subject={subjects[1]}"):
+    with pytest.raises(tr.TailraceError, match=f"FMT-0005(.|\n)*subject={subjects[1]}"):
         formats.encode(case, **given, subject_topics="b")
 
 
@@ -350,7 +365,10 @@ def test_subjects_are_called_after_topics(cases, registry, naming, subjects):
     ({"subject_topics": "a"}, "it goes with subject_naming"),
     ({"subject_naming": "topic"}, "record_name"),
     ({"encoding": "binary", "subject": "a"}, "they go with encoding = confluent and registry"),
-    ({"registry": "https://me:secret@registry"}, "is https, which is not supported"),
+    ({"registry": "ftp://me:secret@registry"}, "http://host:port or https://host:port expected"),
+    ({"registry": "http://me:secret@registry", "registry_password": "secret"}, "one of both expected"),
+    ({"registry_password": "secret"}, "registry_password goes with a user"),
+    ({"registry_ca": "ca.pem"}, "registry_ca goes with a registry of https"),
 ])
 def test_options_of_the_registry_that_cannot_be_meant(cases, registry, options, said):
     with pytest.raises(tr.TailraceError, match="CFG-0003") as caught:
@@ -365,7 +383,7 @@ def test_a_registry_with_a_number_for_each_subject_is_refused(cases, registry, m
         self.answer(200, {"id": 7 if "a-value" in self.path else 8})
 
     monkeypatch.setattr(Registry, "do_POST", numbered)
-    with pytest.raises(tr.TailraceError, match="FMT-0004(.|\n)*7 under a-value and 8 under b-value"):
+    with pytest.raises(tr.TailraceError, match="FMT-0005(.|\n)*7 under a-value and 8 under b-value"):
         formats.encode(of_format(cases, "avro")[0], encoding="confluent", registry=registry, subject_naming="topic_name", subject_topics="a,b")
 
 

@@ -40,7 +40,7 @@ def test_the_annotations_parse_and_name_every_hook_and_helper():
     for file in files:
         subprocess.run(["luajit", "-bl", file], check=True, stdout=subprocess.DEVNULL)
     text = "\n".join(file.read_text() for file in files)
-    for section in ("file", "entry", "output", "new_column", "state", "out", "message", "event", "ddl_event", "context"):
+    for section in ("file", "entry", "output", "new_column", "state", "lookup", "lookup_table", "out", "message", "event", "ddl_event", "context"):
         for one in ABI[section]:
             assert re.search(rf"^---@field {re.escape(one['name'])}\??\s", text, re.M), one["name"]
     for one in [*ABI["globals"], *(module for module in ABI["modules"] if "fields" in module)]:
@@ -53,6 +53,7 @@ def test_keys_are_those_the_engine_knows(tmp_path):
     assert known_keys(tmp_path, "return { api = 1, tables = {}, zqzqzqzq = 1 }") == names("file")
     assert known_keys(tmp_path, 'return { api = 1, tables = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("entry")
     assert known_keys(tmp_path, 'return { api = 1, tables = {}, outputs = { ["a.b"] = { zqzqzqzq = 1 } } }') == names("output")
+    assert known_keys(tmp_path, "return { api = 1, lookups = { a = { zqzqzqzq = 1 } } }") == names("lookup")
 
 
 def test_globals_are_those_of_the_sandbox():

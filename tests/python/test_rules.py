@@ -146,7 +146,7 @@ return { api = 1, options = { region = "eu", unused = 1 }, tables = {
     assert ("unmatched", 10) in found
     assert ("exact-key", 8) in found
     assert report.ok
-    assert list(report.plans()) == ["(no pattern)  shop.other -> shop.other, as it is", "shop.user  shop.user -> shop.user, map, pure"]
+    assert list(report.plans()) == ["(no pattern)  shop.other -> shop.other, as it is, pure", "shop.user  shop.user -> shop.user, map, pure"]
     done = command("rule", "check", str(folder / "shop.lua"), "--schema", str(folder / "ddl.sql"))
     assert done.returncode == 0 and "shop.lua:6  warn   edge-value" in done.stdout and "amount=NULL" in done.stdout
 
@@ -173,7 +173,7 @@ def test_schema_prints_what_the_target_gets(folder):
     write(folder / "ddl.sql", "".join(TABLE.replace("_07", f"_{i:02}") for i in range(3)))
     done = command("rule", "schema", str(folder / "shop.lua"), "--schema", str(folder / "ddl.sql"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ("-- from shop.user_00 and 2 more\nCREATE TABLE dw.user (tenant int NOT NULL, id bigint NOT NULL, "
+    assert done.stdout == ("-- from shop.user_00 and 2 more, pure\nCREATE TABLE dw.user (tenant int NOT NULL, id bigint NOT NULL, "
                            "email varchar(83), region char(2), shard varchar(64) NOT NULL, PRIMARY KEY (tenant, id));\n")
     assert command("rule", "schema", str(folder / "shop.lua")).returncode == 2
 

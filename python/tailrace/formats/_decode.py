@@ -19,7 +19,8 @@ Types = Mapping[str, str]
 class Change:
     """What a message says.
 
-    `op`: insert, update, delete, row, ddl, heartbeat; "upsert" where the format does not tell insert from update.
+    `op`: insert, update, delete, row, ddl, heartbeat, transaction_begin, transaction_end; "upsert" where the format does not
+    tell insert from update.
     Images are None where the message has none. `types`: of the columns, where the message names them. `message`: all
     of it, numbers as their tokens.
     """
@@ -110,7 +111,8 @@ def _dataworks(message: Json, context: _Context) -> Change:
         return Change("heartbeat", ts_ms=_integer(payload["timestamp"]["eventTime"]), message=message)
     schema = message["schema"]
     source = schema["source"]
-    op = {"INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}.get(payload["op"], "ddl")
+    op = {"INSERT": "insert", "UPDATE": "update", "DELETE": "delete", "TRANSACTION_BEGIN": "transaction_begin",
+          "TRANSACTION_END": "transaction_end"}.get(payload["op"], "ddl")
     images = [context.row(payload[name]["data"], _values.of_text) if payload.get(name) else None for name in ("before", "after")]
     types = {column["name"]: column["type"] for column in schema["column"]} if schema.get("column") else None
     ddl = payload.get("ddl")

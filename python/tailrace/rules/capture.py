@@ -1,14 +1,17 @@
 """Captures: events of a source as a file of SQL statements, for cases and replay."""
 from __future__ import annotations
 
+import re
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from tailrace import _core, errors
 from tailrace._waiting import SLICE_MS
-from tailrace.endpoint import Endpoint
+from tailrace.endpoint import Endpoint, make_endpoint
 
 COVER = ("ops", "null", "max")
 
@@ -19,6 +22,62 @@ class Captured:
     seen: int                                # events that went by
     events: int                              # events written
     tables: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class CapturedLog:
+    """A folder with log files, and schema.sql where the log does not name columns."""
+
+    path: Path
+    transactions: int
+    bytes: int
+    files: tuple[str, ...]
+    knows_columns: bool                      # False: replay needs schema=FILE, the tables as they were where it begins
+
+
+def capture_raw(source: Endpoint, out: str | Path, *, tables: Sequence[str] = ("*.*",), start: str = "now", seconds: float | None = None,
+                idle: float | None = None, stop: Callable[[], bool] = lambda: False) -> CapturedLog:
+    """Keeps the binary log of a server as it is, from ``start`` on, until ``seconds`` are over, nothing came for ``idle`` seconds, or
+    ``stop()``. ``out`` is a new folder; a capture that fails leaves none."""
+    path = Path(out)
+    if path.exists():
+        raise errors.make("CFG-0003", f"--out {path}: it is there already; a log is kept in a new folder")
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise errors.make("CFG-0003", f"--out {path}: {error.strerror}") from None
+    try:
+        log = _core.LogCapture(folder=str(part), url=source.url, options=source.open_options(), tables=list(tables), start=start)
+        began = last = time.monotonic()
+        while not stop():
+            came = log.step(SLICE_MS)
+            now = time.monotonic()
+            if came:
+                last = now
+            if (seconds is not None and now - began >= seconds) or (idle is not None and now - last >= idle):
+                break
+        log.close()
+        done = CapturedLog(path, log.transactions, log.bytes, tuple(log.files), log.knows_columns)
+        if not done.transactions:
+            raise errors.make("CFG-0003", "nothing came, so there is no log to keep")
+        part.replace(path)
+        return done
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def log_source(folder: str | Path) -> Endpoint:
+    """What capture_raw() made, as a source."""
+    path = Path(folder).absolute()
+    files = sorted((file for file in path.iterdir() if re.search(r"\.\d+$", file.name)), key=lambda file: int(file.suffix[1:]))
+    if not files:
+        raise errors.make("CFG-0003", f"{folder}: no log file in this folder, such as binlog.000042")
+    options: dict[str, object] = {"files": len(files)}
+    if (path / "schema.sql").is_file():
+        options["schema"] = str(path / "schema.sql")
+    return make_endpoint("source", f"binlog://{quote(str(files[0]))}", options)
 
 
 def capture(source: Endpoint, out: str | Path, *, tables: Sequence[str] = ("*.*",), start: str = "now", per_table: int = 50,

@@ -10,6 +10,7 @@ from typing import Any
 from tailrace import _core, errors
 from tailrace.endpoint import option_text
 from tailrace.rules import arrows
+from tailrace.rules.python import RulesLike, files_of, name_of
 
 _OPTION = re.compile(r"\s*([A-Za-z_]\w*)\s*[:=]\s*(?:'((?:[^']|'')*)'|([^\s,'}]+))\s*(,|$)")
 SUFFIXES = (".lua", ".py")                  # of rule files
@@ -52,7 +53,7 @@ class Report:
     """What a case file gave."""
 
     path: Path
-    rules: Path
+    rules: str                               # of a chain: one file a line
     passed: int = 0
     failed: list[Step] = field(default_factory=list)
 
@@ -71,7 +72,7 @@ class Report:
                 yield f"  {mark} {text}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"file": str(self.path), "rules": str(self.rules), "passed": self.passed, "failed": [
+        return {"file": str(self.path), "rules": ", ".join(self.rules.split("\n")), "passed": self.passed, "failed": [
             {"line": step.line, "sql": step.sql, "expected": step.expected, "got": step.got, "failure": step.failure}
             for step in self.failed]}
 
@@ -108,10 +109,11 @@ def find_cases(paths: Iterable[str | Path]) -> list[Path]:
     return list(cases_of(paths))
 
 
-def cases_beside(rules: str | Path) -> list[Path]:
-    """The case files of a rule file; there may be none."""
-    path = Path(rules)
-    return sorted({*path.parent.glob(f"{path.stem}.case"), *path.parent.glob(f"{path.stem}.*.case")})
+def cases_beside(rules: RulesLike) -> list[Path]:
+    """The case files of a rule file or of a chain (``mask+route.case``); there may be none."""
+    files = files_of(rules)
+    folder, stem = files[0].parent, "+".join(file.stem for file in files)
+    return sorted({*folder.glob(f"{stem}.case"), *folder.glob(f"{stem}.*.case")})
 
 
 def cases_of(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
@@ -132,23 +134,28 @@ def cases_of(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
     return out
 
 
-def rules_of(case: Path) -> Path:
-    """``shop.case`` and ``shop.more.case`` are cases of ``shop.lua`` or ``shop.py``."""
+def rules_of(case: Path) -> list[Path]:
+    """``shop.case`` and ``shop.more.case`` are cases of ``shop.lua`` or ``shop.py``, ``mask+route.case`` of mask.lua and then route.lua."""
     for stem in (case.stem, case.stem.partition(".")[0]):
-        found = [case.parent / f"{stem}{suffix}" for suffix in SUFFIXES if (case.parent / f"{stem}{suffix}").exists()]
-        if len(found) > 1:
-            raise errors.make("CFG-0003", f"{case}: both {found[0].name} and {found[1].name} are beside it; say which with --rules")
-        if found:
-            return found[0]
-    raise errors.make("CFG-0003", f"{case}: there is no {case.stem}.lua or {case.stem}.py beside it")
+        files = [_rule_file(case, part) for part in stem.split("+")]
+        if all(files):
+            return [file for file in files if file]
+    raise errors.make("CFG-0003", f"{case}: there is no {' or no '.join(f'{part}.lua or {part}.py' for part in case.stem.split('+'))} beside it")
+
+
+def _rule_file(case: Path, stem: str) -> Path | None:
+    found = [case.parent / f"{stem}{suffix}" for suffix in SUFFIXES if (case.parent / f"{stem}{suffix}").exists()]
+    if len(found) > 1:
+        raise errors.make("CFG-0003", f"{case}: both {found[0].name} and {found[1].name} are beside it; say which with --rules")
+    return found[0] if found else None
 
 
 class CaseFile:
     """A case file that was read."""
 
-    def __init__(self, path: str | Path, rules: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, rules: RulesLike | None = None) -> None:
         self.path = Path(path)
-        self.rules = Path(rules) if rules is not None else rules_of(self.path)
+        self.rules = name_of(rules if rules is not None else rules_of(self.path))
         self.sections: list[Section] = [Section({})]
         for kind, text, line, last_line in _core.read_case(str(self.path)):
             self._take(kind, text, line, last_line)
@@ -192,7 +199,7 @@ class CaseFile:
         report = Report(self.path, self.rules)
         for section in self.sections:
             wanted = {**{name: option_text(name, value) for name, value in (options or {}).items()}, **section.options}
-            session = _core.RuleSession(file=str(self.rules), options=wanted, script=self.path.name, trusted=True)
+            session = _core.RuleSession(file=self.rules, options=wanted, script=self.path.name, trusted=True)
             if section.is_capture:
                 session.begin_capture()
             for step in section.steps:
@@ -274,6 +281,6 @@ def _matches(expected: Sequence[str], got: Sequence[str], failure: str) -> bool:
     return len(wanted) == len(made) and all(one.accepts(other) for one, other in zip(wanted, made, strict=True))
 
 
-def run(path: str | Path, *, rules: str | Path | None = None, options: Mapping[str, object] | None = None) -> Report:
+def run(path: str | Path, *, rules: RulesLike | None = None, options: Mapping[str, object] | None = None) -> Report:
     """Runs one case file against the rule file beside it, or ``rules``."""
     return CaseFile(path, rules).run(options)

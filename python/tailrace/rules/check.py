@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 from tailrace import _core, errors
 from tailrace._waiting import run_interruptibly
 from tailrace.endpoint import option_text
-from tailrace.rules.python import load
+from tailrace.rules.python import RulesLike, files_of, load, name_of
 
-_PLACE = re.compile(r"(?:^|\s)([^\s:]*\.(?:lua|py)):(\d+): ?")
+_PLACE = re.compile(r"(?:^|\s)([^\s:]*\.(?:lua|py|csv)):(\d+): ?")
 _COMMENT = re.compile(r"--(?!\[\[).*$", re.M)
 
 
@@ -31,10 +31,12 @@ class Finding:
 
 @dataclass
 class CheckReport:
-    file: Path
+    files: list[Path]                        # several: a chain
     version: str
     findings: list[Finding] = field(default_factory=list)
-    tables: list[dict[str, Any]] = field(default_factory=list)    # source, pattern, target, create, map, row, purity, reads
+    # source, pattern, target, create, map, row, purity, reads; names_target: rows may go to other tables of this layout;
+    # file: number of it in the chain; is_last: of the last one
+    tables: list[dict[str, Any]] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)   # schemas the rules were planned against
     pure: set[str] = field(default_factory=set)                   # patterns of rules in Python that are said to be
 
@@ -42,28 +44,38 @@ class CheckReport:
     def ok(self) -> bool:
         return not any(finding.is_error for finding in self.findings)
 
+    def purity(self, table: Mapping[str, Any]) -> str:
+        """pure, decides or ordered; empty where it is not known: rows that functions add, Python that does not say."""
+        if table["source"] == "(outputs)" or not table["target"]:
+            return ""
+        if self.files[table["file"]].suffix == ".py" and table["map"]:
+            return "pure" if table["pattern"] in self.pure else ""
+        return str(table["purity"])
+
     def plans(self) -> Iterator[str]:
-        """One line per pattern and target."""
-        is_python = self.file.suffix == ".py"
-        groups: dict[tuple[str, str, str], list[str]] = {}
+        """One line per pattern and target; in a chain behind the name of the file."""
+        groups: dict[tuple[int, str, str, str], list[str]] = {}
         for table in self.tables:
             if not table["target"]:
                 kind = "dropped" if not any(f.is_error and table["source"] in f.text for f in self.findings) else "failed"
             elif table["map"] or table["row"]:
-                kind = "+".join(name for name in ("row", "map") if table[name]) + f", {table['purity']}"
-                if is_python:
-                    kind = "map in Python" + (", pure" if table["pattern"] in self.pure else "")
+                is_python = self.files[table["file"]].suffix == ".py"
+                kind = "map in Python" if is_python else "+".join(name for name in ("row", "map") if table[name])
+                if purity := self.purity(table):
+                    kind += f", {purity}"
             elif table["source"] == "(outputs)":
                 kind = "rows that map and row add"
             else:
-                kind = f"native, {table['purity']}, 0 Lua/row" if table["pattern"] else "as it is"
-            groups.setdefault((table["pattern"] or "(no pattern)", table["target"], kind), []).append(table["source"])
-        for (pattern, target, kind), sources in sorted(groups.items()):
+                kind = f"native, {table['purity']}, 0 Lua/row" if table["pattern"] else f"as it is, {table['purity']}"
+            target = table["target"] + (" (decided per row)" if table["names_target"] else "")
+            groups.setdefault((table["file"], table["pattern"] or "(no pattern)", target, kind), []).append(table["source"])
+        for (file, pattern, target, kind), sources in sorted(groups.items()):
             count = f"{len(sources)} tables" if len(sources) != 1 else sources[0]
-            yield f"{pattern}  {count} -> {target or '(nowhere)'}, {kind}"
+            place = f"{self.files[file].name}: " if len(self.files) > 1 else ""
+            yield f"{place}{pattern}  {count} -> {target or '(nowhere)'}, {kind}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"file": str(self.file), "version": self.version, "ok": self.ok, "tables": self.tables, "findings": [
+        return {"file": ", ".join(map(str, self.files)), "version": self.version, "ok": self.ok, "tables": self.tables, "findings": [
             {"level": "error" if f.is_error else "warn", "code": f.code, "text": f.text, "file": f.file, "line": f.line}
             for f in self.findings]}
 
@@ -88,7 +100,19 @@ def _finding(file: Path, source: str, raw: Mapping[str, Any]) -> Finding:
     named = re.match(r'tables\["(.*?)"\]: (?:columns\.(\w+)|(\w+))?', text)
     pattern = named[1] if named else raw["pattern"]
     name = (named[2] or named[3] or "") if named else raw["name"]
+    if not pattern and not name and raw["is_error"] and (quoted := re.search(r"`(\w+)`", text)):
+        name = quoted[1]
     return Finding(raw["is_error"], raw["code"], _with_table(text, raw["table"]), file.name, _line_of(source, pattern, name))
+
+
+def placed(file: str | Path, error: errors.TailraceError) -> errors.TailraceError:
+    """An error of a rule file with file and line in front of its text, where they can be told."""
+    path = Path(file)
+    if not error.code.startswith("RULE-01") or _PLACE.search(error.detail) or not path.is_file():
+        return error
+    raw = {"is_error": True, "code": error.code, "text": error.detail, "table": "", "pattern": "", "name": ""}
+    line = _finding(path, path.read_text(encoding="utf-8", errors="replace"), raw).line
+    return errors.make(error.code, f"{path.name}:{line}: {error.detail}", **error.context) if line else error
 
 
 def _with_table(text: str, table: str) -> str:
@@ -117,10 +141,24 @@ def _lossy_keys(file: Path, source: str, report: CheckReport) -> Iterator[Findin
                 yield Finding(False, "exact-key", f"`{found[0]}` is never found again: write key({found[1]})", file.name, number)
 
 
-def check(file: str | Path, *, schema: str | Path | None = None, job: str | Path | None = None,
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _failed(paths: Sequence[Path], error: errors.RuleError) -> CheckReport:
+    """The report about a file that does not load."""
+    text = error.detail or error.message
+    named = [path for path in paths if path.name in f"{text} {error.context.get('rule', '')}"]
+    file = named[-1] if named else paths[-1]
+    found = {"is_error": True, "code": error.code, "text": text, "table": "", "pattern": "", "name": ""}
+    return CheckReport(list(paths), "", [_finding(file, _text(file), found)])
+
+
+def check(file: RulesLike, *, schema: str | Path | None = None, job: str | Path | None = None,
           options: Mapping[str, object] | None = None) -> CheckReport:
-    """Compiles a rule file and, with tables from a schema file or a job, plans it and runs its functions over edge rows."""
-    path = Path(file)
+    """Compiles a rule file, or a chain of them, and, with tables from a schema file or a job, plans it and runs its functions over edge
+    rows."""
+    paths = files_of(file)
     ddl = ""
     if schema is not None:
         try:
@@ -129,17 +167,18 @@ def check(file: str | Path, *, schema: str | Path | None = None, job: str | Path
             raise errors.make("CFG-0001", f"{schema}: {error.strerror}") from None
     wanted = {name: option_text(name, value) for name, value in (options or {}).items()}
     try:
-        raw = run_interruptibly(lambda: _core.check_rules(file=str(path), options=wanted, ddl=ddl, job=str(job or "")))
+        raw = run_interruptibly(lambda: _core.check_rules(file=name_of(file), options=wanted, ddl=ddl, job=str(job or "")))
     except errors.RuleError as error:
-        source = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        found = {"is_error": True, "code": error.code, "text": error.detail or error.message, "table": "", "pattern": "", "name": ""}
-        return CheckReport(path, "", [_finding(path, source, found)])
-    source = path.read_text(encoding="utf-8", errors="replace")
-    report = CheckReport(path, raw["version"], [_finding(path, source, one) for one in raw["findings"]], raw["tables"], raw["sources"])
-    report.findings += _unused_options(path, source, raw["options"])
-    if path.suffix == ".py":
-        report.pure = {one.pattern for one in load(str(path), None).functions if one.pure}
-    else:
-        report.findings += _lossy_keys(path, source, report)
+        return _failed(paths, error)
+    sources = [_text(path) for path in paths]
+    findings = [_finding(paths[one["file"]], sources[one["file"]], one) for one in raw["findings"]]
+    report = CheckReport(paths, raw["version"], findings, raw["tables"], raw["sources"])
+    for number, (path, source) in enumerate(zip(paths, sources, strict=True)):
+        declared = [name for name in raw["options"] if len(paths) == 1 or re.search(rf"\b{re.escape(name)}\b", source)]
+        report.findings += _unused_options(path, source, declared)
+        if path.suffix == ".py":
+            report.pure |= {one.pattern for one in load(str(path), None).functions if one.pure}
+        elif number == 0:
+            report.findings += _lossy_keys(path, source, report)
     report.findings.sort(key=lambda finding: (finding.file, finding.line, not finding.is_error, finding.text))
     return report

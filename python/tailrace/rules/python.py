@@ -132,7 +132,7 @@ class File:
     ddl: Mapping[str, Any] | None = None
 
 
-RulesLike = str | os.PathLike[str] | Rule | Sequence[Rule | File]
+RulesLike = str | os.PathLike[str] | Rule | Sequence[Rule | File] | Sequence[str | os.PathLike[str] | Rule]
 
 
 # -- rules as values ---------------------------------------------------------------------------------------------------
@@ -150,9 +150,33 @@ def file_of(rules: object) -> str | None:
     return name
 
 
+def links_of(rules: object) -> list[str] | None:
+    """The names of a list with files in it: each takes what the one before it gave. None: it is no such list."""
+    if not isinstance(rules, list | tuple):
+        return None
+    if not rules:
+        raise errors.make("CFG-0003", "rules: the list is empty; leave it out for no rules")
+    names = []
+    for part in rules:
+        name = file_of(part) if isinstance(part, Rule) else os.fspath(part) if isinstance(part, str | os.PathLike) else None
+        if name is None or not name or "\n" in name:
+            raise errors.make("CFG-0003", f"rules: a list of files expected, one of them is {part!r}")
+        names.append(name)
+    return names
+
+
 def name_of(rules: object) -> str:
-    """A path, or functions, as the engine takes them."""
-    return file_of(rules) or str(rules)
+    """A path, functions, or a list with paths in it, as the engine takes them."""
+    functions = file_of(rules)
+    if functions is not None:
+        return functions
+    links = links_of(rules)
+    return "\n".join(links) if links is not None else str(rules)
+
+
+def files_of(rules: object) -> list[Path]:
+    """The rule files of what name_of() gives."""
+    return [Path(name) for name in name_of(rules).split("\n")]
 
 
 # -- what the engine asks ----------------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 // The sink against a real broker, named by TAILRACE_KAFKA=host:port.
-#include <unistd.h>
-#include <cstdlib>
-#include <iostream>
+#include <algorithm>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -12,25 +10,6 @@
 
 using namespace tailrace;
 using namespace tailrace::test;
-
-namespace {
-
-// "" after saying why, when there is no broker.
-std::string broker() {
-  const char* address = std::getenv("TAILRACE_KAFKA");
-  if (address && *address) return address;
-  const char* why = std::getenv("TAILRACE_SKIP_KAFKA");
-  std::cout << "skipped: no Kafka broker (" << (why && *why ? why : "TAILRACE_KAFKA is not set") << ")\n";
-  return "";
-}
-
-std::string fresh(const std::string& name) {
-  static int counter = 0;
-  auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  return name + "-" + std::to_string(getpid()) + "-" + std::to_string(now) + "-" + std::to_string(counter++);
-}
-
-}  // namespace
 
 TEST_CASE("real broker: topics are made as told, every row arrives once, in order per key") {
   std::string address = broker();
@@ -114,6 +93,47 @@ TEST_CASE("real broker: a statement reaches every partition, without a key") {
   for (const Message& message : messages) {
     CHECK_FALSE(message.has_key);
     CHECK(nlohmann::json::parse(message.value)["allMetaData"]["ddlType"] == "ALTER_TABLE");
+  }
+}
+
+// No source of ours has such statements (OMS: DROP INDEX of an Oracle-mode tenant).
+TEST_CASE("real broker: a statement that names no table goes to all topics that were written to") {
+  std::string address = broker();
+  if (address.empty()) return;
+  for (const char* partition : {"hash", "table", "one"}) {
+    INFO(partition);
+    std::string prefix = fresh("nameless");
+    std::map<std::string, std::string> options{{"topic", prefix + ".{table}"}, {"topic_partitions", "3"}, {"partition", partition}};
+    bool is_one = std::string_view(partition) == "one";
+    if (is_one) options["partition_number"] = "1";
+    SinkUnderTest under(address, options);
+    FullImageFormat format({});
+    SinkContext context;
+    context.serializer = &format;
+    REQUIRE(under.sink->open(context, under.acks).ok());
+    EventBatch nameless = Table("a").ddl(3, "DROP INDEX i");
+    nameless.events[0].table = nullptr;
+    {
+      SinkUnderTest none(address, options);
+      REQUIRE(none.sink->open(context, none.acks).ok());
+      Status status = none.write(nameless);
+      REQUIRE_FALSE(status.ok());
+      CHECK(status.code() == ErrorCode::kSinkWrite);
+      CHECK(status.detail() == "a statement names no table, and this run has sent to no topic yet: DROP INDEX i");
+    }
+    REQUIRE(under.write(Table("a").batch(1, 0, 1)).ok());
+    REQUIRE(under.write(Table("b").batch(2, 0, 1)).ok());
+    REQUIRE(under.write(nameless).ok());
+    REQUIRE(under.sink->flush({}).ok());
+    CHECK(under.acks.sequences() == std::vector<uint64_t>{1, 2, 3});
+    for (const char* table : {".a", ".b"}) {
+      std::vector<int32_t> places;
+      for (const Message& message : consume(address, prefix + table, 3, is_one ? 2 : 4)) {
+        if (!message.has_key) places.push_back(message.partition);
+      }
+      std::sort(places.begin(), places.end());
+      CHECK(places == (is_one ? std::vector<int32_t>{1} : std::vector<int32_t>{0, 1, 2}));
+    }
   }
 }
 

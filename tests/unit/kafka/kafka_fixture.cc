@@ -1,5 +1,9 @@
 #include "unit/kafka/kafka_fixture.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
 #include <stdexcept>
 
 namespace tailrace::test {
@@ -64,6 +68,20 @@ MockCluster::MockCluster(int brokers) {
 MockCluster::~MockCluster() {
   rd_kafka_mock_cluster_destroy(cluster_);
   rd_kafka_destroy(owner_);
+}
+
+std::string broker() {
+  const char* address = std::getenv("TAILRACE_KAFKA");
+  if (address && *address) return address;
+  const char* why = std::getenv("TAILRACE_SKIP_KAFKA");
+  std::cout << "skipped: no Kafka broker (" << (why && *why ? why : "TAILRACE_KAFKA is not set") << ")\n";
+  return "";
+}
+
+std::string fresh(const std::string& name) {
+  static int counter = 0;
+  auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  return name + "-" + std::to_string(getpid()) + "-" + std::to_string(now) + "-" + std::to_string(counter++);
 }
 
 std::vector<Message> consume(const std::string& brokers, const std::string& topic, int partitions, size_t count) {

@@ -88,6 +88,11 @@ struct Message {
 // All messages of the topic, per partition in order; waits until `count` came or 20 s passed.
 std::vector<Message> consume(const std::string& brokers, const std::string& topic, int partitions, size_t count);
 
+// The real broker named by TAILRACE_KAFKA=host:port; "" after saying why there is none.
+std::string broker();
+// A name that no other run has.
+std::string fresh(const std::string& name);
+
 // The sink with its options, opened by `open`.
 struct SinkUnderTest {
   EnvelopeFormat format{{}};

@@ -1,9 +1,6 @@
 // Messages that are larger than their topic takes, by policy; and the throttle. Against the client library's mock brokers.
-#include <unistd.h>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -24,21 +21,6 @@ EventBatch one_large(const Table& table) {
   std::string text(kLarge, 'x');
   batch.events[1].after[1] = Value::of_text(Kind::kText, batch.arena.copy(text), static_cast<uint32_t>(text.size()));
   return batch;
-}
-
-// What makes messages smaller asks the topic's limit first, which mock brokers do not tell.
-std::string broker() {
-  const char* address = std::getenv("TAILRACE_KAFKA");
-  if (address && *address) return address;
-  const char* why = std::getenv("TAILRACE_SKIP_KAFKA");
-  std::cout << "skipped: no Kafka broker (" << (why && *why ? why : "TAILRACE_KAFKA is not set") << ")\n";
-  return "";
-}
-
-std::string fresh() {
-  static int counter = 0;
-  return "large-" + std::to_string(getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count()) + "-" +
-         std::to_string(counter++);
 }
 
 std::string header_of(const std::string& brokers, const std::string& topic, int64_t offset, const char* name) {
@@ -119,7 +101,7 @@ TEST_CASE("oversized = dead_letter without a place for them is an error") {
 }
 
 TEST_CASE("oversized = claim_check puts the message into a file and sends its name") {
-  std::string address = broker(), topic = fresh();
+  std::string address = broker(), topic = fresh("large");
   if (address.empty()) return;
   auto folder = std::filesystem::temp_directory_path() / ("tailrace-claims-" + std::to_string(getpid()));
   for (int round = 0; round < 2; ++round) {  // the second finds the file
@@ -146,7 +128,7 @@ TEST_CASE("oversized = claim_check puts the message into a file and sends its na
 }
 
 TEST_CASE("oversized = claim_check: a folder that cannot be written is a named error") {
-  std::string address = broker(), topic = fresh();
+  std::string address = broker(), topic = fresh("large");
   if (address.empty()) return;
   SinkUnderTest under(address, {{"topic", topic}, {"oversized", "claim_check"}, {"claim_check_folder", "/proc/tailrace"}});
   REQUIRE(under.open().to_string() == "ok");
@@ -157,7 +139,7 @@ TEST_CASE("oversized = claim_check: a folder that cannot be written is a named e
 }
 
 TEST_CASE("oversized = drop_column leaves out the largest column and says so") {
-  std::string address = broker(), topic = fresh();
+  std::string address = broker(), topic = fresh("large");
   if (address.empty()) return;
   SinkUnderTest under(address, {{"topic", topic}, {"oversized", "drop_column"}});
   REQUIRE(under.open().to_string() == "ok");

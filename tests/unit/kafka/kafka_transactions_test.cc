@@ -1,9 +1,5 @@
 // The sink with Kafka transactions, against a real broker: the mock cluster shows aborted records to everybody.
-#include <unistd.h>
-
 #include <chrono>
-#include <cstdlib>
-#include <iostream>
 #include <thread>
 
 #include "sink/kafka_sink_transactions.h"
@@ -14,20 +10,6 @@ using namespace tailrace;
 using namespace tailrace::test;
 
 namespace {
-
-std::string broker() {
-  const char* address = std::getenv("TAILRACE_KAFKA");
-  if (address && *address) return address;
-  const char* why = std::getenv("TAILRACE_SKIP_KAFKA");
-  std::cout << "skipped: no Kafka broker (" << (why && *why ? why : "TAILRACE_KAFKA is not set") << ")\n";
-  return "";
-}
-
-std::string fresh(const std::string& name) {
-  static int counter = 0;
-  return name + "-" + std::to_string(getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count()) + "-" +
-         std::to_string(counter++);
-}
 
 Checkpoint at(uint64_t rows) { return {{"mysql", "gtid=0-1-" + std::to_string(rows)}, 1'700'000'000'000'000, "", rows}; }
 

@@ -71,6 +71,33 @@ TEST_CASE("identity and configuration are kept, a changed configuration is refus
   CHECK(other.status().detail() == "sink.url: \"sqlite:///a.db\" -> \"sqlite:///b.db\"; x: (not set) -> 2");
 }
 
+TEST_CASE("what may change is kept with its new value, what may not says why, and a literal is not shown beside a reference") {
+  Folder folder;
+  const ConfigLatitude latitude{{"/rules/on_error", "/pipeline", "/sink/password"},
+                                {{"tables", "they are copied"}, {"rules", "swap them"}}};
+  auto open = [&](const char* config) {
+    auto job = must_open(folder.job(), Mode::kCreate);
+    return job->create_or_check_config("shop", config, "s", latitude);
+  };
+  REQUIRE(open(R"({"tables":["a.*"],"rules":{"file":"r.lua","options":{"pepper":"${env:P}"}},"sink":{"password":"${env:A}"}})").ok());
+  const char* changed = R"({"tables":["a.*"],"rules":{"file":"r.lua","on_error":"skip","options":{"pepper":"${env:P}"}},
+    "sink":{"password":"${env:B}"},"pipeline":{"memory":"8MiB"}})";
+  auto row = open(changed);
+  REQUIRE(row.ok());
+  CHECK(row->config.find("8MiB") != std::string::npos);
+  CHECK(row->config.find("${env:B}") != std::string::npos);
+  auto job = must_open(folder.job(), Mode::kRead);
+  auto events = job->read_events(0, 10);
+  REQUIRE((events.ok() && events->size() == 1));
+  CHECK((*events)[0].text.find("rules.on_error: (not set) -> \"skip\"") != std::string::npos);
+  job.reset();
+  auto refused = open(R"({"tables":["a.*","b.*"],"rules":{"file":"r.lua","options":{"pepper":"hunter2"}},"sink":{}})");
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().detail() ==
+        "rules.options.pepper: \"${env:P}\" -> (a literal value); tables[1]: (not set) -> \"b.*\". tables: they are copied. rules: swap "
+        "them");
+}
+
 TEST_CASE("a job file has one owner") {
   Folder folder;
   auto job = must_open(folder.job(), Mode::kCreate);
@@ -291,7 +318,7 @@ TEST_CASE("queries read, with names, types and parameters, and do nothing else")
   for (auto& row : views->rows) {
     CHECK(job->query("SELECT * FROM " + std::get<std::string>(row[0])).ok());
   }
-  CHECK(views->rows.size() == 10);
+  CHECK(views->rows.size() == 11);
 }
 
 TEST_CASE("a killed owner leaves a job file that the next one takes over") {
@@ -423,4 +450,38 @@ TEST_CASE("what rules remember goes back to the checkpoint, and the journal does
   CHECK(entries(*job, at("p3", 3)) == "last.a=2@20 other.a=x@20 last.d=4@30 ");
   REQUIRE(job->forget_all().ok());
   CHECK(entries(*job, at("p3", 3)) == "? ");
+}
+
+TEST_CASE("what rules cost is kept per version and table, of the newest versions only") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  auto row = [](const std::string& version, const std::string& table, uint64_t in) {
+    RuleProfileRow out;
+    out.version = version;
+    out.table = table;
+    out.hook = "map";
+    out.in = in;
+    out.out = in + 1;
+    out.timed_ns = 7;
+    out.serialize_ns = 9;
+    return out;
+  };
+  std::vector<RuleProfileRow> first{row("shop@1", "shop.a", 5), row("shop@1", "shop.b", 6)};
+  REQUIRE(job->write_rule_profile(first).ok());
+  std::vector<RuleProfileRow> later{row("shop@1", "shop.a", 8)};
+  REQUIRE(job->write_rule_profile(later).ok());
+  CHECK(job->read_rule_profile().value() == std::vector<RuleProfileRow>{row("shop@1", "shop.a", 8), row("shop@1", "shop.b", 6)});
+  for (int i = 2; i <= 9; ++i) {
+    std::vector<RuleProfileRow> next{row("shop@" + std::to_string(i), "shop.a", 1)};
+    REQUIRE(job->write_rule_profile(next).ok());
+  }
+  auto kept = job->query("SELECT DISTINCT version FROM v1_rule_profile ORDER BY version");
+  REQUIRE(kept.ok());
+  CHECK(kept->rows.size() == 5);
+  CHECK(std::get<std::string>(kept->rows[4][0]) == "shop@9");
+  CHECK(job->write_status(StatusRow{}).ok());
+  StatusRow slow;
+  slow.warning = "map of shop.a has not returned";
+  REQUIRE(job->write_status(slow).ok());
+  CHECK(job->read_status().value()->warning == slow.warning);
 }

@@ -58,11 +58,19 @@ TEST_CASE("A CREATE TABLE that cannot be followed is told with its line") {
   auto like = read_create_tables("use d;\n\ncreate table t like u;");
   REQUIRE_FALSE(like.ok());
   CHECK(like.status().code() == ErrorCode::kConfigSyntax);
-  CHECK(like.status().to_string().find("line 3: CREATE TABLE … LIKE") != std::string::npos);
+  CHECK(like.status().to_string().find("line 3: CREATE TABLE d.t LIKE d.u, and the file has no d.u above it") != std::string::npos);
   CHECK(like.status().to_string().find("table=d.t") != std::string::npos);
   auto charset = read_create_tables("create table t (a char(3) charset nosuch)");
   REQUIRE_FALSE(charset.ok());
   CHECK(charset.status().to_string().find("nosuch") != std::string::npos);
+}
+
+TEST_CASE("CREATE TABLE LIKE takes the columns of a table above it") {
+  auto read = read_create_tables("use d; create table u (a int primary key, b char(3) charset latin1); create table e.t like u;");
+  REQUIRE(read.ok());
+  REQUIRE(read->size() == 2);
+  CHECK(read->back()->qualified_name() == "e.t");
+  CHECK(same_layout(*read->front(), *read->back()));
 }
 
 TEST_CASE("A schema file may be of either family") {

@@ -1,5 +1,7 @@
 #include "mysql/schema_reader.h"
 
+#include "mysql/foreign_keys.h"
+
 #include <stdexcept>
 
 #include "unit/catch.h"
@@ -35,6 +37,43 @@ TEST_CASE("schemas come with every field filled") {
     auto same = must(read_schemas(scratch.connection(), [&](auto database, auto) { return database == scratch.name(); }));
     REQUIRE(same.size() == 1);
     CHECK(same_layout(*same[0], *t));
+  }
+}
+
+TEST_CASE("foreign keys that change rows without a log entry are named, with the least rights that a job has") {
+  for (const LiveServer& server : live_servers()) {
+    INFO(server.name);
+    ScratchDatabase scratch(server);
+    scratch.run("CREATE TABLE p (id INT PRIMARY KEY, other INT, KEY (other))");
+    scratch.run(
+        "CREATE TABLE `c``c` (id INT PRIMARY KEY COMMENT 'CONSTRAINT x FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE', p INT, q INT, "
+        "r INT, "
+        "CONSTRAINT `one` FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE SET NULL, "
+        "CONSTRAINT two FOREIGN KEY (q) REFERENCES p (id) ON DELETE NO ACTION ON UPDATE CASCADE, "
+        "CONSTRAINT three FOREIGN KEY (r) REFERENCES p (id) ON DELETE RESTRICT)");
+    std::string user = "'reader_" + scratch.name() + "'";
+    scratch.run("CREATE USER " + user + " IDENTIFIED BY 'x'");
+    scratch.run("GRANT SELECT ON " + scratch.name() + ".* TO " + user);
+    ConnectOptions options = server.options;
+    options.user = "reader_" + scratch.name();
+    options.password = "x";
+    options.unix_socket.clear();
+    Connection reader = must(Connection::open(options));
+    auto tables = must(read_schemas(reader, [&](auto database, auto) { return database == scratch.name(); }));
+    auto found = must(silent_keys(reader, tables));
+    scratch.run("DROP USER " + user);
+    if (server.name == "mysql9") {  // innodb_native_foreign_keys=OFF: the log has what foreign keys do
+      CHECK(found.empty());
+      auto shown = must(scratch.connection().query("SHOW CREATE TABLE `c``c`"));
+      found = read_silent_keys(**shown.find(0, "Create Table"), scratch.name(), "c`c");
+    }
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].table == scratch.name() + ".c`c");
+    CHECK(found[0].constraint == "one");
+    CHECK(found[0].parent == scratch.name() + ".p");
+    CHECK(found[0].actions == "ON DELETE CASCADE ON UPDATE SET NULL");
+    CHECK(found[1].constraint == "two");
+    CHECK(found[1].actions == "ON UPDATE CASCADE");
   }
 }
 

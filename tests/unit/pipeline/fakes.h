@@ -245,7 +245,7 @@ class FaultSink final : public Sink {
  public:
   FaultSink(Durable& durable, bool owns, uint64_t seed, size_t fail_after)
       : durable_(durable), owns_(owns), random_(seed), fail_after_(fail_after) {}
-  SinkCaps caps() const override { return {false, owns_, true, false}; }
+  SinkCaps caps() const override { return {.owns_checkpoint = owns_, .detects_collisions = true}; }
   Status open(const SinkContext&, AckReceiver& acks) override {
     acks_ = &acks;
     pending_ = durable_.rows;

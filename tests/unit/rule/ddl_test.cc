@@ -208,6 +208,43 @@ TEST_CASE("denied kinds are held, skipped or stop the job") {
   CHECK(desk.noted.back().second == DdlState::kStopped);
 }
 
+TEST_CASE("rules that do not fit the table after a statement name it, behind what they say of such statements") {
+  Folder folder;
+  auto two = make_table("shop", "t", kTwo), three = make_table("shop", "t", kThree);
+  Change drop{three, two, "ALTER TABLE t DROP b", bits({DdlKind::kDropColumn})};
+  std::string rules = "return { api = 1, tables = { ['shop.t'] = { columns = { b = false } } }";
+  Desk desk;
+  auto plain_rules = stage_of(folder, rules + " }", &desk);
+  CHECK_THAT(sent(*plain_rules, drop), Contains("RULE-0105") && Contains("columns.b") && Contains("statement=ALTER TABLE t DROP b") &&
+                                           Contains("table=shop.t") && Contains("gtid=0-1-42") && Contains("tailrace rule swap"));
+  auto held = stage_of(folder, rules + ", ddl = { deny = { 'drop_column' } } }", &desk);
+  CHECK_THAT(sent(*held, drop), Contains("SCH-0005") && Contains("ALTER TABLE t DROP b"));
+  REQUIRE(desk.held.size() == 1);
+  CHECK_THAT(desk.held[0].reason, Contains("the rules deny drop_column, and do not fit the table after it") && Contains("columns.b"));
+  desk.decision = DdlState::kSkipped;
+  CHECK(sent(*held, drop).empty());
+  desk.decision = DdlState::kReleased;
+  CHECK_THAT(sent(*held, drop), Contains("RULE-0105") && Contains("statement=ALTER TABLE t DROP b"));
+  auto asked = stage_of(folder, rules + ", ddl = function(ev) return ev:hold('target: ' .. ev.target) end }", &desk);
+  desk.decision = DdlState::kHeld;
+  CHECK_THAT(sent(*asked, drop), Contains("SCH-0005") && Contains("target: ,"));
+  // A row behind it, when the statement was skipped: the failure tells its place as well.
+  BatchBuilder row;
+  row.insert(two, {Value::of_int(1), text_value("x")});
+  CHECK_THAT(plain_rules->run(row.batch).to_string(), Contains("RULE-0105") && Contains("table=shop.t") && Contains("gtid=0-1-42"));
+}
+
+TEST_CASE("rules corrected for the table after a statement take it, although they do not fit the one before") {
+  Folder folder;
+  auto two = make_table("shop", "t", kTwo), three = make_table("shop", "t", kThree);
+  Change extend{two, three, "ALTER TABLE t ADD b INT", bits({DdlKind::kAddColumn})};
+  std::string rules = entry("columns = { b = 'amount' }");
+  auto rows = stage_of(folder, rules, nullptr, false);
+  CHECK(sent(*rows, extend) == extend.sql);
+  auto messages = stage_of(folder, rules, nullptr);
+  CHECK(sent(*messages, extend) == "CREATE TABLE `shop`.`t` (`id` int NOT NULL, `a` varchar(20), `amount` int, PRIMARY KEY (`id`))");
+}
+
 TEST_CASE("the ddl hook decides") {
   Folder folder;
   Desk desk;

@@ -187,7 +187,7 @@ TEST_CASE("one call that takes long is bounded too: patterns, copies, sorting") 
     CHECK_THAT(result, Contains("RULE-0107"));
     CHECK(seconds < 20);
   }
-  CHECK_THAT(attempt("while true do ('x'):rep(8e6) end", stranger(300)), Contains("RULE-0107"));
+  CHECK_THAT(attempt("while true do ('x'):rep(6e6) end", stranger(300)), Contains("RULE-0107"));
   // Modest use passes.
   CHECK(attempt(map("assert(('key = value'):match('^(%w+)%s*=%s*(%w+)$') == 'key') assert(('a,b'):gsub(',', ';') == 'a;b') "
                     "assert(('x'):rep(5000):find('y', 1, true) == nil)"),
@@ -248,8 +248,9 @@ TEST_CASE("error objects that misbehave are only told about") {
 
 TEST_CASE("rows smuggled out of their hook are of no use") {
   for (const RuleStageConfig& config : {stranger(), operators_own()}) {
-    CHECK_THAT(attempt("local kept\n" + entry("row = function(ev) kept = ev end, map = function(row) return kept.id == 1 end"), config),
-               Contains("outside of the call"));
+    CHECK_THAT(
+        attempt("local kept = {}\n" + entry("row = function(ev) kept[1] = ev end, map = function(row) return kept[1].id == 1 end"), config),
+        Contains("outside of the call"));
     CHECK_THAT(
         attempt(
             "local kept = {}\n" +
@@ -257,26 +258,28 @@ TEST_CASE("rows smuggled out of their hook are of no use") {
                       "map = function(row) local f, s, c = unpack(kept[2]) return f(s, c) == nil end"),
             config),
         Contains("outside of the call"));
-    CHECK_THAT(attempt("local f = where [[ id = 1 ]] local kept\n" +
-                           entry("row = function(ev) kept = ev.after end, map = function(row) return f(kept) end"),
+    CHECK_THAT(attempt("local f = where [[ id = 1 ]] local kept = {}\n" +
+                           entry("row = function(ev) kept[1] = ev.after end, map = function(row) return f(kept[1]) end"),
                        config),
                Contains("outside of the call"));
+    CHECK_THAT(attempt("local kept = {}\n" +
+                           entry("row = function(ev) kept[1] = ev.changed end, map = function(row) return kept[1](nil, 'id') end"),
+                       config),
+               Contains("outside of the call"));
+    CHECK_THAT(attempt("local kept = {}\n" +
+                           entry("row = function(ev) kept[1] = ev.changed_only end, map = function(row) return kept[1](nil, 'id') end"),
+                       config),
+               Contains("outside of the call"));
+    CHECK_THAT(attempt("local kept = {}\n" +
+                           entry("row = function(ev) kept[1] = ev.append end, map = function(row) return kept[1](nil, 'dw.x', {}) end"),
+                       config),
+               Contains("RULE-010"));
     CHECK_THAT(
-        attempt("local kept\n" + entry("row = function(ev) kept = ev.changed end, map = function(row) return kept(nil, 'id') end"), config),
-        Contains("outside of the call"));
-    CHECK_THAT(
-        attempt("local kept\n" + entry("row = function(ev) kept = ev.changed_only end, map = function(row) return kept(nil, 'id') end"),
-                config),
-        Contains("outside of the call"));
-    CHECK_THAT(
-        attempt("local kept\n" + entry("row = function(ev) kept = ev.append end, map = function(row) return kept(nil, 'dw.x', {}) end"),
-                config),
-        Contains("RULE-010"));
-    CHECK_THAT(
-        attempt("local kept\nreturn { api = 1, outputs = { ['dw.x'] = { key = { 'id' }, columns = { 'id int not null' } } }, tables = { "
-                "['shop.*'] = { "
-                "row = function(ev) if kept then kept:add('dw.x', { id = 1 }) end end, map = function(row, out) kept = out end } } }",
-                config),
+        attempt(
+            "local kept = {}\nreturn { api = 1, outputs = { ['dw.x'] = { key = { 'id' }, columns = { 'id int not null' } } }, tables = { "
+            "['shop.*'] = { "
+            "row = function(ev) if kept[1] then kept[1]:add('dw.x', { id = 1 }) end end, map = function(row, out) kept[1] = out end } } }",
+            config),
         Contains("ok") || Contains("RULE-010"));
   }
 }

@@ -91,13 +91,14 @@ TEST_CASE("a row kept beyond its call cannot be read") {
     RuleStageConfig config;
     config.rules.jit = jit;
     std::string kept =
-        "local kept\nreturn { api = 1, tables = { ['shop.*'] = { row = function(ev) if kept then return kept.v == 1 end kept = ev.after "
+        "local kept = {}\nreturn { api = 1, tables = { ['shop.*'] = { row = function(ev) if kept[1] then return kept[1].v == 1 end kept[1] "
+        "= ev.after "
         "end, "
-        "map = function(row) return kept.v ~= nil end } } }";
+        "map = function(row) return kept[1].v ~= nil end } } }";
     CHECK_THAT(code_text(run_rows(kept, config)), Contains("outside of the call"));
     std::string kept_row =
-        "local kept\nreturn { api = 1, tables = { ['shop.*'] = { map = function(row) kept = row end, "
-        "row = function(ev) if kept then return kept.id == 1 end end } } }";
+        "local kept = {}\nreturn { api = 1, tables = { ['shop.*'] = { map = function(row) kept[1] = row end, "
+        "row = function(ev) if kept[1] then return kept[1].id == 1 end end } } }";
     CHECK_THAT(code_text(run_rows(kept_row, config, 2)), Contains("outside of the call"));
   }
 }

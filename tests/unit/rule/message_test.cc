@@ -106,7 +106,6 @@ TEST_CASE("row says what becomes of the message, over what the entry says") {
   CHECK_THAT(insert("row = function(ev) ev.topic = '' end"), Contains("ev.topic is empty"));
   CHECK_THAT(insert("row = function(ev) ev.country = 'x' end"), Contains("values are changed in map(row)"));
   CHECK_THAT(insert("row = function(ev) return ev.headers.x == 1 end"), Contains("only written"));
-  CHECK_THAT(insert("row = function(ev) ev.to = 'dw.x' end"), Contains("values are changed in map(row)"));
   CHECK_THAT(insert("row = function(ev) for i = 1, 100 do ev.headers['h' .. i] = 'x' end end"), Contains("64 headers"));
 }
 
@@ -174,8 +173,8 @@ TEST_CASE("serialize that fails") {
   CHECK_THAT(insert("serialize = function(ev, out) ev.topic = 'x' end"), Contains("values are changed in map(row)"));
   CHECK_THAT(insert("serialize = function(ev, out) error('no') end"), Contains("RULE-0102") && Contains("shop.lua:1: no"));
   std::string kept =
-      "local kept\nreturn { api = 1, tables = { ['shop.*'] = { serialize = function(ev, out) kept = out out:put('x') end, "
-      "row = function(ev) if kept then kept:put('y') end end } } }";
+      "local kept = {}\nreturn { api = 1, tables = { ['shop.*'] = { serialize = function(ev, out) kept[1] = out out:put('x') end, "
+      "row = function(ev) if kept[1] then kept[1]:put('y') end end } } }";
   BatchBuilder first, second;
   first.insert(orders(), order(1, "DE"));
   second.insert(orders(), order(2, "DE"));

@@ -34,8 +34,8 @@ TEST_CASE("a rule file that cannot be loaded says where and why") {
   CHECK_THAT(load_error("return {}"), Contains("`api = 1` is missing"));
   CHECK_THAT(load_error("return { api = 2 }"), Contains("api = 2 is not supported"));
   CHECK_THAT(load_error("return { api = 1, tabels = {} }"), Contains("unknown key `tabels`: did you mean `tables`?"));
-  CHECK_THAT(load_error("return { api = 1, lookups = {} }"),
-             Contains("RULE-0101") && Contains("`lookups` is not supported by this version"));
+  CHECK_THAT(load_error("return { api = 1, metrics = {} }"),
+             Contains("RULE-0101") && Contains("`metrics` is not supported by this version"));
   CHECK_THAT(load_error("\x1bLJ\x02 bytecode"), Contains("RULE-0101"));
   CHECK_THAT(load_error("return { api = 1, default = 'maybe' }"), Contains("default is"));
 }

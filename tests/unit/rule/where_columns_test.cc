@@ -124,7 +124,7 @@ TEST_CASE("mistakes with where functions are named") {
   CHECK_THAT(fails(entry("map = function(row) local f = where [[ id = 1 ]] return f(row) end")),
              Contains("compiled once, at the top of the file"));
   CHECK_THAT(fails("local f = where(5)\n" + entry("map = function(row) return f(row) end")), Contains("usage: where [[expression]]"));
-  CHECK_THAT(fails("local f = where [[ id = 1 ]]\nlocal kept\n" +
-                   entry("row = function(ev) kept = ev.after end, map = function(row) return f(kept) end")),
+  CHECK_THAT(fails("local f = where [[ id = 1 ]]\nlocal kept = {}\n" +
+                   entry("row = function(ev) kept[1] = ev.after end, map = function(row) return f(kept[1]) end")),
              Contains("outside of the call"));
 }

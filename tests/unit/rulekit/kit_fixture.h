@@ -10,8 +10,9 @@
 namespace tailrace::rule_test {
 
 inline RuleKit lua_kit() {
-  return {[](const RuleOptions& options) { return load_rules(options); },
-          [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) { return make_rule_stage(std::move(rules), config); }};
+  return with_chains(
+      {[](const RuleOptions& options) { return load_rules(options); },
+       [](std::shared_ptr<const RuleSet> rules, const RuleStageConfig& config) { return make_rule_stage(std::move(rules), config); }});
 }
 
 // The arrows of one statement, one per line; or its error.

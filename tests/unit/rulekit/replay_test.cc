@@ -49,6 +49,22 @@ TEST_CASE("replay counts what a changed rule makes differently") {
   CHECK(shown == "id=9990 v 'v9990' 'new'\nid=9991 v 'v9991' 'new'\n");
 }
 
+TEST_CASE("CREATE OR REPLACE drops a table only where there is one") {
+  Folder folder;
+  std::string path = folder.write("c.case",
+                                  "capture\nCREATE OR REPLACE TABLE shop.a (id INT PRIMARY KEY);\nINSERT INTO shop.a VALUES (1);\n"
+                                  "CREATE OR REPLACE TABLE shop.a (id INT PRIMARY KEY, v INT);\nINSERT INTO shop.a VALUES (1, 2);\n");
+  auto stage = stage_of(folder, "r.lua", "return { api = 1, ddl = { deny = { 'drop_table' }, on_denied = 'stop' } }");
+  auto events = ScriptEvents::open(path).value();
+  ReplayReport report = replay_rules(
+                            nullptr, *stage, [&] { return events->next(); }, 9)
+                            .value();
+  CHECK(report.tables.at("shop.a").errors == 2);  // the end of the old table, and the statement as that of the new one
+  for (const ReplayExample& example : report.examples) {
+    if (example.kind == "error") CHECK(example.gtid == "c.case:4");
+  }
+}
+
 TEST_CASE("the hash is of the output alone: equal for equal rules, other cuts, and not for others") {
   Folder folder;
   std::string path = folder.write("c.case", capture(6000));

@@ -79,6 +79,43 @@ TEST_CASE("a column that the rules rename is added by its name in the statement"
   CHECK(b.rows("SELECT id, first_name, home_city FROM user ORDER BY id") == "1|a|NULL\n2|b|Rome\n");
 }
 
+TEST_CASE("other tables that rows of the table went to follow with their first row of the new layout") {
+  Bench b;
+  auto elsewhere = [](const SchemaRef& source, const char* name) {
+    auto output = same(source);
+    output->schema = table("dw", name, source->columns, {0});
+    return output;
+  };
+  auto schema = users({kId, kName});
+  auto wide = users({kId, kName, column("age", "int(11)", Kind::kInt)});
+  auto here = same(schema), eu = elsewhere(schema, "user_eu");
+  REQUIRE(b.write(b.next().insert(here, {num(1), text("a")}).insert(eu, {num(2), text("b")})).ok());
+  // Rows for `outputs` have a layout of their own, whatever becomes of the table.
+  auto log = same(schema);
+  log->schema = table("dw", "log", {kId}, {0});
+  log->origins = {-1};
+  REQUIRE(b.write(b.next().insert(log, {num(7)})).ok());
+  REQUIRE(b.write(b.next().ddl(here, "ALTER TABLE user ADD COLUMN age INT DEFAULT 5", wide)).ok());
+  b.open(true);
+  auto log_of_wide = same(wide);
+  log_of_wide->schema = log->schema;
+  log_of_wide->origins = {-1};
+  Status status = b.write(b.next().insert(elsewhere(wide, "user_eu"), {num(3), text("c"), num(30)}).insert(log_of_wide, {num(8)}));
+  INFO(status.to_string());
+  REQUIRE(status.ok());
+  CHECK(b.rows("SELECT id, name, age FROM user_eu ORDER BY id") == "2|b|5\n3|c|30\n");
+  CHECK(b.rows("SELECT * FROM log ORDER BY id") == "7\n8\n");
+  // A table that nothing was sent to but elsewhere.
+  auto only = same(users({kId})), only_eu = elsewhere(only->schema, "only_eu");
+  auto source = table("dw", "only", only->schema->columns, {0});
+  only->source = only->schema = only_eu->source = source;
+  REQUIRE(b.write(b.next().insert(only_eu, {num(1)})).ok());
+  auto more = table("dw", "only", {kId, kName}, {0});
+  REQUIRE(b.write(b.next().ddl(only, "ALTER TABLE only ADD COLUMN name VARCHAR(20)", more)).ok());
+  REQUIRE(b.write(b.next().insert(elsewhere(more, "only_eu"), {num(2), text("x")})).ok());
+  CHECK(b.rows("SELECT id, name FROM only_eu ORDER BY id") == "1|NULL\n2|x\n");
+}
+
 TEST_CASE("existing rows get what the statement gives them at the source") {
   Bench b;
   auto before = same(users({kId}));
