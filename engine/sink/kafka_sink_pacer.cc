@@ -8,8 +8,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kIdle{50};  // a stop is noticed that soon
-constexpr milliseconds kQuiet{5};  // a flush ends by itself when all is confirmed
-constexpr milliseconds kPulse{1};  // long enough for the client's thread to wake
+// A flush ends by itself when all is confirmed. This is long enough for the client's thread to wake.
+constexpr milliseconds kPulse{1};
+constexpr milliseconds kPause{1};  // between flushes while there is always something on its way
 constexpr milliseconds kSeldom{50};
 
 }  // namespace
@@ -37,11 +38,12 @@ KafkaPacer::Step KafkaPacer::next(Clock::time_point now) noexcept {
     }
   }
   sleeps_.store(false, std::memory_order_relaxed);
+  bool is_first = moved_at_ == Clock::time_point();
+  if (!is_first && now - flushed_at_ < kPulse + kPause) return {false, kPause};
   if (bytes <= little_) {
     moved_at_ = flushed_at_ = now;
-    return {true, kQuiet};
+    return {true, kPulse};
   }
-  bool is_first = moved_at_ == Clock::time_point();
   if (int64_t reported = reported_.load(std::memory_order_relaxed); reported != seen_reported_) {
     seen_reported_ = reported;
     if (!is_first) moved_at_ = now;

@@ -1,7 +1,7 @@
 // KafkaPacer: when the messages that wait in the client for company are sent. A full batch goes by itself, and the client's
 // own linger is long: librdkafka 2.0 polls without a pause while a message older than its linger waits for the request in
 // flight (a partition has one at a time), which costs a core. So the polling thread ends the wait, by flushing:
-//   at once       while little is on its way, or nothing was: there is no company to wait for
+//   at once       when nothing was on its way; every 2 ms while little is: half of the time, since a flush makes it poll like that
 //   after linger  in which nothing was confirmed: what is on its way waits for company, not for the broker
 //   every 50 ms   in any case: a quiet partition among busy ones
 // handed, reported and take_wake may be called by any thread, next by the polling thread alone.

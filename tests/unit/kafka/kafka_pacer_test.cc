@@ -35,15 +35,27 @@ TEST_CASE("the polling thread sleeps while nothing is on its way, and is woken o
   CHECK_FALSE(paced.after(1).flush);
 }
 
-TEST_CASE("little is sent at once, whatever was sent before") {
+TEST_CASE("little is sent at once, whatever was sent before it and confirmed") {
   Paced paced;
   paced.after(0);
   for (int i = 0; i < 5; ++i) {
     paced.pacer.handed(100);
     CHECK(paced.after(0).flush);
+    paced.pacer.reported(100);
+    CHECK_FALSE(paced.after(0).flush);
   }
-  paced.pacer.handed(kLittle);
+}
+
+TEST_CASE("little behind something on its way pauses between flushes") {
+  Paced paced;
+  paced.after(0);
+  paced.pacer.handed(100);
+  CHECK(paced.after(0).flush);
+  paced.pacer.handed(100);
   CHECK_FALSE(paced.after(1).flush);
+  CHECK(paced.after(1).flush);
+  paced.pacer.handed(kLittle);
+  CHECK_FALSE(paced.after(2).flush);  // much
   paced.pacer.reported(100);
   paced.pacer.reported(kLittle);
   CHECK(paced.after(0).flush);  // the rest is little again
@@ -62,11 +74,11 @@ TEST_CASE("much waits for linger, counted from the last report") {
   paced.after(0);
   for (int i = 0; i < 50; ++i) paced.pacer.handed(kLittle);
   CHECK(paced.after(0).flush);
-  auto step = paced.after(1);
+  auto step = paced.after(2);
   CHECK_FALSE(step.flush);
-  CHECK(step.longest == milliseconds(4));
+  CHECK(step.longest == milliseconds(3));
   paced.pacer.reported(kLittle);
-  CHECK_FALSE(paced.after(3).flush);
+  CHECK_FALSE(paced.after(2).flush);
   CHECK_FALSE(paced.after(4).flush);
   CHECK(paced.after(1).flush);
   CHECK_FALSE(paced.after(0).flush);
@@ -90,5 +102,5 @@ TEST_CASE("without linger nothing waits") {
   pacer.next({});
   pacer.handed(100'000);
   auto now = KafkaPacer::Clock::now();
-  for (int i = 0; i < 3; ++i) CHECK(pacer.next(now += milliseconds(1)).flush);
+  for (int i = 0; i < 3; ++i) CHECK(pacer.next(now += milliseconds(2)).flush);
 }
