@@ -69,7 +69,7 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
   parts[n++].u.i32 = partition;
   parts[n].vtype = RD_KAFKA_VTYPE_VALUE;
   // Not copied by the client: small pieces freed by another thread cost more than the copy.
-  parts[n].u.mem.ptr = is_tombstone ? nullptr : const_cast<char*>(KafkaDeliveries::keep(pending, record.value));
+  parts[n].u.mem.ptr = is_tombstone ? nullptr : const_cast<char*>(deliveries_.keep(pending, record.value));
   parts[n++].u.mem.size = is_tombstone ? 0 : record.value.size();
   parts[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
   parts[n++].u.i = 0;
