@@ -12,10 +12,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "event/schema.h"
-#include "sink/kafka_sink_memory.h"
 #include "sink/sink.h"
 
 namespace tailrace {
@@ -34,7 +32,6 @@ class KafkaDeliveries {
     bool is_checkpoint() const noexcept { return sequence == 0; }
     std::atomic<uint64_t> open{1};                             // messages not yet reported, and one until the batch is sealed
     bool done = false;                                         // under list_mutex_
-    std::vector<KafkaMemory::Block> memory;                    // what its messages point to; given back when all are reported
     std::deque<Origin> origins;                                // touched by the delivery thread alone until sealed
     std::unordered_map<const TableSchema*, Origin*> by_table;  // pointers of the batch being written; cleared by seal
     const TableSchema* last_table = nullptr;
@@ -46,9 +43,6 @@ class KafkaDeliveries {
   Batch* begin(uint64_t sequence);
   Origin* origin(Batch* batch, const TableSchema* table);
   void sent(Batch* batch) noexcept { batch->open.fetch_add(1, std::memory_order_relaxed); }
-  // Keeps bytes until all messages of the batch are reported. Before seal.
-  const char* keep(Batch* batch, std::string_view bytes) { return memory_.keep(batch->memory, bytes); }
-  const KafkaMemory& memory() const noexcept { return memory_; }
   // No more messages will be sent for it; a batch without any is then done.
   void seal(Batch* batch);
   void delivered(Batch* batch);
@@ -65,7 +59,6 @@ class KafkaDeliveries {
   void finish_one(Batch* batch);
 
   AckReceiver& acks_;
-  KafkaMemory memory_;             // of the delivery thread
   std::mutex ack_mutex_;           // held while the receiver is called, so that order is kept; taken before list_mutex_
   mutable std::mutex list_mutex_;  // never held while the receiver is called
   std::condition_variable_any emptied_;

@@ -99,33 +99,3 @@ TEST_CASE("reports from another thread keep the order") {
   REQUIRE(all.size() == kBatches);
   for (uint64_t i = 0; i < kBatches; ++i) REQUIRE(all[i] == i);
 }
-
-TEST_CASE("what a batch keeps stays until its last report, and the memory is used again") {
-  test::AckLog acks;
-  KafkaDeliveries deliveries(acks);
-  const std::string large(100'000, 'y');
-  std::vector<std::pair<KafkaDeliveries::Batch*, std::vector<const char*>>> on_the_way;
-  auto oldest_is_whole = [&] {
-    const auto& [batch, values] = on_the_way.front();
-    std::string expected(10'000, static_cast<char>('a' + batch->sequence % 26));
-    bool whole = std::string_view(values.back(), large.size()) == large;
-    for (size_t i = 0; i + 1 < values.size(); ++i) whole = whole && std::string_view(values[i], expected.size()) == expected;
-    return whole;
-  };
-  for (uint64_t sequence = 1; sequence <= 1000; ++sequence) {
-    auto* batch = deliveries.begin(sequence);
-    std::vector<const char*> values;
-    std::string text(10'000, static_cast<char>('a' + sequence % 26));
-    for (int i = 0; i < 3; ++i) values.push_back(deliveries.keep(batch, text));
-    CHECK(deliveries.keep(batch, "") != nullptr);
-    values.push_back(deliveries.keep(batch, large));
-    deliveries.sent(batch);
-    deliveries.seal(batch);
-    on_the_way.emplace_back(batch, values);
-    if (on_the_way.size() < 5) continue;
-    REQUIRE(oldest_is_whole());
-    deliveries.delivered(on_the_way.front().first);
-    on_the_way.erase(on_the_way.begin());
-  }
-  CHECK(deliveries.memory().blocks_made() <= 5);  // of 64 KiB, for the 30 kB of each of five batches
-}
