@@ -31,7 +31,6 @@ void KafkaDeliveries::delivered(Batch* batch) { finish_one(batch); }
 
 void KafkaDeliveries::finish_one(Batch* batch) {
   if (batch->open.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  batch->memory = Arena(0);  // it may wait long for those before it
   std::lock_guard order(ack_mutex_);
   std::unique_lock lock(list_mutex_);
   batch->done = true;

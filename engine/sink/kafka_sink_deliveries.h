@@ -13,7 +13,6 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "base/arena.h"
 #include "event/schema.h"
 #include "sink/sink.h"
 
@@ -33,7 +32,6 @@ class KafkaDeliveries {
     bool is_checkpoint() const noexcept { return sequence == 0; }
     std::atomic<uint64_t> open{1};                             // messages not yet reported, and one until the batch is sealed
     bool done = false;                                         // under list_mutex_
-    Arena memory{1024};                                        // what its messages point to; given back when all are reported
     std::deque<Origin> origins;                                // touched by the delivery thread alone until sealed
     std::unordered_map<const TableSchema*, Origin*> by_table;  // pointers of the batch being written; cleared by seal
     const TableSchema* last_table = nullptr;
@@ -45,8 +43,6 @@ class KafkaDeliveries {
   Batch* begin(uint64_t sequence);
   Origin* origin(Batch* batch, const TableSchema* table);
   void sent(Batch* batch) noexcept { batch->open.fetch_add(1, std::memory_order_relaxed); }
-  // Keeps bytes until all messages of the batch are reported. Before seal.
-  static const char* keep(Batch* batch, std::string_view bytes) { return batch->memory.copy(bytes); }
   // No more messages will be sent for it; a batch without any is then done.
   void seal(Batch* batch);
   void delivered(Batch* batch);

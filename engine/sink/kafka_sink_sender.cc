@@ -68,11 +68,10 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
   parts[n].vtype = RD_KAFKA_VTYPE_PARTITION;
   parts[n++].u.i32 = partition;
   parts[n].vtype = RD_KAFKA_VTYPE_VALUE;
-  // Not copied by the client: small pieces freed by another thread cost more than the copy.
-  parts[n].u.mem.ptr = is_tombstone ? nullptr : const_cast<char*>(KafkaDeliveries::keep(pending, record.value));
+  parts[n].u.mem.ptr = is_tombstone ? nullptr : const_cast<char*>(record.value.data());
   parts[n++].u.mem.size = is_tombstone ? 0 : record.value.size();
   parts[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-  parts[n++].u.i = 0;
+  parts[n++].u.i = RD_KAFKA_MSG_F_COPY;
   parts[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
   parts[n++].u.ptr = deliveries_.origin(pending, event.table);
   if (record.has_key) {

@@ -35,7 +35,7 @@ def broker_of(bench, name, **options):
     try:
         yield bench.services.up("kafka", name, **options)
     finally:
-        bench.services.down(name)
+        bench.services.down(name, purge=True)
 
 
 # -- latency ------------------------------------------------------------------------------------------

@@ -44,8 +44,9 @@ class Services:
         return Database(kind, int(values[f"{prefix}_PORT"]), values[f"{prefix}_SOCKET"],
                         Path(values[f"{prefix}_DATADIR"]), values.get(f"{prefix}_BIN") or values.get("TAILRACE_MYSQL9_BIN"))
 
-    def down(self, *names):
-        self._call("down", *names)
+    def down(self, *names, purge=False):
+        """Stops them; with `purge` their data goes, too."""
+        self._call("down", *(["--purge"] if purge else []), *names)
 
     def close(self):
         subprocess.run([REPO / "scripts/services", "down", "--purge"], env=self.environment, check=False,
