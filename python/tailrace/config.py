@@ -1,8 +1,10 @@
 """A job's configuration: TOML or a mapping, to the JSON the engine keeps, with the literal secrets taken out."""
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
+import math
 import os
 import re
 import tomllib
@@ -46,6 +48,7 @@ def build(name: str, source: Endpoint, sink: Endpoint, tables: Sequence[str], ru
     """The configuration of a job made in Python."""
     if isinstance(tables, str):
         raise errors.make("CFG-0003", "tables: a list of patterns expected, such as [\"shop.*\"]")
+    check_values({"job": {"name": name}, "rules": rules, "pipeline": pipeline})
     fields: dict[str, Any] = {"version": 1, "job": {"name": name, "phases": list(phases)},
                               "source": source.config(), "sink": sink.config(), "tables": list(tables)}
     kept_rules = rules_fields(rules, Path.cwd())
@@ -106,6 +109,7 @@ def _rule_file(name: str, folder: Path) -> str:
 def from_mapping(given: Mapping[str, Any], *, default_name: str, folder: Path,
                  locate: Callable[[str], str | None] = lambda key: None) -> JobConfig:
     """Checks nothing the engine checks: unknown keys pass through and come back as its errors."""
+    check_values(given, locate)
     fields = dict(given)
     secrets: dict[str, str] = {}
     ends: list[Endpoint] = []
@@ -166,6 +170,25 @@ def load(path: str | os.PathLike[str], changes: Mapping[str, object]) -> JobConf
     apply(tree, changes)
     resolved = interpolate(tree, locate)
     return from_mapping(resolved, default_name=file.stem, folder=file.resolve().parent, locate=locate)
+
+
+def check_values(node: object, locate: Callable[[str], str | None] = lambda key: None, key: str = "") -> None:
+    """CFG-0003 for what TOML and Python have and a job's configuration has not: moments, and numbers that are none or too large."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            check_values(value, locate, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list | tuple):
+        for value in node:
+            check_values(value, locate, key)
+    expected = ""
+    if isinstance(node, datetime.date | datetime.time) and key != "source.start":
+        expected = f"a string, number, true or false expected, got {node.isoformat()}; a date or time that is meant as text stands in quotes"
+    elif isinstance(node, float) and not math.isfinite(node):
+        expected = f"a number expected, got {node}"
+    elif isinstance(node, int) and not -2**63 <= node < 2**63:
+        expected = "a number of at most 64 bits expected"
+    if expected:
+        raise errors.make("CFG-0003", f"{key}: {expected}", **_file(locate(key)))
 
 
 def unreadable(path: Path, error: OSError) -> str:

@@ -244,3 +244,38 @@ def test_wrong_until(folder):
     with pytest.raises(errors.ConfigError, match="until"):
         job.run(until="tomorrow")
     assert job.owner == ""
+
+
+@pytest.mark.parametrize(("key", "line"), [
+    ("pipeline.threads", "[pipeline]\nthreads = 1979-05-27\n"),
+    ("pipeline.memory", "[pipeline]\nmemory = 07:32:00\n"),
+    ("rules.memory", "[rules]\nmemory = 1979-05-27T07:32:00Z\n"),
+    ("rules.options.since", "[rules.options]\nsince = 1979-05-27\n"),
+    ("sink.page", "page = 1979-05-27\n"),
+])
+def test_a_date_of_toml_is_refused_with_its_key(folder, key, line):
+    error = failure(folder, GOOD + line, run=False)
+    assert error.code == "CFG-0003" and error.detail.startswith(f"{key}: ") and ("1979-05-27" in error.detail or "07:32" in error.detail)
+    assert error.context["file"].endswith(f"shop.toml:{8 + line.count('[')}")
+
+
+def test_a_date_as_name_of_the_job_is_refused(folder):
+    error = failure(folder, GOOD.replace('name = "shop"', "name = 1979-05-27"), run=False)
+    assert error.code == "CFG-0003" and error.detail.startswith("job.name: ") and error.context["file"].endswith("shop.toml:2")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "99999999999999999999"])
+@pytest.mark.parametrize("key", ["pipeline.threads", "pipeline.memory", "rules.batch_ms", "rules.options.limit", "sink.page", "version"])
+def test_a_number_that_is_none_is_refused_with_its_key(folder, key, number):
+    table, _, name = key.rpartition(".")
+    text = GOOD.replace("version = 1", "") if not table else GOOD
+    error = failure(folder, (f"{name} = {number}\n" + text) if not table else text + (f"[{table}]\n" if table != "sink" else "") + f"{name} = {number}\n")
+    assert error.code == "CFG-0003" and error.detail.startswith(f"{key}: ") and "json" not in str(error)
+
+
+def test_a_number_that_is_none_given_in_python_is_refused(folder):
+    source, sink = tr.source(NOWHERE), tr.sink("sqlite://./copy.db")
+    for given in ({"memory": float("nan")}, {"rules": {"options": {"limit": float("inf")}}}):
+        with pytest.raises(errors.ConfigError) as caught:
+            tr.Migration(folder / "job.db", source=source, sink=sink, tables=["shop.*"], **given)
+        assert caught.value.code == "CFG-0003" and ("pipeline.memory" in caught.value.detail or "rules.options.limit" in caught.value.detail)
