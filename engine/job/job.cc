@@ -87,6 +87,7 @@ void Job::Impl::service_loop(std::stop_token stop) {
   std::mutex sleep_mutex;
   std::condition_variable_any wake;
   for (uint64_t turn = 0; !stop.stop_requested(); ++turn) {
+    settle_error();
     write_status();
     if (turn % kProfileEvery == kProfileEvery - 1) write_profile();
     take_commands();
@@ -240,6 +241,18 @@ Status Job::Impl::take_up() {
       dropped_before = status->dropped;
     }
     TAILRACE_TRY(durable_before, file->load());
+    if (status) {
+      counted_before = status->rows_done;
+      rows_uncounted = uncounted_told = status->rows_uncounted;
+      // Status and checkpoint are not kept in one: the newer of the two is what a status says until the sink is asked.
+      if (durable_before && durable_before->rows > *counted_before) {
+        rows_uncounted += durable_before->rows - *counted_before;
+        counted_before = durable_before->rows;
+      } else if (durable_before && durable_before->rows < *counted_before) {
+        durable_before->rows = *counted_before;
+        durable_before->position = status->position;
+      }
+    }
     TAILRACE_TRY(warnings, lasting_warnings(*file, rules_version));
     for (const TableStat& stat : tables) tables_before[stat.database + "." + stat.table] = progress_of(stat);
   }

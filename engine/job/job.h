@@ -45,7 +45,8 @@ struct JobStatus {
   size_t memory_peak = 0;
   std::map<std::string, TableProgress> tables;
   std::vector<std::string> warnings;
-  std::string slow_rule;  // one of them: a function that has not returned yet
+  uint64_t rows_uncounted = 0;  // of rows_durable, missing in the counters of the tables: see note_uncounted
+  std::string slow_rule;        // one of them: a function that has not returned yet
 };
 
 // Other rules for a job: a file with changes of the options in force, or those it had before.

@@ -80,6 +80,9 @@ struct Job::Impl : std::enable_shared_from_this<Job::Impl> {
   PipelineStatus last;                                 // of the run that ended
   std::map<std::string, TableProgress> tables_before;  // counted by earlier runs, of this process or another
   std::optional<Checkpoint> durable_before;            // the newest of theirs
+  std::optional<uint64_t> counted_before;              // rows durable when the counters of a process before this one were kept
+  uint64_t rows_uncounted = 0;                         // that the counters miss
+  uint64_t uncounted_told = 0;                         // of them, what is an event already
   std::vector<std::string> warnings;                   // about what the job found at its source when it began
   std::deque<std::pair<Clock::time_point, uint64_t>> samples;
   Until goal = Until::kEnd;
@@ -103,6 +106,10 @@ struct Job::Impl : std::enable_shared_from_this<Job::Impl> {
   void run_loop(std::stop_token stop);
   void look_at(const FoundTables& source);
   void warn(std::string_view code, const std::string& text);
+  // The sink may have more rows than the process before this one had counted for their tables when it was killed.
+  void note_uncounted(const Checkpoint& resumed);
+  // A retry that delivers again has nothing to complain of any more.
+  void settle_error();
   // How a run went, apart from its status.
   struct Run {
     bool progressed = false, again = false, undecodable = false;

@@ -77,6 +77,33 @@ void Job::Impl::warn(std::string_view code, const std::string& text) {
   note("warn", code, text);
 }
 
+void Job::Impl::note_uncounted(const Checkpoint& resumed) {
+  uint64_t missing = 0;
+  {
+    std::lock_guard lock(mutex);
+    if (!counted_before) return;
+    if (resumed.rows > *counted_before) rows_uncounted += resumed.rows - *counted_before;
+    counted_before.reset();  // from here on this process counts
+    missing = rows_uncounted - std::exchange(uncounted_told, rows_uncounted);
+  }
+  if (missing) note("warn", "uncounted", uncounted_text(missing));
+}
+
+void Job::Impl::settle_error() {
+  std::shared_ptr<Pipeline> current;
+  {
+    std::lock_guard lock(mutex);
+    if (state != JobState::kRunning || error.ok() || !pipeline) return;
+    current = pipeline;
+  }
+  PipelineStatus now = current->status();
+  if (now.durable_rows == 0 && !now.idle) return;
+  std::lock_guard lock(mutex);
+  if (state != JobState::kRunning || pipeline != current) return;
+  error = Status();
+  attempts = 0;
+}
+
 Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got_open, Run& run) {
   Parts made;
   std::string rules_were;
@@ -90,7 +117,12 @@ Status Job::Impl::run_once(std::stop_token stop, bool by_transactions, bool& got
                       &made.filter,      std::nullopt,     nullptr,         &rule_swap};
   if (!config.start.empty() && config.start != "now") parts.start = Position{"", config.start};
   parts.rule_state = file.get();
-  parts.on_started = [this] { return file->mark_started(); };
+  parts.on_started = [this] {
+    TAILRACE_OK(file->mark_started());
+    write_status();  // all tables, before the first row: a kill must not leave them unknown
+    return Status();
+  };
+  parts.on_resumed = [this](const Checkpoint& from) { note_uncounted(from); };
   parts.on_tables = [this](const FoundTables& found) { look_at(found); };
 
   TAILRACE_TRY(auto job, file->read_job());
@@ -210,6 +242,8 @@ JobStatus Job::Impl::status() const {
     out.rows_done = rows_before;
     out.dropped_by_rules = dropped_before;
     out.warnings = warnings;
+    out.rows_uncounted = rows_uncounted;
+    if (rows_uncounted) out.warnings.push_back(uncounted_text(rows_uncounted));
     out.slow_rule = slow_hook;
     if (!slow_hook.empty()) out.warnings.push_back(slow_hook);
     before = tables_before;

@@ -56,6 +56,12 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
     out.checkpoint = pipeline.durable->position;
     out.rows_durable = pipeline.durable->rows;
     out.snapshot_done = !SnapshotStage::is_open(pipeline.durable->snapshot_state);
+    // A process that was killed right behind the copy has not said so of its tables.
+    if (out.snapshot_done) {
+      for (auto& [name, table] : out.tables) {
+        if (table.state == "waiting" || table.state == "copying") table.state = "copied";
+      }
+    }
   }
   uint64_t read = 0;
   for (const auto& [name, table] : pipeline.tables) {
@@ -76,6 +82,10 @@ void fill_from_pipeline(JobStatus& out, const PipelineStatus& pipeline, bool run
   } else if (running && pipeline.last_commit_time_us > 0) {
     out.lag_s = std::max(0.0, static_cast<double>(now_us() - pipeline.last_commit_time_us) / 1e6);
   }
+}
+
+std::string uncounted_text(uint64_t rows) {
+  return fmt::format("{} rows are at the target, but in no counter of v1_table: the process was killed before it had counted them", rows);
 }
 
 void add_counts(TableProgress& later, const TableProgress& earlier) {
@@ -127,6 +137,7 @@ StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables)
   row.position = status.checkpoint;
   row.rules = status.rules_version;
   row.warning = status.slow_rule;
+  row.rows_uncounted = status.rows_uncounted;
   char host[256] = {};
   if (gethostname(host, sizeof host - 1) == 0) row.owner_host = host;
   if (!status.error.ok()) {
@@ -183,6 +194,8 @@ Result<JobStatus> read_job_status(const std::string& path) {
     out.slow_rule = row->warning;
     out.warnings.push_back(row->warning);
   }
+  out.rows_uncounted = row->rows_uncounted;
+  if (out.rows_uncounted) out.warnings.push_back(uncounted_text(out.rows_uncounted));
   TAILRACE_TRY(auto unmatched, lasting_warnings(*file, row->rules));
   out.warnings.insert(out.warnings.end(), unmatched.begin(), unmatched.end());
   if (!row->error_json.empty()) out.error = error_from_json(row->error_json);

@@ -15,6 +15,8 @@ TableProgress progress_of(const TableStat& stat);
 // What people should know of the source, as v1_event has it: patterns of the job's tables and of these rules that matched
 // nothing, and changes that the log does not have.
 inline constexpr std::string_view kUnmatchedPattern = "unmatched", kUnloggedChange = "unlogged";
+// What a status tells of rows_uncounted.
+std::string uncounted_text(uint64_t rows);
 Result<std::vector<std::string>> lasting_warnings(JobFile& file, std::string_view rules_version);
 StatusRow to_status_row(const JobStatus& status, std::vector<TableStat>& tables);
 

@@ -49,7 +49,8 @@ struct StatusRow {
   std::optional<int64_t> run_started_us;
   int64_t updated_us = 0;  // set by write_status
   std::string error_code, error_text, error_json;
-  std::string warning;  // of what goes on right now
+  std::string warning;          // of what goes on right now
+  uint64_t rows_uncounted = 0;  // of rows_done: in no counter of a table, as the process was killed right behind them
 };
 
 struct TableStat {

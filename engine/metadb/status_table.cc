@@ -26,12 +26,13 @@ std::optional<T> optional_int(Statement& s, int at) {
 
 Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) {
   TAILRACE_TRY(auto s,
-               database.prepare("INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
-                                "dropped, lag_s, "
-                                "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
-                                "error_code, "
-                                "error_text, error_json, warning) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                                "?)"));
+               database.prepare(
+                   "INSERT OR REPLACE INTO status(one, state, phase, rows_done, rows_total, rows_per_s, bytes, "
+                   "dropped, lag_s, "
+                   "eta_s, source_kind, position, rules, owner_pid, owner_host, run_started_us, updated_us, "
+                   "error_code, "
+                   "error_text, error_json, warning, rows_uncounted) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                   "?, ?)"));
   s.bind_text(1, row.state);
   s.bind_text(2, row.phase);
   s.bind_int(3, static_cast<int64_t>(row.rows_done));
@@ -52,6 +53,7 @@ Status write_row(sqlite::Database& database, const StatusRow& row, int64_t now) 
   s.bind_text(18, row.error_text);
   s.bind_text(19, row.error_json);
   s.bind_text(20, row.warning);
+  s.bind_int(21, static_cast<int64_t>(row.rows_uncounted));
   return s.run();
 }
 
@@ -138,6 +140,11 @@ Result<std::optional<StatusRow>> JobFile::read_status() {
   if (auto warning = database_->prepare("SELECT warning FROM status"); warning.ok()) {
     TAILRACE_TRY(bool has_one, warning->step());
     if (has_one) row.warning = warning->column_text(0);
+  }
+  // Nor one before 0006 without this.
+  if (auto uncounted = database_->prepare("SELECT rows_uncounted FROM status"); uncounted.ok()) {
+    TAILRACE_TRY(bool has_one, uncounted->step());
+    if (has_one) row.rows_uncounted = static_cast<uint64_t>(uncounted->column_int(0));
   }
   return std::optional<StatusRow>(std::move(row));
 }

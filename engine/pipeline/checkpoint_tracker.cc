@@ -48,6 +48,11 @@ uint64_t CheckpointTracker::durable_sequence() const {
   return durable_sequence_;
 }
 
+std::pair<uint64_t, std::optional<Checkpoint>> CheckpointTracker::durable_at() const {
+  std::lock_guard lock(mutex_);
+  return {durable_sequence_, durable_};
+}
+
 uint64_t CheckpointTracker::acknowledged_rows() const {
   std::lock_guard lock(mutex_);
   return rows_;

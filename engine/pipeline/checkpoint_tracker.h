@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "event/position.h"
 
@@ -24,6 +25,8 @@ class CheckpointTracker {
   std::optional<Checkpoint> durable() const;
   // The number of the batch that the newest one stands after; 0 = none of this run.
   uint64_t durable_sequence() const;
+  // Both, of one moment.
+  std::pair<uint64_t, std::optional<Checkpoint>> durable_at() const;
   uint64_t acknowledged_rows() const;
   size_t unacknowledged() const;
   // How long the oldest batch has been waiting; zero when none is.

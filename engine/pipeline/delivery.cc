@@ -73,6 +73,7 @@ Status Delivery::restore(const std::optional<Checkpoint>& stored) {
   last_commit_time_us_ = stored->commit_time_us;
   started_ = true;
   run_.tracker.restore(*stored);
+  if (run_.parts.on_resumed) run_.parts.on_resumed(*stored);
   if (stored->snapshot_state.empty()) snapshot_.begin_keyed();
   return snapshot_.restore(stored->snapshot_state);
 }

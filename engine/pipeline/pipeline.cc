@@ -194,10 +194,12 @@ PipelineStatus Pipeline::status() const {
   PipelineStatus copy;
   {
     std::lock_guard lock(run_->mutex);
-    run_->settle_counts();
+    // The counters stand for the very checkpoint they are shown with: a killed process's are compared with it.
+    auto [sequence, durable] = run_->tracker.durable_at();
+    run_->counts.settle(sequence, run_->status);
     copy = run_->status;
+    copy.durable = std::move(durable);
   }
-  copy.durable = run_->tracker.durable();
   copy.durable_rows = run_->tracker.acknowledged_rows();
   copy.memory_used = run_->budget.used();
   copy.memory_peak = run_->budget.peak();

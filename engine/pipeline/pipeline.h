@@ -77,6 +77,8 @@ struct PipelineParts {
   // Once, as a new job finds them; may be null.
   std::function<void(const FoundTables&)> on_tables = nullptr;
   RuleStateStore* rule_state = nullptr;  // keeps what ordered rules remember; null: they forget it at the end of a run
+  // The checkpoint that this run goes on from, before anything is delivered; not of a new job. May be null.
+  std::function<void(const Checkpoint&)> on_resumed = nullptr;
 };
 
 struct TableProgress {
