@@ -285,7 +285,7 @@ Status SqliteTables::start_keeping_owners(Target& target) {
 }
 
 Status SqliteTables::follow_layout(Target& target, SourceTable& from, const TableSchema& wanted, const OutputTable& output, bool may_wait) {
-  bool as_at_source = same_columns(*output.source, *output.schema);
+  bool tells_origins = &wanted == output.schema.get();
   bool waits = false;
   if (key_names(wanted) != key_names(*target.columns)) return stop("the key of the table changed", from.ddl);
   for (const Column& before : from.layout->columns) {
@@ -307,9 +307,14 @@ Status SqliteTables::follow_layout(Target& target, SourceTable& from, const Tabl
     const Column& column = wanted.columns[i];
     const Column* there = find(*target.columns, column.name);
     if (!there) {
-      // The statement has the source's name. It is known once rows of this layout come.
-      bool renamed = &wanted == output.schema.get() && i < output.origins.size() && output.origins[i] >= 0;
-      const std::string& stated = renamed ? output.source->columns[static_cast<size_t>(output.origins[i])].name : column.name;
+      // The statement has the source's name, and tells of the source's values. Which column of it this is made of is known once
+      // rows of this layout come.
+      int origin = !tells_origins ? -1 : output.origins.empty() ? static_cast<int>(i) : output.origins[i];
+      bool is_known = origin >= 0 && static_cast<size_t>(origin) < output.source->columns.size();
+      const Column* of_source = is_known ? &output.source->columns[static_cast<size_t>(origin)] : nullptr;
+      bool as_at_source =
+          of_source ? of_source->type_text == column.type_text : !tells_origins && same_columns(*output.source, *output.schema);
+      const std::string& stated = of_source ? of_source->name : column.name;
       TAILRACE_OK(add_column(target, from, column, stated, as_at_source, may_wait, waits));
     } else if (sqlite_layout::storage_type(*there) != sqlite_layout::storage_type(column)) {
       return stop(fmt::format("column {} is {} here and {} in {}.{}", column.name, column.type_text, there->type_text, target.database,
@@ -339,12 +344,13 @@ Status SqliteTables::add_column(Target& target, const SourceTable& from, const C
     Column asked = column;
     asked.name = stated;
     auto added = sqlite_layout::value_of_added(asked, from.ddl);
-    if (added.state == State::kNotNamed && may_wait) {
+    bool needs_origin = added.state == State::kKnown && added.literal != "NULL" && !as_at_source;
+    if ((added.state == State::kNotNamed || needs_origin) && may_wait) {
       waits = true;
       return Status();
     }
     // A rule may have changed the column on its way here; then only NULL is sure to stay NULL.
-    if (added.state != State::kKnown || (added.literal != "NULL" && !as_at_source)) {
+    if (added.state != State::kKnown || needs_origin) {
       return stop(fmt::format("column {} {} was added, and what the rows already here hold in it is not certain from the "
                               "statement",
                               column.name, column.type_text),

@@ -186,3 +186,18 @@ def test_one_table_in_another_format(main_database, jobs, tmp_path):
     wrong = jobs(database, name="wrong", rules="return { api = 1, tables = { ['shop.reading'] = { serialize = 'debezum' } } }",
                  sink={"url": f"file://{tmp_path / 'other'}"})
     assert_error(wrong.run(seconds=30), "RULE-0101", "debezum", "debezium", "shop.reading")
+
+
+def test_a_new_column_that_no_rule_names_takes_its_default_beside_a_mask(database, jobs):
+    """The rows that are here already get what the server gave them; a rule for another column has no say in it."""
+    database.run("CREATE TABLE shop.people (id INT PRIMARY KEY, email VARCHAR(50)); INSERT INTO shop.people VALUES (1, 'jo@x.io'), (2, 'al@x.io')")
+    engine = jobs(database, tables=["shop.people"], rules='local mask = require "tailrace.mask"\n'
+                  'return { api = 1, tables = { ["shop.people"] = { to = "dw.folk", columns = { email = mask.email } } } }')
+    assert engine.run().code == 0
+    database.run("ALTER TABLE shop.people ADD COLUMN extra INT DEFAULT 5, ADD COLUMN kind VARCHAR(10) NOT NULL DEFAULT 'x'; "
+                 "INSERT INTO shop.people VALUES (3, 'bo@x.io', 7, 'y')")
+    ended = engine.run()
+    assert ended.code == 0, str(ended)
+    expected = [(int(number), int(extra), kind) for number, extra, kind in database.run("SELECT id, extra, kind FROM shop.people ORDER BY id")]
+    assert expected[0] == (1, 5, "x")
+    assert rows(jobs.copy, "SELECT id, extra, kind FROM folk ORDER BY id") == expected
