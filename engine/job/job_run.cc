@@ -35,7 +35,8 @@ Status make_parts(const JobConfig& config, const JobFactories& factories, JobFil
   TAILRACE_TRY(EndpointConfig sink, resolved(config, false));
   TAILRACE_TRY(out.filter, TableFilter::parse(config.tables));
   TAILRACE_TRY(out.source, factories.source(source, SourceContext{&out.filter, &file, config.pipeline.spill_dir, config.pipeline.stream,
-                                                                  config.pipeline.quarantine ? &file : nullptr, std::move(tell)}));
+                                                                  config.pipeline.quarantine ? &file : nullptr, std::move(tell),
+                                                                  config.pipeline.snapshot}));
   TAILRACE_TRY(out.sink, factories.sink(sink, config.format, out.serializer));
   TAILRACE_TRY(out.rules, rules.timeline(out.sink->caps(), rules_version));
   return {};

@@ -162,6 +162,18 @@ Result<std::map<std::string, uint16_t>> read_databases(Connection& connection) {
   return out;
 }
 
+Status check_select(Connection& connection, const std::string& database, const std::string& table) {
+  std::string name = quote_name(database) + "." + quote_name(table);
+  Status asked = connection.execute("SELECT * FROM " + name + " LIMIT 0");
+  if (asked.ok() || asked.code() != ErrorCode::kSourcePrivilege) return Status();
+  return Status(
+             ErrorCode::kSourcePrivilege,
+             fmt::format("{}.{} is one of the job's tables, and the account may not read it, or not all of its columns: GRANT SELECT ON {} "
+                         "TO {} ({})",
+                         database, table, name, connection.options().user, asked.detail()))
+      .with("table", database + "." + table);
+}
+
 Result<SchemaRef> read_schema(Connection& connection, std::string_view database, std::string_view table) {
   std::string where = fmt::format("TABLE_SCHEMA={} AND TABLE_NAME={}", quote_text(database), quote_text(table));
   // information_schema may compare without case; only the server's setting says whether names are one.

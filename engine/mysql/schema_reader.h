@@ -33,6 +33,9 @@ Result<std::vector<TableStatus>> read_tables(Connection& connection, const Table
 Result<std::vector<SchemaRef>> read_schemas(Connection& connection, const TableChoice& choice);
 // Default collations of the databases but for the server's own; 0 for a collation without number.
 Result<std::map<std::string, uint16_t>> read_databases(Connection& connection);
+// Fails with kSourcePrivilege when the account may not select all columns of a table; also of one that is not there, if it
+// has no right on it. Whatever else goes wrong is left to whoever reads it.
+Status check_select(Connection& connection, const std::string& database, const std::string& table);
 // kSchemaMissing when there is no such base table.
 Result<SchemaRef> read_schema(Connection& connection, std::string_view database, std::string_view table);
 

@@ -119,6 +119,7 @@ class MysqlSnapshotReader final : public SnapshotReader {
     TAILRACE_TRY(std::vector<TableStatus> found, read_tables(*connection_, choice_));
     std::vector<SnapshotTable> out;
     for (TableStatus& status : found) {
+      TAILRACE_OK(check_select(*connection_, status.schema->database, status.schema->table));
       known_[status.schema->qualified_name()] = {status.engine, status.average_row_length};
       out.push_back({std::move(status.schema), status.estimated_rows});
     }

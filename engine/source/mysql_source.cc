@@ -27,7 +27,9 @@ MysqlSource::MysqlSource(std::vector<ConnectOptions> hosts, HeartbeatOptions hea
       context_(context),
       schemas_(context.schemas, std::string(kKind), &catalogue_,
                [this](std::string_view database, std::string_view table) { return chosen(database, table); }),
-      assembler_(context, schemas_, std::string(kKind)) {}
+      assembler_(context, schemas_, std::string(kKind)) {
+  schemas_.set_all_seen(context.copies);
+}
 
 bool MysqlSource::chosen(std::string_view database, std::string_view table) const {
   return !context_.tables || context_.tables->matches(database, table);
@@ -48,8 +50,10 @@ auto MysqlSource::ask(Ask&& question) -> decltype(question(std::declval<Connecti
 Result<SchemaRef> MysqlSource::LiveCatalogue::table(const std::string& database, const std::string& table) {
   return source_.ask([&](Connection& connection) -> Result<SchemaRef> {
     auto schema = read_schema(connection, database, table);
-    if (!schema.ok() && schema.status().code() == ErrorCode::kSchemaMissing) return SchemaRef();
-    return schema;
+    if (schema.ok() || schema.status().code() != ErrorCode::kSchemaMissing) return schema;
+    // The catalogue shows nothing of tables that the account has no right on; a query tells them from those that are not there.
+    if (source_.context_.copies) TAILRACE_OK(check_select(connection, database, table));
+    return SchemaRef();
   });
 }
 Result<std::vector<SchemaRef>> MysqlSource::LiveCatalogue::tables() {

@@ -248,8 +248,18 @@ Result<SchemaTracker::Resolved> SchemaTracker::resolve(const TableMap& map, cons
     }
     mismatch = std::move(plan).status();
   }
+  bool is_new = all_seen_ && !table.seen;
   if (catalogue_) {
     TAILRACE_TRY(State now, fetch(map.database, map.table));
+    if (now.schema && is_new) {
+      return Status(
+                 ErrorCode::kSourceUnsupported,
+                 fmt::format("{0}.{1} was not among the tables when the job began, and no CREATE TABLE in the log tells of it, so rows of "
+                             "it were never read: either SELECT on it was granted later, or it was made with sql_log_bin=0. Take it with "
+                             "a new job, or leave it out with \"!{0}.{1}\" in the `tables` of one",
+                             map.database, map.table))
+          .with("table", map.database + "." + map.table);
+    }
     if (now.schema) {
       if (!hint) hint = now.schema;
       if (passed(*now.reading, at)) now.belief = Belief::kKnown;

@@ -52,6 +52,9 @@ class SchemaTracker {
   // Of databases whose own one is not known, where there is no catalogue to ask; 0 = their tables stay unknown.
   void set_default_collation(uint16_t collation) noexcept { default_collation_ = collation; }
 
+  // Rows of a table that neither the first reading nor a statement has told of are an error: their table was not copied.
+  void set_all_seen(bool all_seen) noexcept { all_seen_ = all_seen; }
+
   // The plan for rows logged under `map` in the transaction that begins at `at`; new schemas are stored first.
   // `provisional`: of a guess, which a later TABLE_MAP of the same may find to be knowledge.
   struct Resolved {
@@ -155,6 +158,7 @@ class SchemaTracker {
   Catalogue* catalogue_;
   Wanted wanted_;
   uint16_t default_collation_ = 0;
+  bool all_seen_ = false;
   int fold_names_ = 0;
   std::map<Key, Table> tables_;
   std::map<std::string, size_t> followed_;  // tables with a schema, by database

@@ -41,6 +41,7 @@ struct SourceContext {
   Quarantine* quarantine = nullptr;     // outlives the source; null = a failure of one table's schema is the source's
   // Takes what people should know and no failure tells, the same perhaps again after a restart. Reader thread.
   std::function<void(const std::string&)> tell = nullptr;
+  bool copies = false;  // the job copies its tables first: rows of one that was not there to be copied were never read
 };
 
 struct SnapshotTable {
