@@ -8,12 +8,26 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 namespace tailrace {
 namespace {
 
-std::string lock_path(const std::string& job_path) { return job_path + ".lock"; }
+// Beside the file itself, so that links to one job file lead to one lock; a link may be there before its file.
+std::string lock_path(const std::string& job_path) {
+  namespace fs = std::filesystem;
+  constexpr int kMostLinks = 40;  // as the kernel has it
+  std::error_code error;
+  fs::path path = job_path;
+  for (int links = 0; links < kMostLinks && fs::is_symlink(path, error); ++links) {
+    fs::path to = fs::read_symlink(path, error);
+    if (error) break;
+    path = path.parent_path() / to;
+  }
+  fs::path real = fs::weakly_canonical(path, error);
+  return (error ? job_path : real.string()) + ".lock";
+}
 
 std::string read_owner(int descriptor) {
   char text[256];

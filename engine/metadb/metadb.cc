@@ -127,6 +127,11 @@ Status JobFile::require_owner(std::string_view what) const {
   return Status(ErrorCode::kJobState, fmt::format("{}: the job file was opened for reading", what)).with("file", path_);
 }
 
+Status JobFile::require_file() const {
+  if (!database_->is_gone()) return Status();
+  return Status(ErrorCode::kMetaWrite, "the job file, or its -wal, was removed or replaced while the job ran").with("file", path_);
+}
+
 Result<std::optional<Checkpoint>> JobFile::load() {
   std::lock_guard lock(mutex_);
   TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows FROM checkpoint"));
@@ -143,6 +148,7 @@ Result<std::optional<Checkpoint>> JobFile::load() {
 Status JobFile::save(const Checkpoint& checkpoint) {
   TAILRACE_OK(require_owner("save a checkpoint"));
   std::lock_guard lock(mutex_);
+  TAILRACE_OK(require_file());
   TAILRACE_TRY(auto s, database_->prepare("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?, ?, ?)"));
   s.bind_text(1, checkpoint.position.source_kind);
   s.bind_text(2, checkpoint.position.text);
@@ -157,6 +163,7 @@ Status JobFile::append(const std::vector<Entry>& entries) {
   TAILRACE_OK(require_owner("keep a schema"));
   if (entries.empty()) return Status();
   std::lock_guard lock(mutex_);
+  TAILRACE_OK(require_file());
   // A sink may keep a position beyond it at once, so it must outlive a power cut.
   TAILRACE_OK(database_->execute("PRAGMA synchronous=FULL"));
   Status kept = append_locked(entries);

@@ -117,6 +117,7 @@ class JobFile final : public CheckpointStore,
   Status keep_ddl(const StoppedDdl& statement, DdlState state);
   // Runs `body` in one transaction that outlives a power cut.
   Status durably(const std::function<Status()>& body);
+  Status require_file() const;  // it is still where it was opened
   Status require_owner(std::string_view what) const;
 
   const std::string path_;

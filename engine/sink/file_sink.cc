@@ -105,6 +105,7 @@ class FileSink final : public Sink {
   Status flush(std::stop_token) override {
     if (!failure_.ok()) return failure_;
     TAILRACE_OK(write_out());
+    TAILRACE_OK(check_segment());
     if (dirty_ && options_.sync && ::fdatasync(segment_.get()) != 0) {
       return fail(failure("sync", segment_path(last_segment_), ErrorCode::kSinkWrite));
     }
@@ -179,8 +180,17 @@ class FileSink final : public Sink {
     return Status();
   }
 
+  // A file that was removed takes lines until it is closed, and then they are gone.
+  Status check_segment() {
+    struct stat info;
+    if (!dirty_ || ::fstat(segment_.get(), &info) != 0 || info.st_nlink > 0) return Status();
+    return fail(Status(ErrorCode::kSinkMismatch, "the segment was removed while it was written; its lines are gone")
+                    .with("file", segment_path(last_segment_)));
+  }
+
   Status end_segment() {
     TAILRACE_OK(write_out());
+    TAILRACE_OK(check_segment());
     if (dirty_ && options_.sync && ::fdatasync(segment_.get()) != 0) {
       return fail(failure("sync", segment_path(last_segment_), ErrorCode::kSinkWrite));
     }

@@ -65,7 +65,7 @@ class SqliteSink final : public Sink {
   }
 
   Result<std::optional<Checkpoint>> stored_checkpoint() override {
-    TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows "
+    TAILRACE_TRY(auto s, database_->prepare("SELECT source_kind, position, commit_time_us, snapshot_state, rows, saved_us "
                                             "FROM _tailrace_checkpoint WHERE job = ? AND position <> ''"));
     s.bind_text(1, job_id_);
     TAILRACE_TRY(bool found, s.step());
@@ -75,6 +75,8 @@ class SqliteSink final : public Sink {
     checkpoint.commit_time_us = s.column_int(2);
     checkpoint.snapshot_state = s.column_text(3);
     checkpoint.rows = static_cast<uint64_t>(s.column_int(4));
+    last_position_ = checkpoint.position.text;
+    last_saved_us_ = s.column_int(5);
     may_lack_rows_ = !checkpoint.snapshot_state.empty();
     return std::optional<Checkpoint>(std::move(checkpoint));
   }
@@ -112,10 +114,14 @@ class SqliteSink final : public Sink {
   // One job per file. The job claims it on its first open, so that a job that has started finds its row for
   // sure.
   Status check_owner(bool job_has_started) {
-    TAILRACE_TRY(auto s, database_->prepare("SELECT job FROM _tailrace_checkpoint ORDER BY job = ? DESC"));
+    TAILRACE_TRY(auto s, database_->prepare("SELECT job, position, saved_us FROM _tailrace_checkpoint ORDER BY job = ? DESC"));
     s.bind_text(1, job_id_);
     TAILRACE_TRY(bool found, s.step());
     std::string job = found ? std::string(s.column_text(0)) : "";
+    if (found && job == job_id_) {
+      last_position_ = s.column_text(1);
+      last_saved_us_ = s.column_int(2);
+    }
     s.reset();
     if (found && job == job_id_) return Status();
     if (found) {
@@ -142,6 +148,8 @@ class SqliteSink final : public Sink {
         return fail(Status(ErrorCode::kSinkConnect, "another program keeps the file locked").with("file", options_.path));
       }
     }
+    Status left = check_checkpoint();
+    if (!left.ok()) return fail(std::move(left));
     open_ = true;
     begun_at_ = Clock::now();
     bytes_ = 0;
@@ -151,6 +159,11 @@ class SqliteSink final : public Sink {
 
   Status commit() {
     auto began = Clock::now();
+    if (database_->is_gone()) {
+      return fail(
+          Status(ErrorCode::kSinkMismatch, "the file, or its -wal, was removed or replaced while the job ran").with("file", options_.path));
+    }
+    int64_t saved_us = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
     auto& s = commit_checkpoint_;
     s.bind_text(1, job_id_);
     s.bind_text(2, checkpoint_->position.source_kind);
@@ -158,19 +171,31 @@ class SqliteSink final : public Sink {
     s.bind_int(4, checkpoint_->commit_time_us);
     s.bind_text(5, checkpoint_->snapshot_state);
     s.bind_int(6, static_cast<int64_t>(checkpoint_->rows));
-    s.bind_int(7, std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+    s.bind_int(7, saved_us);
     Status status = s.run();
-    if (status.ok() && database_->changes() != 1) {
-      status = Status(ErrorCode::kSinkMismatch, "this job's checkpoint row is gone from the file").with("file", options_.path);
-    }
     if (status.ok()) status = database_->execute("COMMIT");
     if (!status.ok()) return fail(std::move(status));
     commit_took_ = Clock::now() - began;
+    last_position_ = checkpoint_->position.text;
+    last_saved_us_ = saved_us;
     open_ = false;
     checkpoint_.reset();
     for (uint64_t sequence : covered_) acks_->acknowledged(sequence);
     covered_.clear();
     return Status();
+  }
+
+  // The row moves on only from where this engine left it: a copy of the job file may run elsewhere.
+  Status check_checkpoint() {
+    TAILRACE_TRY(auto s, database_->prepare("SELECT position, saved_us FROM _tailrace_checkpoint WHERE job = ?"));
+    s.bind_text(1, job_id_);
+    TAILRACE_TRY(bool found, s.step());
+    if (!found) return Status(ErrorCode::kSinkMismatch, "this job's checkpoint row is gone from the file").with("file", options_.path);
+    if (s.column_text(0) == last_position_ && s.column_int(1) == last_saved_us_) return Status();
+    return Status(ErrorCode::kSinkFenced,
+                  fmt::format("another engine writes into this target: its checkpoint is at '{}', this one left it at '{}'",
+                              s.column_text(0), last_position_))
+        .with("file", options_.path);
   }
 
   Status fail(Status status) {
@@ -191,6 +216,8 @@ class SqliteSink final : public Sink {
   std::unique_ptr<sqlite::Database> database_;
   std::optional<SqliteTables> tables_;  // its statements and the next one must die before the database
   sqlite::Statement commit_checkpoint_;
+  std::string last_position_;  // of the checkpoint row as this engine read or wrote it last, with its time
+  int64_t last_saved_us_ = 0;
   bool open_ = false;
   bool may_lack_rows_ = true;             // until a checkpoint says that the snapshot is over
   std::optional<Checkpoint> checkpoint_;  // stands after the last batch written

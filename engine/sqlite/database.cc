@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -78,6 +79,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   result = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
   if (result == SQLITE_OK) result = sqlite3_exec(handle, "SELECT 1 FROM sqlite_schema", nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) return opening(result, "open");
+  database->has_log_ = ::access(sqlite3_filename_wal(sqlite3_db_filename(handle, "main")), F_OK) == 0;
   return database;
 }
 
@@ -124,6 +126,14 @@ Result<std::optional<int64_t>> Database::query_int(std::string_view sql) {
 
 int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_); }
 bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
+bool Database::is_gone() const noexcept {
+  int moved = 0;
+  if (sqlite3_file_control(handle_, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved) return true;
+  const char* file = sqlite3_db_filename(handle_, "main");
+  if (!file || *file == 0) return false;
+  // SQLite does not watch its log, which stays as long as a connection is open.
+  return ::access(file, F_OK) != 0 || (has_log_ && ::access(sqlite3_filename_wal(file), F_OK) != 0);
+}
 void Database::interrupt() noexcept { sqlite3_interrupt(handle_); }
 void Database::set_busy_timeout(int milliseconds) noexcept { sqlite3_busy_timeout(handle_, milliseconds); }
 

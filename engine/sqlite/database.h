@@ -98,6 +98,8 @@ class Database {
   Result<std::optional<int64_t>> query_int(std::string_view sql);
   int64_t changes() const noexcept;  // rows touched by the last INSERT, UPDATE or DELETE
   bool in_transaction() const noexcept;
+  // The file or its log was removed, moved or replaced while it is open: what is written goes nowhere.
+  bool is_gone() const noexcept;
   // Lets only reading statements be prepared from here on; ATTACH, PRAGMA and writes fail.
   void allow_reading_only() noexcept;
   void set_busy_timeout(int milliseconds) noexcept;
@@ -114,6 +116,7 @@ class Database {
   sqlite3* handle_;
   std::string path_;
   ErrorFamily family_;
+  bool has_log_ = false;  // there was a write-ahead log when it was opened
 };
 
 // BEGIN IMMEDIATE … COMMIT; rolls back unless committed.

@@ -128,6 +128,36 @@ TEST_CASE("a job file has one owner") {
   }
 }
 
+TEST_CASE("a job file has one owner, by whatever link it is named") {
+  Folder folder;
+  std::string link = folder.path + "/link.db", far = folder.path + "/far";
+  std::filesystem::create_symlink("shop.db", link);  // before the file itself
+  std::filesystem::create_directory_symlink(".", far);
+  std::string first = GENERATE(as<std::string>{}, "shop.db", "link.db", "far/link.db");
+  auto job = must_open(folder.path + "/" + first, Mode::kCreate);
+  for (const std::string& name : {folder.job(), link, far + "/shop.db", far + "/link.db"}) {
+    INFO(name);
+    auto second = JobFile::open(name, Mode::kCreate);
+    REQUIRE_FALSE(second.ok());
+    CHECK(second.status().code() == ErrorCode::kJobOwned);
+    CHECK(JobFile::owner_of(name).find(std::to_string(::getpid()) + "@") == 0);
+  }
+  CHECK(std::filesystem::exists(folder.job() + ".lock"));
+  CHECK_FALSE(std::filesystem::exists(link + ".lock"));
+}
+
+TEST_CASE("a job file that was removed while it is open takes no checkpoint") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  Checkpoint checkpoint;
+  checkpoint.position = {"mysql", "gtid=0-1-1"};
+  REQUIRE(job->save(checkpoint).ok());
+  std::filesystem::remove(folder.job() + GENERATE("", "-wal"));
+  Status status = job->save(checkpoint);
+  CHECK(status.code() == ErrorCode::kMetaWrite);
+  CHECK(status.to_string().find(folder.job()) != std::string::npos);
+}
+
 TEST_CASE("what is not a job file is named") {
   Folder folder;
   auto missing = JobFile::open(folder.job(), Mode::kRead);

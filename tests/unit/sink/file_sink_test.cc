@@ -83,6 +83,20 @@ TEST_CASE("segments end at the first transaction end past their size") {
   CHECK(b.segment(2) == "{\"id\":5}\n");
 }
 
+TEST_CASE("a segment that is removed while it is written stops the job") {
+  Bench b;
+  REQUIRE(b.open().ok());
+  REQUIRE(b.insert(1).ok());
+  REQUIRE(b.sink->flush({}).ok());
+  std::filesystem::remove(b.path + "/changes-00000001.jsonl");
+  REQUIRE(b.insert(2).ok());
+  Status status = b.sink->flush({});
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.code() == ErrorCode::kSinkMismatch);
+  CHECK(status.to_string().find("changes-00000001.jsonl") != std::string::npos);
+  CHECK(b.acks.sequences == std::vector<uint64_t>{1});
+}
+
 TEST_CASE("a torn last line is cut and a new segment begun") {
   Bench b;
   std::string torn = GENERATE(std::string("{\"id\":1}\n{\"id\":2"), std::string("{\"id\":1}\n"), std::string("{\"i"),

@@ -311,6 +311,59 @@ TEST_CASE("a sink file belongs to one job") {
   }
 }
 
+TEST_CASE("a second engine of one job is told, and nothing of it stays") {
+  Bench b;
+  auto t = same(table("d", "log", {column("a", "int(11)", Kind::kInt)}, {}));
+  bool has_begun = GENERATE(false, true);  // a copy of the job file before or after its first checkpoint
+  b.open();
+  if (has_begun) {
+    b.write(b.next().insert(t, {num(1)}));
+    b.flush();
+  }
+  auto second = make_sink("sqlite://" + b.file);
+  Acks acks;
+  SinkContext context;
+  context.job_id = "job-1";
+  context.job_has_started = has_begun;
+  REQUIRE(second->open(context, acks).ok());
+  CHECK((*second->stored_checkpoint()).has_value() == has_begun);
+  b.write(b.next().insert(t, {num(2)}));
+  b.flush();
+  std::string rows = b.rows("SELECT a FROM log ORDER BY a");
+  // The first one stands at the same place of the log as the second, but the row is not as the second read it.
+  Status status = second->write(BatchMaker(b.sequence).insert(t, {num(3)}).whole(), {});
+  if (status.ok()) status = second->flush({});
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.code() == ErrorCode::kSinkFenced);
+  CHECK(status.to_string().find("another engine writes into this target") != std::string::npos);
+  CHECK(acks.sequences.empty());
+  CHECK(b.rows("SELECT a FROM log ORDER BY a") == rows);
+  b.write(b.next().insert(t, {num(4)}));
+  b.flush();
+}
+
+TEST_CASE("a sink file that is removed or replaced stops the job") {
+  Bench b;
+  b.open();
+  auto t = same(users());
+  b.write(b.next().insert(t, {num(1), text("a")}));
+  b.flush();
+  SECTION("removed") {
+    for (const char* part : {"", "-wal", "-shm"}) std::filesystem::remove(b.file + part);
+  }
+  SECTION("its log removed") { std::filesystem::remove(b.file + "-wal"); }
+  SECTION("another one in its place") {
+    std::filesystem::rename(b.file, b.file + ".old");
+    std::filesystem::copy_file(b.file + ".old", b.file);
+  }
+  Status status = b.sink->write(b.next().insert(t, {num(2), text("b")}).whole(), {});
+  if (status.ok()) status = b.sink->flush({});
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.code() == ErrorCode::kSinkMismatch);
+  CHECK(status.to_string().find(b.file) != std::string::npos);
+  CHECK(b.acks.sequences == std::vector<uint64_t>{1});
+}
+
 TEST_CASE("names keep databases apart when asked to") {
   Bench b;
   auto a = same(table("dw", "user", {column("id", "int(11)", Kind::kInt, false)}, {0}));
