@@ -284,7 +284,10 @@ void bind_jobs(py::module_& m) {
           py::arg("sql"), py::arg("parameters") = py::tuple(), py::arg("max_rows") = 1'000'000)
       .def("row", [](PyJobFile& self) { return job_row(self.file()); })
       .def(
-          "command", [](PyJobFile& self, int64_t id) { return command_row(self.file(), id); }, py::arg("id"));
+          "command", [](PyJobFile& self, int64_t id) { return command_row(self.file(), id); }, py::arg("id"))
+      .def(
+          "withdraw", [](PyJobFile& self, int64_t id) { return take(without_gil([&] { return self.file().withdraw_command(id); })); },
+          py::arg("id"));
 
   m.def(
       "job_owner", [](const std::string& path) { return JobFile::owner_of(path); }, py::arg("path"));

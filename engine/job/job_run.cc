@@ -213,7 +213,11 @@ void Job::Impl::run_loop(std::stop_token stop) {
     } else {
       // A held statement is no failure: a person decides, and the job goes on.
       state = status.code() == ErrorCode::kSchemaHeld ? JobState::kPaused : JobState::kFailed;
-      error = state == JobState::kPaused ? std::move(status).with("job", file->path()) : std::move(status);
+      bool gave_up = state == JobState::kFailed && status.retry() == Retry::kTransient;
+      error = std::move(status);
+      if (state == JobState::kPaused) error = std::move(error).with("job", file->path());
+      // Others of its kind are tried again; this one is an answer to a start.
+      if (gave_up) error = std::move(error).with("gave up", "the start did not succeed within 10 s");
     }
     changed.notify_all();
     std::string text = error.ok() ? std::string(job_state_name(state)) : error.to_string();

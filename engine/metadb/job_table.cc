@@ -236,6 +236,14 @@ Status JobFile::finish_command(int64_t id, std::string_view answer, bool failed)
   return s.run();
 }
 
+Result<bool> JobFile::withdraw_command(int64_t id) {
+  std::lock_guard lock(mutex_);
+  TAILRACE_TRY(auto s, database_->prepare("DELETE FROM command WHERE id = ? AND state = 'new'"));
+  s.bind_int(1, id);
+  TAILRACE_OK(s.run());
+  return database_->changes() == 1;
+}
+
 Result<std::optional<CommandRow>> JobFile::read_command(int64_t id) {
   std::lock_guard lock(mutex_);
   TAILRACE_TRY(auto s, database_->prepare("SELECT id, verb, args, by, at_us, state, answer FROM command WHERE id = ?"));

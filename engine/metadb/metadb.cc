@@ -235,6 +235,19 @@ Result<int64_t> JobFile::add(const DeadLetter& letter) {
   };
   TAILRACE_TRY(std::optional<int64_t> id, known());
   if (id) return *id;
+  // A copied row that the stream has brought already: the letter of the stream is it, if it has the same row.
+  if (letter.position.text.empty()) {
+    TAILRACE_TRY(auto s, database_->prepare("SELECT id FROM dead_letter WHERE code = ? AND database = ? AND \"table\" = ? AND key = ? AND "
+                                            "CASE WHEN json_valid(payload) THEN payload ->> '$.after' END = "
+                                            "CASE WHEN json_valid(?5) THEN ?5 ->> '$.after' END ORDER BY id LIMIT 1"));
+    s.bind_text(1, letter.code);
+    s.bind_text(2, letter.database);
+    s.bind_text(3, letter.table);
+    s.bind_text(4, letter.key);
+    s.bind_text(5, letter.payload);
+    TAILRACE_TRY(bool found, s.step());
+    if (found) return s.column_int(0);
+  }
   TAILRACE_OK(add_locked(letter));
   TAILRACE_TRY(id, known());
   if (!id) return Status(ErrorCode::kInternal, "a dead letter vanished");

@@ -95,6 +95,8 @@ class JobFile final : public CheckpointStore,
   Result<std::vector<CommandRow>> poll_commands();
   Status finish_command(int64_t id, std::string_view answer, bool failed = false);
   Result<std::optional<CommandRow>> read_command(int64_t id);
+  // By who posted it: false when the owner has taken it already, so that it may yet be carried out.
+  Result<bool> withdraw_command(int64_t id);
 
   // Versions of the rules. Keeping the same version again gives its row; cuts come oldest first, without void ones.
   Result<int64_t> keep_rule_version(const RuleVersionRow& version);

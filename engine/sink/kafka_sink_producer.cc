@@ -123,6 +123,17 @@ void KafkaProducer::wake_pacer() noexcept {
   if (pacer_.take_wake()) rd_kafka_queue_yield(reports_.get());
 }
 
+ErrorCode undelivered_code(int error) noexcept {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return ErrorCode::kSinkTooLarge;
+    // The topic was deleted while we write: the next run looks for it, or makes it, with a new producer.
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return ErrorCode::kSinkConnect;
+    default: return ErrorCode::kSinkWrite;
+  }
+}
+
 void KafkaProducer::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto* self = static_cast<KafkaProducer*>(opaque);
   auto* origin = static_cast<KafkaDeliveries::Origin*>(message->_private);
@@ -151,7 +162,7 @@ void KafkaProducer::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, 
   }
   // Not rd_kafka_message_errstr: for a produced message it gives the payload, which is no C string.
   std::string why = fmt::format("message of {} bytes not delivered: {}{}", message->len, rd_kafka_err2str(message->err), advice);
-  self->deliveries_->fail(at_message(Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite, std::move(why)), place));
+  self->deliveries_->fail(at_message(Status(undelivered_code(message->err), std::move(why)), place));
 }
 
 void KafkaProducer::on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {

@@ -20,6 +20,9 @@ struct rd_kafka_queue_s;
 
 namespace tailrace {
 
+// What it means that a message was not taken or not delivered, by librdkafka's error.
+[[nodiscard]] ErrorCode undelivered_code(int error) noexcept;
+
 class KafkaProducer {
  public:
   // The settings outlive it.

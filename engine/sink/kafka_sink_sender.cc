@@ -110,11 +110,10 @@ Status KafkaSender::send(const Outgoing& message, const KafkaTopic& topic, int32
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
       deliveries_.not_sent(pending);
       if (deliveries_.has_failed()) return deliveries_.failure();
-      bool too_large = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
       const std::string table = event.table ? event.table->qualified_name() : "";
-      return at_message(Status(too_large ? ErrorCode::kSinkTooLarge : ErrorCode::kSinkWrite,
-                               fmt::format("message of {} bytes not taken: {}", record.value.size() + record.key.size(), why)),
-                        {topic.name, table, record.key, id_of(batch, event)});
+      return at_message(
+          Status(undelivered_code(code), fmt::format("message of {} bytes not taken: {}", record.value.size() + record.key.size(), why)),
+          {topic.name, table, record.key, id_of(batch, event)});
     }
     producer_.wait_for_room(stop);
     if (stop.stop_requested() || producer_.is_abandoned()) {

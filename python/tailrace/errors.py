@@ -62,6 +62,8 @@ class TailraceError(Exception):
         self.detail = detail
         self.context: dict[str, str] = dict(context or {})
         self.causes = causes
+        if "gave up" in self.context:
+            self.solution = "correct the cause, or wait until it is over; then run the job again: this process has ended it"
         super().__init__(code, detail)
         for cause in causes:
             self.add_note(f"caused by {cause['code']} {cause['detail']}".rstrip())
@@ -141,7 +143,8 @@ class SchemaHeld(SchemaError):
         super().__init__(code, detail, context, causes)
         job = self.context.get("job")
         if job is not None:
-            self.solution = f"tailrace ddl release {job} lets the statement through, tailrace ddl skip {job} leaves it out; the job goes on behind it"
+            self.solution = (f"tailrace ddl release {job} lets the statement through, tailrace ddl skip {job} leaves it out: then the target "
+                             "stays as it is, and rows that no longer fit it end the job (SCH-0003)")
 
 
 class SchemaChanged(SchemaError):

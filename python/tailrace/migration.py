@@ -306,16 +306,22 @@ class Migration(AbstractContextManager["Migration"]):
         command = _core.post_job_command(str(self.path), verb, arguments)
         reader = _core.JobFile(str(self.path))
         deadline = time.monotonic() + max(1.0, seconds(timeout))
-        while time.monotonic() < deadline:
-            row = reader.command(command)
-            if row is not None and row["state"] == "failed":
-                raise rule_swap.failure(verb, row["answer"], self.path)
-            if row is not None and row["state"] == "done":
-                return str(row["answer"])
-            if not self.owner:
-                return ""
-            time.sleep(SLICE_S)
-        raise errors.make("JOB-0008", f"{self.owner} did not answer the command {verb}", job=self.path)
+        try:
+            while time.monotonic() < deadline:
+                row = reader.command(command)
+                if row is not None and row["state"] == "failed":
+                    raise rule_swap.failure(verb, row["answer"], self.path)
+                if row is not None and row["state"] == "done":
+                    return str(row["answer"])
+                if not self.owner:
+                    return ""
+                time.sleep(SLICE_S)
+        except KeyboardInterrupt:
+            reader.withdraw(command)
+            raise
+        became = ("it was withdrawn and will not be carried out" if reader.withdraw(command) else
+                  f'it was taken already and may still take effect; see tailrace sql {self.path} "SELECT * FROM v1_command"')
+        raise errors.make("JOB-0008", f"{self.owner} did not answer the command {verb}: {became}", job=self.path)
 
     def _end(self, mode: Mode, patience_s: float) -> None:
         job = self._job

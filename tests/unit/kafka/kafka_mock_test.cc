@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "sink/kafka_sink_producer.h"
 #include "unit/catch.h"
 #include "unit/kafka/kafka_fixture.h"
 
@@ -201,6 +202,15 @@ TEST_CASE("a topic the broker does not let us write to fails the sink") {
   REQUIRE(under.write(Table("orders").batch(1, 1, 1)).ok());
   REQUIRE(under.acks.wait_for([](auto&, auto& failures) { return !failures.empty(); }));
   CHECK(under.acks.failures()[0].code() == ErrorCode::kSinkWrite);
+}
+
+TEST_CASE("a topic that is gone is tried again, what a person must mend is not") {
+  auto retry = [](int error) { return Status(undelivered_code(error), "").retry(); };
+  CHECK(retry(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) == Retry::kTransient);
+  CHECK(retry(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) == Retry::kTransient);
+  CHECK(retry(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) == Retry::kTransient);
+  CHECK(retry(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) == Retry::kOperator);
+  CHECK(undelivered_code(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) == ErrorCode::kSinkTooLarge);
 }
 
 TEST_CASE("a producer that lost its place in the sequence fails the sink instead of risking order") {

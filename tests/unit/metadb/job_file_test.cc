@@ -186,6 +186,36 @@ TEST_CASE("a job file of a newer engine is not owned, but may be read") {
   CHECK(JobFile::open(folder.job(), Mode::kRead).ok());
 }
 
+TEST_CASE("a command that nobody has taken can be withdrawn, one that was taken cannot") {
+  Folder folder;
+  auto owner = must_open(folder.job(), Mode::kCreate);
+  auto asker = must_open(folder.job(), Mode::kRead);
+  auto first = asker->post_command("rules", "{}", "test");
+  REQUIRE(first.ok());
+  CHECK(asker->withdraw_command(*first).value());
+  CHECK(owner->poll_commands()->empty());
+  auto second = asker->post_command("rules", "{}", "test");
+  REQUIRE(second.ok());
+  REQUIRE(owner->poll_commands()->size() == 1);
+  CHECK_FALSE(asker->withdraw_command(*second).value());
+  CHECK(asker->read_command(*second)->value().state == "taken");
+}
+
+TEST_CASE("a copied row that the stream has brought already is no second dead letter") {
+  Folder folder;
+  auto job = must_open(folder.job(), Mode::kCreate);
+  auto streamed =
+      job->add({"RULE-0102", {"mysql", "0-1-5:0"}, "shop", "user", "id=7", R"({"op":"insert","after":{"id":"7","v":"1"}})", "x"});
+  REQUIRE(streamed.ok());
+  CHECK(job->add({"RULE-0102", {}, "shop", "user", "id=7", R"({"op":"read","after":{"id":"7","v":"1"}})", "x"}).value() == *streamed);
+  // Another state of the row, another failure, another event: letters of their own.
+  CHECK(job->add({"RULE-0102", {}, "shop", "user", "id=7", R"({"op":"read","after":{"id":"7","v":"2"}})", "x"}).value() != *streamed);
+  CHECK(job->add({"SINK-0006", {}, "shop", "user", "id=7", R"({"op":"read","after":{"id":"7","v":"1"}})", "x"}).value() != *streamed);
+  CHECK(
+      job->add({"RULE-0102", {"mysql", "0-1-6:0"}, "shop", "user", "id=7", R"({"op":"update","after":{"id":"7","v":"1"}})", "x"}).value() !=
+      *streamed);
+}
+
 TEST_CASE("checkpoint, schemas and dead letters come back as they were") {
   Folder folder;
   auto schema = std::make_shared<TableSchema>();
