@@ -118,6 +118,8 @@ TEST_CASE("what cannot be followed is named, with file and line") {
   CHECK_THAT(last_of({"SELECT 1"}), Contains("none of the statements"));
   CHECK_THAT(last_of({kTable, "CREATE TABLE s.t (a INT)"}), Contains("exists"));
   CHECK_THAT(last_of({"COMMIT"}), Contains("without BEGIN"));
+  CHECK_THAT(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a', 2)", "INSERT INTO s.t VALUES (2, 'b', 2), (1, 'c', 2)"}),
+             Contains("t.case:7") && Contains("primary key already"));
 }
 
 TEST_CASE("in a capture the WHERE is the row before") {
