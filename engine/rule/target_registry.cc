@@ -45,7 +45,11 @@ Status TargetRegistry::add(const OutputTable& output) {
     if (other == source) continue;
     std::string why = difference(*output.schema, source, *known.schema, other);
     if (!why.empty()) {
-      return Status(ErrorCode::kRuleLoad, fmt::format("{} and {} cannot merge into {}: {}", source, other, target, why))
+      return Status(
+                 ErrorCode::kRuleLoad,
+                 fmt::format(
+                     "{} and {} cannot merge into {}: {}; declare one type for the column in their rules, or give one of them another `to`",
+                     source, other, target, why))
           .with("table", source);
     }
     bool is_keyed = !output.schema->primary_key.empty();

@@ -210,6 +210,13 @@ Status RowScript::insert(SqlTokens& tokens, Op op, EventBatch& batch) {
         TAILRACE_TRY(row[i], left_out(schema.columns[i], batch.arena));
       }
     }
+    const auto& key = schema.primary_key;
+    auto has_this_key = [&](const std::vector<Value>& kept) {
+      return std::all_of(key.begin(), key.end(), [&](uint16_t i) { return identical(kept[i], row[i]); });
+    };
+    if (op == Op::kInsert && !key.empty() && std::any_of(to->rows.begin(), to->rows.end(), has_this_key)) {
+      return fail(fmt::format("{} has a row with this primary key already, so a server refuses the INSERT", schema.qualified_name()));
+    }
     add_event(batch, op, to->schema).after = copy_row(batch, row);
     if (keeps_rows_) keep_row(*to, row, to->rows.emplace_back());
   } while (tokens.accept_mark(','));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "mysql/charset.h"
+
 namespace tailrace {
 namespace {
 
@@ -22,13 +24,24 @@ std::string trimmed(std::string_view text) {
 bool ScriptReader::next_line() {
   has_line_ = static_cast<bool>(std::getline(in_, line_));
   at_ = 0;
-  if (has_line_) ++number_;
+  if (!has_line_) return false;
+  ++number_;
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (number_ == 1 && line_.starts_with(kByteOrderMark)) line_.erase(0, kByteOrderMark.size());
+  const bool has_zero = line_.find('\0') != std::string::npos;
+  if (has_zero || !is_utf8(line_)) {
+    bad_line_ = Status(ErrorCode::kRuleCase, fmt::format("line {}: {}", number_,
+                                                         has_zero ? "a zero byte; is this a case file? In a literal it is \\0 or x'00'"
+                                                                  : "not UTF-8; bytes that are no text are written x'hex'"));
+    has_line_ = false;
+  }
   return has_line_;
 }
 
 Result<ScriptItem> ScriptReader::next() {
   for (;;) {
     if (!has_line_ && !next_line()) {
+      if (!bad_line_.ok()) return bad_line_;
       if (in_.bad()) return Status(ErrorCode::kRuleCase, fmt::format("the file cannot be read behind line {}", number_));
       return ScriptItem{ScriptItem::Kind::kEnd, "", number_, number_};
     }
@@ -72,7 +85,10 @@ Result<ScriptItem> ScriptReader::statement() {
       if (c == '\'' || c == '"' || c == '`') quote = c;
       item.text.push_back(c);
     }
-    if (!next_line()) break;
+    if (!next_line()) {
+      if (!bad_line_.ok()) return bad_line_;
+      break;
+    }
     item.text.push_back('\n');
   }
   return Status(ErrorCode::kRuleCase,

@@ -25,7 +25,7 @@ struct ScriptItem {
 class ScriptReader {
  public:
   explicit ScriptReader(std::istream& in) : in_(in) {}
-  // RULE-0120 for a statement that has no end.
+  // RULE-0120 for a statement that has no end, and for a line that is no UTF-8 text. A byte order mark is passed over.
   Result<ScriptItem> next();
 
  private:
@@ -37,6 +37,7 @@ class ScriptReader {
   size_t at_ = 0;
   uint32_t number_ = 0;
   bool has_line_ = false;
+  Status bad_line_;
 };
 
 }  // namespace tailrace

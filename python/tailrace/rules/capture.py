@@ -1,6 +1,8 @@
 """Captures: events of a source as a file of SQL statements, for cases and replay."""
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import time
@@ -13,6 +15,7 @@ from tailrace import _core, errors
 from tailrace._waiting import SLICE_MS
 from tailrace.endpoint import Endpoint, make_endpoint
 
+MANIFEST = "capture.json"                    # of a folder of log files: names in order, sizes and hashes
 COVER = ("ops", "null", "max")
 
 
@@ -62,10 +65,36 @@ def capture_raw(source: Endpoint, out: str | Path, *, tables: Sequence[str] = ("
         done = CapturedLog(path, log.transactions, log.bytes, tuple(log.files), log.knows_columns)
         if not done.transactions:
             raise errors.make("CFG-0003", "nothing came, so there is no log to keep")
+        files = {name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)} for name in done.files}
+        (part / MANIFEST).write_text(json.dumps({"version": 1, "files": files}, indent=1) + "\n", encoding="utf-8")
         part.replace(path)
         return done
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_files(folder: Path, found: list[str]) -> None:
+    """CFG-0003 unless the log files are those that were captured: swapped or missing ones would be replayed without a word."""
+    def bad(why: str) -> errors.TailraceError:
+        return errors.make("CFG-0003", f"{folder}: {why}", file=str(folder / MANIFEST))
+
+    try:
+        kept = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        wanted = {str(name): (int(one["bytes"]), str(one["sha256"])) for name, one in kept.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise bad("the list of the files of the capture cannot be read") from None
+    for name in [*wanted, *found]:
+        if name not in found:
+            raise bad(f"{name} of the capture is missing")
+        if name not in wanted:
+            raise bad(f"{name} is no file of this capture")
+        if (folder / name).stat().st_size != wanted[name][0] or _sha256(folder / name) != wanted[name][1]:
+            raise bad(f"{name} is not the file that was captured")
 
 
 def log_source(folder: str | Path) -> Endpoint:
@@ -74,6 +103,8 @@ def log_source(folder: str | Path) -> Endpoint:
     files = sorted((file for file in path.iterdir() if re.search(r"\.\d+$", file.name)), key=lambda file: int(file.suffix[1:]))
     if not files:
         raise errors.make("CFG-0003", f"{folder}: no log file in this folder, such as binlog.000042")
+    if (path / MANIFEST).is_file():
+        _check_files(path, [file.name for file in files])
     options: dict[str, object] = {"files": len(files)}
     if (path / "schema.sql").is_file():
         options["schema"] = str(path / "schema.sql")

@@ -53,6 +53,22 @@ TEST_CASE("the reader cuts statements, arrows and directives, with their lines")
   CHECK_THAT(ScriptReader(open).next().status().to_string(), Contains("line 1") && Contains("no end") && Contains("closing quote"));
 }
 
+TEST_CASE("a case file that is no UTF-8 text is refused with its line, a byte order mark is passed over") {
+  auto error_of = [](const std::string& text) {
+    std::istringstream in(text);
+    ScriptReader reader(in);
+    for (;;) {
+      auto item = reader.next();
+      if (!item.ok()) return item.status().to_string();
+      if (item->kind == ScriptItem::Kind::kEnd) return std::string("ok");
+    }
+  };
+  CHECK(error_of("\xEF\xBB\xBFoptions {a: 1}\nUSE s;\n") == "ok");
+  CHECK_THAT(error_of("USE s;\n-- \xff\nUSE s;\n"), Contains("RULE-0120") && Contains("line 2: not UTF-8"));
+  CHECK_THAT(error_of("INSERT INTO t VALUES ('a\n\xff');\n"), Contains("line 2: not UTF-8"));
+  CHECK_THAT(error_of(std::string(100, '\0')), Contains("line 1: a zero byte"));
+}
+
 TEST_CASE("statements become events with both images") {
   CHECK(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a', 2), (2, NULL, -3.25)"}) ==
         "insert s.t (id=1, v=a, d=2.00); insert s.t (id=2, v=NULL, d=-3.25)");
@@ -102,6 +118,8 @@ TEST_CASE("what cannot be followed is named, with file and line") {
   CHECK_THAT(last_of({"SELECT 1"}), Contains("none of the statements"));
   CHECK_THAT(last_of({kTable, "CREATE TABLE s.t (a INT)"}), Contains("exists"));
   CHECK_THAT(last_of({"COMMIT"}), Contains("without BEGIN"));
+  CHECK_THAT(last_of({kTable, "INSERT INTO s.t VALUES (1, 'a', 2)", "INSERT INTO s.t VALUES (2, 'b', 2), (1, 'c', 2)"}),
+             Contains("t.case:7") && Contains("primary key already"));
 }
 
 TEST_CASE("in a capture the WHERE is the row before") {
