@@ -77,8 +77,8 @@ bool parse_time_text(std::string_view text, unsigned scale, int64_t& out) noexce
     return false;
   }
   if (time.hour > 838 || time.minute > 59 || time.second > 59) return false;
+  // MySQL ends at 838:59:59, MariaDB at 838:59:59.999999: what either holds is taken.
   int64_t micros = ((time.hour * int64_t{60} + time.minute) * 60 + time.second) * 1000000 + time.microsecond;
-  if (micros > ((838 * int64_t{60} + 59) * 60 + 59) * 1000000) return false;
   out = negative ? -micros : micros;
   return true;
 }

@@ -38,6 +38,8 @@ struct CheckReport {
 };
 
 // Fails only when the file cannot be loaded. Each file of a chain is checked with the tables that the one before it gave.
-Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables);
+// `formats`: that `serialize` may name; empty = not checked.
+Result<CheckReport> check_rules(const RuleKit& kit, const RuleOptions& options, const std::vector<SchemaRef>& tables,
+                                const std::vector<std::string>& formats = {});
 
 }  // namespace tailrace

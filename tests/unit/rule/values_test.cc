@@ -284,6 +284,7 @@ TEST_CASE("writes are typed and range checked") {
       {"datetime", "'2024-01-01'", "!canonical form"},
       {"time", "'-838:59:59'", "-838:59:59"},
       {"time", "'839:00:00'", "!canonical form"},
+      {"time(6)", "'-838:59:59.999999'", "-838:59:59.999999"},  // MariaDB's least
       {"time(1)", "'00:00:00.1'", "00:00:00.1"},
       {"timestamp", "'1970-01-01 00:00:00'", "!canonical form"},
       {"timestamp", "'1970-01-01 00:00:01'", "1970-01-01 00:00:01"},

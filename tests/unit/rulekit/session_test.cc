@@ -107,3 +107,56 @@ TEST_CASE("a rule that never ends is stopped at the desk, with its line") {
     return found.is_error && found.code == "RULE-0107" && found.text.find("ever.lua:2") != std::string::npos;
   }));
 }
+
+namespace {
+
+std::string checked(const RuleOptions& options, const std::vector<SchemaRef>& tables, const std::vector<std::string>& formats = {}) {
+  auto report = check_rules(lua_kit(), options, tables, formats);
+  if (!report.ok()) return report.status().to_string();
+  std::string out;
+  for (const CheckFinding& found : report->findings) out += (found.is_error ? "error " : "warn ") + found.code + " " + found.text + "\n";
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("check looks at map behind a where that no plain row passes") {
+  Folder folder;
+  auto table = make_table("shop", "user", {"id int not null", "region varchar(8) not null", "amount int", "deleted_at datetime"});
+  RuleOptions options;
+  for (const char* where : {"deleted_at IS NULL", "region = 'eu'"}) {
+    INFO(where);
+    options.file = folder.write("shop.lua",
+                                std::string("return { api = 1, tables = { ['shop.user'] = { where = [[") + where +
+                                    "]],\n columns = { twice = { 'bigint' } },\n map = function(row) row.twice = row.amount * 2 end } } }");
+    CHECK_THAT(checked(options, {table}),
+               Contains("warn edge-value") && Contains("RULE-0102 with amount=NULL") && !Contains("never-filled"));
+  }
+  options.file = folder.write("shop.lua",
+                              "return { api = 1, tables = { ['shop.user'] = { where = [[ region = 'eu' ]],\n"
+                              " map = function(row) assert(row.region == 'eu') end } } }");
+  CHECK_THAT(checked(options, {table}), Contains("warn edge-value") && Contains("a row that `where` drops") && !Contains("error"));
+}
+
+TEST_CASE("check calls the ddl function with sample statements") {
+  Folder folder;
+  std::vector<SchemaRef> tables = {make_table("shop", "a", {"id int not null"}), make_table("shop", "b", {"id int not null"})};
+  RuleOptions options;
+  auto with_ddl = [&](const std::string& body) {
+    options.file = folder.write("shop.lua", "return { api = 1, tables = {}, ddl = function(ev)\n" + body + "\nend }");
+    return checked(options, tables);
+  };
+  CHECK_THAT(with_ddl("if ev:has 'truncat' then return ev:hold 'x' end"),
+             Contains("error RULE-0102") && Contains("shop.lua:2") && Contains("did you mean `truncate`"));
+  CHECK_THAT(with_ddl("if ev:has 'truncate' then return ev:hld 'x' end"),
+             Contains("did you mean `hold`") && Contains("asked about TRUNCATE"));
+  CHECK_THAT(with_ddl("if ev:has 'drop_table' then return 1 end"), Contains("error RULE-0103"));
+  CHECK(with_ddl("if ev:has('drop_table', 'truncate') then return ev:hold 'x' end\n if ev:has 'add_index' then return false end").empty());
+}
+
+TEST_CASE("check knows the formats that serialize may name") {
+  Folder folder;
+  RuleOptions options;
+  options.file = folder.write("shop.lua", "return { api = 1, tables = { ['shop.a'] = { serialize = 'cannal' } } }");
+  CHECK_THAT(checked(options, {make_table("shop", "a", {"id int not null"})}, {"canal", "debezium"}), Contains("did you mean `canal`"));
+}
