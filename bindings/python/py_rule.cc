@@ -171,7 +171,11 @@ py::dict check_file(const std::string& file, const OptionMap& options, const std
     } else if (!job.empty()) {
       TAILRACE_TRY(schemas, job_schemas(job));
     }
-    return check_rules(python_rule_kit(), rule_options(file, options), schemas);
+    std::vector<std::string> formats;
+    for (const PluginDoc& plugin : list_plugins()) {
+      if (plugin.kind == "format") formats.push_back(plugin.name);
+    }
+    return check_rules(python_rule_kit(), rule_options(file, options), schemas, formats);
   }));
   py::list findings, tables, sources;
   for (const CheckFinding& found : report.findings) {

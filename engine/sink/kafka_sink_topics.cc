@@ -63,6 +63,7 @@ Status check_topic_name(std::string_view name) {
   if (name.empty()) return bad("it is empty");
   if (name.size() > 249) return bad("it is longer than 249 characters");
   if (name == "." || name == "..") return bad("it is reserved");
+  if (name == "__consumer_offsets" || name == "__transaction_state" || name == "__cluster_metadata") return bad("it is Kafka's own");
   if (!std::all_of(name.begin(), name.end(), allowed)) return bad("only letters, digits, '.', '_' and '-' are allowed");
   return {};
 }

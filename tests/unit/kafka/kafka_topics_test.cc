@@ -23,7 +23,7 @@ TEST_CASE("names a broker cannot have are refused") {
   CHECK(check_topic_name("shop.Orders_2-x").ok());
   CHECK(check_topic_name(std::string(249, 'a')).ok());
   for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string(250, 'a'), std::string("a b"),
-                                 std::string("käse"), std::string("a/b"), std::string("a\0b", 3)}) {
+                                 std::string("käse"), std::string("a/b"), std::string("a\0b", 3), std::string("__consumer_offsets")}) {
     Status status = check_topic_name(bad);
     REQUIRE_FALSE(status.ok());
     CHECK(status.code() == ErrorCode::kSinkWrite);
