@@ -313,6 +313,7 @@ def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help
             idle: Annotated[str, typer.Option(metavar="DURATION", help="End when nothing came for so long.", show_default=False)] = "",
             set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
                                                            help="An option of the source.")] = None,
+            force: Annotated[bool, typer.Option("--force", help="Write over a case file that is there.")] = False,
             as_json: JsonFlag = False) -> None:
     """Write events of a source as a case file, or keep its binary log (--raw). Ctrl-C ends the capture and keeps it."""
     from tailrace.rules.capture import capture as run_capture
@@ -337,7 +338,7 @@ def capture(source: Annotated[str, typer.Argument(metavar="URL|CONFIG|JOB", help
                            masks=[part for text in mask or [] for part in text.split(",")],
                            sensitive=[part for text in sensitive or [] for part in text.split(",")],
                            seconds=seconds(for_) if for_ else None, idle=seconds(idle) if idle else None,
-                           stop=lambda: bool(interrupted))
+                           stop=lambda: bool(interrupted), force=force)
     finally:
         signal.signal(signal.SIGINT, before)
     if as_json:

@@ -106,6 +106,9 @@ class Migration(AbstractContextManager["Migration"]):
     def running(self, until: Until = "caught_up", timeout: Duration | None = None) -> Iterator[Status]:
         """run() as an iterator that gives a status a few times a second, for progress of your own. Leaving it early is
         like Ctrl-C."""
+        _goal_of(until)  # a misspelt goal starts nothing
+        if timeout is not None:
+            seconds(timeout)
         try:
             job = self._job
             if job is None or job.status()["state"] not in ("running", "retrying", "paused"):

@@ -109,7 +109,7 @@ class Batch:
         """All changes as one table: op, database, table, schema_id, commit_time, txn, txn_seq, position, and key,
         before and after as JSON text, sql of a DDL."""
         if self._core is None:
-            raise ValueError("an empty batch has no changes: ask `if batch` first")
+            raise errors.make("JOB-0006", "an empty batch has no changes: ask `if batch` first", position=self.position)
         return _Changes(self._core)
 
     def to_arrow(self) -> Any:
@@ -125,7 +125,7 @@ class Batch:
         return len(self._core) if self._core is not None else 0
 
     def __bool__(self) -> bool:
-        return True  # an empty one is a batch, too
+        return self._core is not None  # a batch that something came in counts, though it may have no row
 
     def __repr__(self) -> str:
         return f"<Batch {len(self)} changes of {', '.join(self.tables) or 'no table'} at {self.position}>"

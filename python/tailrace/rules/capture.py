@@ -113,13 +113,15 @@ def log_source(folder: str | Path) -> Endpoint:
 
 def capture(source: Endpoint, out: str | Path, *, tables: Sequence[str] = ("*.*",), start: str = "now", per_table: int = 50,
             cover: Sequence[str] = COVER, masks: Sequence[str] = (), sensitive: Sequence[str] = (), seconds: float | None = None,
-            idle: float | None = None, stop: Callable[[], bool] = lambda: False) -> Captured:
+            idle: float | None = None, stop: Callable[[], bool] = lambda: False, force: bool = False) -> Captured:
     """Writes until the source ends, ``seconds`` are over, nothing came for ``idle`` seconds, or ``stop()``. A file that is
-    not complete is removed."""
+    not complete is removed, and one that is there is replaced only with ``force``, and by something."""
     for what in cover:
         if what not in COVER:
             raise errors.make("CFG-0003", f"cover: {', '.join(COVER)} expected, got {what!r}")
     path = Path(out)
+    if path.exists() and not force:
+        raise errors.make("CFG-0003", f"--out {path}: it is there already; give another name, or --force to write over it")
     part = path.with_name(path.name + ".part")
     try:
         writer = _core.Capture(path=str(part), url=source.url, options=source.open_options(), tables=list(tables), start=start,
@@ -132,8 +134,11 @@ def capture(source: Endpoint, out: str | Path, *, tables: Sequence[str] = ("*.*"
             if (seconds is not None and now - began >= seconds) or (idle is not None and now - last >= idle):
                 break
         writer.close()
+        if not writer.events:
+            raise errors.make("CFG-0003", f"nothing came of {', '.join(tables)}, so nothing was written"
+                              + (f"; {writer.seen} events went by" if writer.seen else ""))
         unused = writer.unused_masks
-        if unused and writer.events:
+        if unused:
             raise errors.make("CFG-0003", f"mask {', '.join(unused)}: no column of {', '.join(writer.tables)} has this name; "
                               "nothing was kept")
         part.replace(path)
